@@ -1,0 +1,1 @@
+"""How good a model is; does not know that it was merged."""

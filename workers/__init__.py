@@ -1,0 +1,1 @@
+"""How a candidate becomes a model, and on which machine; knows neither Optuna nor objectives."""
