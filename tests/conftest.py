@@ -1,0 +1,13 @@
+"""Tests never reach for the network, and are not judged by the speed of a shared machine."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else tokenizers warns in every forked process
+
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
