@@ -1,0 +1,87 @@
+"""What a scoring gives: aggregates, and the values per document they can be recomputed from."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Values = dict[str, dict[str, float]]  # task -> "metric,filter" -> aggregate
+
+SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("doc_id", pa.int64()),  # position in the task's evaluation documents
+        ("doc_hash", pa.string()),
+        ("prompt_hash", pa.string()),
+        ("metric", pa.string()),
+        ("filter", pa.string()),
+        ("value", pa.float64()),  # null when the metric is no single number
+        ("value_json", pa.string()),  # its parts then, as lm-eval's aggregation takes them
+    ]
+)
+
+
+class BrokenModel(ValueError):  # noqa: N818 - an outcome of a trial, not a fault of ours
+    """The model answered with something that is no number; a score of it would mean nothing."""
+
+
+class Row(NamedTuple):
+    """One metric of one document."""
+
+    task: str
+    doc_id: int
+    doc_hash: str
+    prompt_hash: str
+    metric: str
+    filter: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One model on a set of documents.
+
+    `values` is task (or group) -> "metric,filter" as lm-eval names it -> aggregate, and
+    `documents` a table of `SCHEMA` in order of task, filter and document.
+    """
+
+    values: Values
+    documents: pa.Table
+
+
+def table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as a table of `SCHEMA`."""
+    *columns, values = zip(*rows, strict=True)
+    single = [float(v) if _is_number(v) else None for v in values]
+    parts = [None if _is_number(v) else json.dumps(v, default=_plain) for v in values]
+    return pa.table([*columns, single, parts], schema=SCHEMA)
+
+
+def raw_values(documents: pa.Table) -> dict[str, dict[tuple[str, str], list[Any]]]:
+    """Task -> (metric, filter) -> the values of its documents in order of `doc_id`.
+
+    Numbers come back as floats, composite values as lists.
+    """
+    raw: dict[str, dict[tuple[str, str], list[Any]]] = defaultdict(lambda: defaultdict(list))
+    ordered = sorted(documents.to_pylist(), key=lambda row: int(row["doc_id"]))
+    for row in ordered:
+        value = row["value"] if row["value_json"] is None else json.loads(row["value_json"])
+        raw[row["task"]][row["metric"], row["filter"]].append(value)
+    return raw
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | np.bool_)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
