@@ -1,0 +1,142 @@
+"""Runs passes: eager in chunks that fit a core's cache, or compiled into one kernel."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workers.merging import masks
+from workers.merging.passes import Buffers
+from workers.merging.settings import MergeSettings
+from workers.merging.work import Layout, compute
+
+SMALL = 4096
+"""Entries below which a compiled call costs more than it saves; the bytes are the same."""
+LARGE_MODEL = 50_000_000
+"""Entries of a model from which compiling (seconds, once) is repaid within a few candidates."""
+SPAN = 1 << 30
+"""Entries that one pass may take, so that an element's index stays within 32 bits."""
+GPU_CHUNK = 1 << 24
+
+Kernel = Callable[..., None]
+
+
+class Runner:
+    """Carries out passes on one device.
+
+    Args:
+        settings: mode, threads and chunk.
+        device: where the tensors lie.
+        entries: of the whole model, which decides whether compiling pays.
+    """
+
+    def __init__(self, settings: MergeSettings, device: torch.device, entries: int) -> None:
+        self._device = device
+        self._compiled = _compiles(settings.mode, device, entries)
+        self._threads = settings.threads or torch.get_num_threads()
+        self._chunk = settings.chunk if device.type == "cpu" else GPU_CHUNK
+        self._kernels: dict[Layout, Kernel] = {}
+        workers = self._threads if device.type == "cpu" and not self._compiled else 1
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._buffers = [Buffers.of(self._chunk, device) for _ in range(workers)]
+        self._ramp = torch.arange(self._chunk, dtype=torch.int32, device=device)
+
+    @property
+    def mode(self) -> str:
+        """`eager` or `compiled`."""
+        return "compiled" if self._compiled else "eager"
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Sets torch's threads for a series of passes: eager ones bring their own."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads if self._compiled else 1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def run(
+        self,
+        layout: Layout,
+        tensors: Sequence[Tensor],
+        numbers: Tensor,
+        words: Tensor,
+        out: Tensor,
+    ) -> None:
+        """One pass over flat tensors of one length, rounded into `out`."""
+        for start in range(0, len(out), SPAN):
+            part = slice(start, min(start + SPAN, len(out)))
+            cut = [tensor[part] for tensor in tensors]
+            if self._compiled and len(out) >= SMALL:
+                self._kernel(layout)(cut, numbers, words, masks.wrapped(start), out[part])
+            else:
+                self._eager(layout, cut, numbers, words, start, out[part])
+
+    def _kernel(self, layout: Layout) -> Kernel:
+        if layout not in self._kernels:
+            self._kernels[layout] = _compile(layout, self._device)
+        return self._kernels[layout]
+
+    def _eager(
+        self,
+        layout: Layout,
+        tensors: Sequence[Tensor],
+        numbers: Tensor,
+        words: Tensor,
+        start: int,
+        out: Tensor,
+    ) -> None:
+        unpacked = numbers.unbind(), words.unbind()
+        starts = range(0, len(out), self._chunk)
+
+        def some(lane: int) -> None:
+            for a in starts[lane :: len(self._buffers)]:
+                part = slice(a, min(a + self._chunk, len(out)))
+                length = part.stop - part.start
+                buffers = self._buffers[lane]
+                if length < self._chunk:
+                    buffers = buffers.first(length)
+                index = self._ramp[:length]
+                if layout.rule == "chance":
+                    index = torch.add(index, masks.wrapped(start + a), out=buffers.element)
+                cut = [tensor[part] for tensor in tensors]
+                out[part].copy_(compute(layout, cut, *unpacked, index, buffers))
+
+        if self._pool and len(starts) > 1:
+            list(self._pool.map(some, range(len(self._buffers))))
+        else:
+            for lane in range(len(self._buffers)):
+                some(lane)
+
+
+def _compiles(mode: str, device: torch.device, entries: int) -> bool:
+    if mode != "auto":
+        return mode == "compiled"
+    if device.type == "cuda":
+        return True
+    return entries >= LARGE_MODEL and shutil.which("g++") is not None
+
+
+def _compile(layout: Layout, device: torch.device) -> Kernel:
+    """One kernel for every size: what changes between candidates and tensors is an input."""
+
+    def kernel(
+        tensors: Sequence[Tensor], numbers: Tensor, words: Tensor, start: int, out: Tensor
+    ) -> None:
+        index = torch.arange(len(out), dtype=torch.int32, device=out.device) + start
+        values = compute(layout, tensors, numbers.unbind(), words.unbind(), index, Buffers())
+        out.copy_(values)
+
+    options: dict[str, Any] = {}
+    if device.type == "cpu":
+        options["cpp.dynamic_threads"] = True  # or a change of threads would compile again
+    compiled = torch.compile(kernel, dynamic=True, fullgraph=True, options=options)
+    return functools.wraps(kernel)(compiled)

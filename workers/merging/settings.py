@@ -1,0 +1,38 @@
+"""How merges are computed. Nothing here changes a byte of the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Mode = Literal["auto", "eager", "compiled"]
+Placement = Literal["auto", "device", "pinned", "mapped"]
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """Choices of speed and place, each of them overridable.
+
+    Raises:
+        ValueError: if a number is not positive or a choice is unknown.
+    """
+
+    mode: Mode = "auto"
+    """`compiled` where a compiler exists and the models are large enough to repay it, by `auto`."""
+    threads: int | None = None
+    """CPU threads of a pass; None is as many as torch uses."""
+    chunk: int = 1 << 16
+    """Entries that an eager pass on a CPU takes at a time: what fits into a core's cache."""
+    placement: Placement = "auto"
+    """Where the models lie: on the device, pinned in host memory, or memory-mapped."""
+    cache: Path | None = None
+    """Where statistics are kept; None is mergefront's folder in the user's cache directory."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("mode", Mode), ("placement", Placement)):
+            if getattr(self, name) not in known.__args__:  # type: ignore[attr-defined]
+                choices = ", ".join(known.__args__)  # type: ignore[attr-defined]
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {choices}")
+        if self.chunk < 1 or (self.threads is not None and self.threads < 1):
+            raise ValueError(f"chunk {self.chunk} and threads {self.threads} must be at least 1")

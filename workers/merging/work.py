@@ -1,0 +1,144 @@
+"""A method's plan as what a pass reads: which tensors, in which layout, with which numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from workers.merging import masks
+from workers.merging.passes import (
+    Bounds,
+    Buffers,
+    Rule,
+    elected_sum,
+    linear_combination,
+    masked_sum,
+)
+from workers.methods import Chance, Keep, LinearCombination, MaskedSum, Pass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of a pass, without its numbers: what a compiled kernel is made for."""
+
+    kind: Literal["linear", "masked", "elected"]
+    n_models: int
+    rule: Literal["all", "least", "band", "chance"] = "all"
+    normalise: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """One tensor's pass. Models without a share are left out and never read."""
+
+    layout: Layout
+    members: tuple[int, ...]
+    """Positions in the recipe of the models that are read."""
+    reads_base: bool
+    numbers: tuple[float, ...]
+    words: tuple[int, ...]
+
+
+def work(plan: Pass, keys: Sequence[masks.Key]) -> Work:
+    """The pass that carries out a plan; `keys` has each model's mask."""
+    if isinstance(plan, LinearCombination):
+        return _linear(plan)
+    members = _members(plan.coefficients if isinstance(plan, MaskedSum) else plan.weights)
+    if not members:
+        return _linear(LinearCombination((), base=1.0))
+    rule, rule_numbers, words = _rules(plan.keep, members, keys)
+    if isinstance(plan, MaskedSum):
+        numbers = _pick(plan.coefficients, members)
+        layout = Layout("masked", len(members), rule)
+    else:
+        factors = plan.factors or (1.0,) * len(plan.weights)
+        weighted = tuple(plan.weights[j] * factors[j] for j in members)
+        numbers = (*weighted, *_pick(plan.weights, members), plan.scale)
+        layout = Layout("elected", len(members), rule, plan.normalise)
+    return Work(layout, members, True, (*numbers, *rule_numbers), words)
+
+
+def compute(
+    layout: Layout,
+    tensors: Sequence[Tensor],
+    numbers: Sequence[Tensor],
+    words: Sequence[Tensor],
+    index: Tensor,
+    buffers: Buffers,
+) -> Tensor:
+    """Runs the pass on flat tensors of one length (the base first); float32."""
+    n = layout.n_models
+    if layout.kind == "linear":
+        return linear_combination(tensors, numbers, buffers)
+    base, models = tensors[0], tensors[1:]
+    if layout.kind == "masked":
+        rules = _unpack(layout, numbers[n:], words)
+        return masked_sum(base, models, numbers[:n], rules, index, buffers)
+    rules = _unpack(layout, numbers[2 * n + 1 :], words)
+    return elected_sum(
+        base,
+        models,
+        numbers[:n],
+        numbers[n : 2 * n],
+        rules,
+        numbers[2 * n],
+        layout.normalise,
+        index,
+        buffers,
+    )
+
+
+def _linear(plan: LinearCombination) -> Work:
+    members = _members(plan.coefficients)
+    base = (plan.base,) if plan.base else ()
+    numbers = (*base, *_pick(plan.coefficients, members))
+    return Work(Layout("linear", len(numbers)), members, bool(base), numbers, ())
+
+
+def _members(shares: Sequence[float]) -> tuple[int, ...]:
+    return tuple(j for j, share in enumerate(shares) if share)
+
+
+def _pick(values: Sequence[float], members: Sequence[int]) -> tuple[float, ...]:
+    return tuple(values[j] for j in members)
+
+
+def _rules(
+    keep: Keep, members: Sequence[int], keys: Sequence[masks.Key]
+) -> tuple[Literal["all", "least", "band", "chance"], tuple[float, ...], tuple[int, ...]]:
+    """All models share one kind of rule, so that few kernels have to be compiled."""
+    if isinstance(keep, Chance):
+        if all(keep.density[j] >= 1.0 for j in members):
+            return "all", (), ()
+        words = [(*keys[j], masks.limit(keep.density[j])) for j in members]
+        return "chance", (), tuple(word for triple in words for word in triple)
+    least, most = _pick(keep.least, members), _pick(keep.most, members)
+    if any(value < math.inf for value in most):
+        return "band", (*least, *most), ()
+    return ("least", least, ()) if any(least) else ("all", (), ())
+
+
+def _unpack(
+    layout: Layout, numbers: Sequence[Tensor], words: Sequence[Tensor]
+) -> list[Rule | None]:
+    n = layout.n_models
+    if layout.rule == "chance":
+        return [masks.Noise(*words[3 * j : 3 * j + 3]) for j in range(n)]
+    if layout.rule == "least":
+        return [Bounds(numbers[j], None) for j in range(n)]
+    if layout.rule == "band":
+        return [Bounds(numbers[j], numbers[n + j]) for j in range(n)]
+    return [None] * n
+
+
+def as_tensors(each: Work, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The numbers (float32) and words (int32) of a pass."""
+    return (
+        torch.tensor(each.numbers, dtype=torch.float32, device=device),
+        torch.tensor(each.words, dtype=torch.int32, device=device),
+    )

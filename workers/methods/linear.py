@@ -1,0 +1,42 @@
+"""Weighted sums of whole models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from workers.methods.declare import PerModel, merge_method
+from workers.methods.passes import LinearCombination
+from workers.methods.ranges import LAMBDA, WEIGHT
+from workers.methods.statistics import TensorStatistics
+
+
+@merge_method(needs_base=False, models=(1, 1), advice_on_many="; linear averages several")
+def passthrough(stats: TensorStatistics) -> LinearCombination:
+    """One model as it is, or the base as it is."""
+    return LinearCombination((1.0,) * stats.n_models)
+
+
+@merge_method(paper="https://arxiv.org/abs/2203.05482", needs_base=False)
+def linear(
+    stats: TensorStatistics,  # noqa: ARG001 -- every method takes them
+    *,
+    weight: Annotated[PerModel, WEIGHT],
+    normalize: bool = True,
+) -> LinearCombination:
+    """Average the weights of the models: a model soup. A weight of 0 leaves a model out."""
+    total = sum(weight) if normalize else 1.0
+    return LinearCombination(tuple(w / total for w in weight))
+
+
+@merge_method(paper="https://arxiv.org/abs/2212.04089")
+def task_arithmetic(
+    stats: TensorStatistics,  # noqa: ARG001 -- every method takes them
+    *,
+    weight: Annotated[PerModel, WEIGHT],
+    lambda_: Annotated[float, LAMBDA] = 1.0,
+    normalize: bool = False,
+) -> LinearCombination:
+    """Add a weighted sum of the task vectors to the base."""
+    scale = lambda_ / (sum(weight) if normalize and any(weight) else 1.0)
+    coefficients = tuple(scale * w for w in weight)
+    return LinearCombination(coefficients, base=1.0 - sum(coefficients))

@@ -1,0 +1,47 @@
+"""What a method may ask about the tensor it plans for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TensorStatistics(Protocol):
+    """One tensor's numbers over a recipe's models, in the recipe's order."""
+
+    @property
+    def size(self) -> int:
+        """Number of entries of the tensor."""
+
+    @property
+    def n_models(self) -> int:
+        """Number of models, the base not counted."""
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the recipe names a base, so that there are task vectors."""
+
+    @property
+    def compat(self) -> bool:
+        """Whether mergekit's result is wanted where it departs from the method's paper."""
+
+    def gram(self) -> NDArray[np.float64]:
+        """Dot products of the models' tensors, (n_models, n_models)."""
+
+    def delta_gram(self) -> NDArray[np.float64]:
+        """Dot products of the task vectors, (n_models, n_models)."""
+
+    def l1(self) -> tuple[float, ...]:
+        """L1 norm of each task vector."""
+
+    def largest(self, ranks: Sequence[int]) -> tuple[float, ...]:
+        """Magnitude of the ranks[j]-th largest entry of task vector j; 1 is the largest."""
+
+    def magnitude(self, density: Sequence[float]) -> tuple[float, ...]:
+        """The least magnitude among the density[j] largest entries of each task vector.
+
+        As many as `int(density * size)`, but at least one; 0 where the density is 1.
+        """
