@@ -1,0 +1,253 @@
+"""The commands. Imports come late, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from search.config import Budget
+    from search.ledger import Ledger
+    from search.preflight import Plan
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="mergefront",
+    help="Searches for the best ways to merge fine-tuned language models.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong input, 3 stopped early and can be resumed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+Run = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
+ConfigFile = Annotated[Path, typer.Argument(help="The search's YAML file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Address = Annotated[
+    str, typer.Option(help="Ray cluster; `local` starts one on this machine.", metavar="ADDRESS")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
+
+
+@app.command(epilog="Example: mergefront doctor configs/demo.yaml")
+def doctor(config: ConfigFile, as_json: AsJson = False) -> None:
+    """Say what would fail or surprise in a search of CONFIG; starts nothing."""
+    with _errors():
+        from search.preflight import plan
+
+        prepared = plan(config)
+    if as_json:
+        print(json.dumps(_doctor_json(prepared), indent=2))
+        return
+    console = _console()
+    for finding in prepared.warnings:
+        console.print(f"[yellow]warning[/] {finding}")
+    console.print(
+        f"{config}: {len(prepared.models)} models can be merged by "
+        f"{', '.join(prepared.config.methods)}; {len(prepared.space.axes)} parameters, "
+        f"{prepared.config.budget.trials} trials"
+    )
+
+
+@app.command(epilog="Example: mergefront search configs/demo.yaml")
+def search(config: ConfigFile, address: Address = "local") -> None:
+    """Run the search that CONFIG describes and print its front."""
+    with _errors():
+        from search.preflight import plan
+        from search.session import begin
+
+        prepared = plan(config)
+        ledger = begin(prepared)
+    _say_warnings(prepared)
+    _run(prepared, ledger, prepared.config.budget, address)
+
+
+@app.command(epilog="Example: mergefront resume runs/demo --trials 300")
+def resume(
+    run: Run,
+    trials: Annotated[int | None, typer.Option(min=1, help="New budget of trials.")] = None,
+    hours: Annotated[float | None, typer.Option(min=0, help="Wall hours from now.")] = None,
+    address: Address = "local",
+) -> None:
+    """Go on with a search where it stopped, whatever stopped it."""
+    with _errors():
+        from search.config import Budget
+        from search.session import reopen
+
+        prepared, ledger = reopen(run)
+        planned = prepared.config.budget
+        budget = Budget(trials=trials or planned.trials, hours=hours or planned.hours)
+    _run(prepared, ledger, budget, address)
+
+
+@app.command(epilog="Example: mergefront status runs/demo --json")
+def status(run: Run, as_json: AsJson = False) -> None:
+    """Say how far a search is."""
+    with _errors():
+        from search.ledger import Ledger
+        from search.status import status_of
+
+        found = status_of(Ledger(run))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    from search.tables import status_lines
+
+    for line in status_lines(found):
+        _console().print(line, highlight=False)
+
+
+@app.command(epilog="Example: mergefront front runs/demo")
+def front(run: Run, as_json: AsJson = False) -> None:
+    """Print the front, beside the base, the models and the uniform soup."""
+    with _errors():
+        from search.ledger import Ledger
+        from search.session import standing
+
+        ledger = Ledger(run)
+        found = standing(ledger)
+    if as_json:
+        print(json.dumps(found.to_json(ledger.header["name"]), indent=2))
+        return
+    from search.tables import front_table
+
+    _console().print(front_table(found))
+
+
+@app.command(epilog="Example: mergefront export runs/demo merged --pick knee")
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Argument(help="The model directory to make.")],
+    pick: Annotated[
+        str, typer.Option(help="Which of the front: `knee` or `best:OBJECTIVE`.")
+    ] = "knee",
+    trial: Annotated[int | None, typer.Option(help="This trial instead.")] = None,
+    force: Force = False,
+) -> None:
+    """Write a model of the front as an ordinary Hugging Face directory."""
+    with _errors():
+        from search.export import export as write
+        from search.session import reopen, standing
+
+        prepared, ledger = reopen(run)
+        found = standing(ledger)
+        chosen = found.trial(trial) if trial is not None else found.pick(pick)
+        written = write(prepared, chosen, out, force=force)
+    console = _console()
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
+    console.print(f"trial {chosen.number} ({scores}) is now {written.path}", highlight=False)
+    console.print("Score it again on the same documents:", highlight=False)
+    console.print(f"  {written.command}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: mergefront merge recipe.yaml merged")
+def merge(
+    recipe: Annotated[Path, typer.Argument(help="A native recipe file.")],
+    out: Annotated[Path, typer.Argument(help="The model directory to make.")],
+    force: Force = False,
+) -> None:
+    """Make one merged model from a recipe file."""
+    with _errors():
+        from workers.merge import merge as write
+        from workers.recipe import Recipe
+
+        write(Recipe.from_yaml(_read(recipe)), out, force=force)
+    _console().print(f"{out} is ready", highlight=False)
+
+
+@app.command(epilog="Example: mergefront demo /tmp/demo")
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where models, tasks and run go.")] = Path("demo"),
+) -> None:
+    """Make small real models, search their merges, export the best and score it again."""
+    with _errors():
+        from search.demo import run_demo
+
+        run_demo(folder, _console(), search=_run)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+def _run(prepared: Plan, ledger: Ledger, budget: Budget, address: str = "local") -> None:
+    """Searches with progress shown; prints the front, or how to go on, and exits accordingly."""
+    from search.ledger import RunBusyError
+    from search.progress import Progress
+    from search.session import search as run_search
+    from search.session import standing
+    from search.tables import front_table
+    from workers.pool import PoolError
+
+    console = _console(stderr=True)
+    console.print(f"run {ledger.root}", highlight=False)
+    how = f"mergefront resume {ledger.root}"
+    try:
+        with Progress(console).shown() as watch:
+            driver = run_search(prepared, ledger, budget, address=address, watch=watch)
+    except RunBusyError as busy:
+        _fail(str(busy), WRONG_INPUT)
+    except PoolError as error:
+        _fail(f"{error}\nEvery finished trial is kept. Go on with: {how}", STOPPED)
+    except KeyboardInterrupt:
+        _fail(f"left at once; every finished trial is kept. Go on with: {how}", STOPPED)
+    if not driver.finished:
+        done = f"{len(driver.trials)} of {budget.trials} trials"
+        _fail(f"stopped after {done}; nothing is lost. Go on with: {how}", STOPPED)
+    _console().print(front_table(standing(ledger)))
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Wrong input becomes one message and exit status 2, without a traceback."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname).1s %(name)s  %(message)s"
+    )
+    try:
+        yield
+    except ValueError as error:
+        _fail(str(error), WRONG_INPUT)
+
+
+def _fail(message: str, status: int) -> None:
+    print(message, file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+
+
+def _say_warnings(prepared: Plan) -> None:
+    for finding in prepared.warnings:
+        print(f"warning: {finding}", file=sys.stderr)
+
+
+def _doctor_json(prepared: Plan) -> dict[str, object]:
+    return {
+        "version": 1,
+        "warnings": [str(finding) for finding in prepared.warnings],
+        "parameters": list(prepared.space.axes),
+        "trials": prepared.config.budget.trials,
+    }
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)

@@ -1,0 +1,188 @@
+"""The config: one YAML file, strictly validated, every fault named at once.
+
+Reading goes on after the first fault: what can still be checked (models against each other, tasks,
+metrics) is checked, so that a user mends a file once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+from evaluators.documents import DocumentSettings
+from evaluators.settings import Settings
+from search.objectives import ObjectiveSettings, nearest
+from search.samplers.settings import SamplerSettings, Tpe
+from search.space import SpaceSettings
+from workers.methods import METHODS
+from workers.pool import PoolSettings
+
+DEFAULT = ("linear", "task_arithmetic", "ties", "dare_ties")
+
+
+class ConfigError(ValueError):
+    """The config cannot be used; the message names the file and every fault in it."""
+
+    def __init__(self, path: Path, faults: list[str]) -> None:
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        super().__init__("\n".join([f"{path}: {count}", *(f"  {fault}" for fault in faults)]))
+        self.faults = faults
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"unknown merge method {name!r}; {nearest(name, METHODS)}")
+    return name
+
+
+def _unreserved(name: str) -> str:
+    if name in ("base", "uniform soup") or not name.replace("-", "_").isidentifier():
+        raise ValueError(f"{name!r} cannot be a name; use letters, digits, - and _, and not 'base'")
+    return name
+
+
+MethodName = Annotated[str, BeforeValidator(_known_method)]
+Name = Annotated[str, BeforeValidator(_unreserved)]
+
+
+class Budget(Settings):
+    """When a search ends."""
+
+    trials: PositiveInt = 200
+    hours: PositiveFloat | None = None
+
+
+class Config(Settings):
+    """One search."""
+
+    name: str = "run"
+    base: str
+    models: Annotated[dict[Name, str], Field(min_length=2)]
+    methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT])]
+    space: SpaceSettings = SpaceSettings()
+    tasks: Path | None = None
+    objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
+    documents: DocumentSettings = DocumentSettings()
+    sampler: SamplerSettings = Tpe()
+    budget: Budget = Budget()
+    workers: PoolSettings = PoolSettings()
+    run: Path = Path("runs/run")
+    seed: int = 0
+
+    def to_yaml(self) -> str:
+        """The config with every default written out."""
+        content = self.model_dump(mode="json", by_alias=True)
+        return yaml.safe_dump(content, sort_keys=False)
+
+
+class Draft:
+    """A config file as far as it can be understood.
+
+    Args:
+        path: of the file; relative paths in it are relative to its folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        raw = _read(path)
+        self.faults: list[str] = []
+        try:
+            self.config: Config | None = Config.model_validate(raw)
+        except ValidationError as error:
+            self.config = None
+            self.faults = [_say(each) for each in error.errors()]
+        readable = raw if self.config is None else self.config.model_dump(by_alias=True)
+        self._fields = dict(_valid_fields(readable))
+
+    def __getitem__(self, field: str) -> Any:
+        """A field's value, its default, or None if it cannot be read."""
+        return self._fields.get(field)
+
+    def resolve(self, given: str | Path) -> str:
+        """A path of the file, made absolute; a hub id as it is."""
+        path = (self.path.parent / Path(given).expanduser()).resolve()
+        looks_local = str(given).startswith((".", "/", "~")) or path.exists()
+        is_hub_id = str(given).count("/") == 1 and not looks_local and not path.parent.exists()
+        return str(given) if is_hub_id else str(path)
+
+    def finished(self) -> Config:
+        """The config with absolute paths.
+
+        Raises:
+            ConfigError: if any fault was found.
+        """
+        if self.faults or self.config is None:
+            raise ConfigError(self.path, self.faults)
+        config = self.config
+        return config.model_copy(
+            update={
+                "base": self.resolve(config.base),
+                "models": {name: self.resolve(path) for name, path in config.models.items()},
+                "tasks": Path(self.resolve(config.tasks)) if config.tasks else None,
+                "run": Path(self.resolve(config.run)),
+            }
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(path, ["there is no such file"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(path, [f"not valid YAML: {error}"]) from None
+    if not isinstance(raw, dict):
+        raise ConfigError(path, ["a config is a mapping of keys to values; see `docs/config.md`"])
+    return raw
+
+
+def _valid_fields(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each field that is right by itself, whatever is wrong with the others."""
+    for name, field in Config.model_fields.items():
+        if name not in raw:
+            if not field.is_required():
+                yield name, field.get_default(call_default_factory=True)
+            continue
+        try:
+            annotation: Any = Annotated[field.annotation, field]
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+            yield name, adapter.validate_python(raw[name])
+        except ValidationError:
+            continue
+
+
+def _say(error: ErrorDetails) -> str:
+    place = [str(part) for part in error["loc"] if part != "[key]"]
+    where, given = ".".join(place), error["input"]
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown key; {nearest(place[-1], _keys_beside(place))}"
+    if error["type"] == "missing":
+        return f"{where}: is required and missing"
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}"
+    shown = "" if isinstance(given, dict | list) and not given else f" (got {given!r})"
+    return f"{where}: {error['msg']}{shown}"
+
+
+def _keys_beside(place: list[str]) -> list[str]:
+    """The keys that are known where an unknown one was found."""
+    fields = Config.model_fields
+    if len(place) == 1:
+        return list(fields)
+    owner: Any = fields[place[0]].annotation if place[0] in fields else None
+    if place[0] == "objectives":
+        owner = ObjectiveSettings
+    known = getattr(owner, "model_fields", {})
+    return [field.alias or name for name, field in known.items()]

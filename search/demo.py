@@ -1,0 +1,153 @@
+"""The demo: small real models are made, their merges searched, the best exported and scored again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from search.export import export
+from search.first import UNIFORM
+from search.preflight import plan
+from search.session import begin, standing
+from workers.demo import make_demo
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from search.config import Budget
+    from search.ledger import Ledger
+    from search.objectives import Objective
+    from search.preflight import Plan
+    from search.standing import Standing
+    from search.trial import Trial
+
+Search = Callable[["Plan", "Ledger", "Budget"], None]
+
+SEARCH = {
+    "name": "demo",
+    "base": "models/base",
+    "models": {},
+    "methods": ["linear", "slerp", "task_arithmetic", "ties", "dare_ties"],
+    "space": {"depth": {"groups": 2}, "membership": True},
+    "tasks": "tasks",
+    "objectives": {},
+    "documents": {"search": 0.6, "selection": 0.2, "report": 0.2},
+    "sampler": {"type": "tpe"},
+    "budget": {"trials": 60},
+    "workers": {"cpus": 1, "max": 2},
+    "seed": 0,
+}
+
+
+class NotReproduced(RuntimeError):
+    """The exported model did not get the scores that the search recorded."""
+
+
+def run_demo(folder: Path, console: Console, search: Search) -> None:
+    """Makes the models in `folder` if they are not there, searches, exports, scores again.
+
+    Raises:
+        NotReproduced: if plain lm-eval gives the exported model other scores.
+    """
+    _make(folder, console)
+    config = _write_config(folder)
+    console.print(f"searching {config}", highlight=False)
+    prepared = plan(config)
+    ledger = begin(prepared)
+    search(prepared, ledger, prepared.config.budget)
+    found = standing(ledger)
+    _say_who_won(found, console)
+    chosen = found.pick("knee")
+    out = prepared.config.run / "merged"
+    written = export(prepared, chosen, out)
+    console.print(
+        f"\nexported trial {chosen.number} to {out}; scoring it again with plain lm-eval:"
+    )
+    console.print(f"  {written.command}", highlight=False, soft_wrap=True)
+    _compare(chosen, rescore(written.recheck), prepared.objectives, console)
+
+
+def rescore(command: list[str]) -> dict[str, dict[str, float]]:
+    """Runs lm-eval's own command line; task -> "metric,filter" -> value.
+
+    With one thread, as a worker of the demo has: sums in another order round differently.
+
+    Raises:
+        NotReproduced: if lm-eval fails.
+    """
+    with tempfile.TemporaryDirectory() as results:
+        done = subprocess.run(
+            [sys.executable, "-m", *command, "--output_path", results],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = list(Path(results).rglob("results*.json"))
+        if done.returncode or not found:
+            raise NotReproduced(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
+        content: dict[str, dict[str, float]] = json.loads(found[0].read_text())["results"]
+    return content
+
+
+def _make(folder: Path, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("looking for the demo's models", total=1.0)
+        make_demo(
+            folder,
+            progress=lambda what, share: bar.update(task, description=what, completed=share),
+        )
+    console.print(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}", highlight=False)
+
+
+def _write_config(folder: Path) -> Path:
+    """The search's config, with a run folder that is not taken yet."""
+    number = 1
+    while (folder / "runs" / f"{number:02}").exists():
+        number += 1
+    config = folder / "demo.yaml"
+    content = {**SEARCH, "run": f"runs/{number:02}"}
+    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return config
+
+
+def _say_who_won(found: Standing, console: Console) -> None:
+    best = found.front[0]
+    inputs = {label: found.mean(trial) for label, trial in found.references.items()}
+    soup = inputs.pop(UNIFORM)
+    name = max(inputs, key=lambda label: inputs[label])
+    console.print(
+        f"best mean: trial {best.number} {found.mean(best):.3f}; the best model ({name}) has "
+        f"{inputs[name]:.3f}, the uniform soup {soup:.3f}",
+        highlight=False,
+    )
+
+
+def _compare(
+    trial: Trial,
+    again: Mapping[str, Mapping[str, float]],
+    objectives: list[Objective],
+    console: Console,
+) -> None:
+    table = Table("objective", "recorded", "scored again", "")
+    wrong = []
+    for each in objectives:
+        recorded, found = trial.scores[each.name], again[each.task][each.key]
+        table.add_row(each.name, repr(recorded), repr(found), "=" if recorded == found else "≠")
+        if recorded != found:
+            wrong.append(each.name)
+    console.print(table)
+    if wrong:
+        raise NotReproduced(f"other scores than recorded: {', '.join(wrong)}")

@@ -1,0 +1,121 @@
+"""From a config file to a plan: everything that can be wrong is found here, before Ray starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.suite import Suite, SuiteSettings, TaskError
+from search.config import Config, ConfigError, Draft
+from search.objectives import Objective, TaskMetrics, resolve
+from search.space import Space
+from workers.checkpoint.reading import open_checkpoint
+from workers.doctor import Finding, examine
+from workers.recipe import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evaluators.documents import DocumentSettings
+    from search.objectives import ObjectiveSettings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config that will run: models that fit each other, tasks and metrics that exist."""
+
+    config: Config
+    base: Source
+    models: Mapping[str, Source]
+    objectives: list[Objective]
+    space: Space
+    suite: SuiteSettings
+    warnings: list[Finding]
+
+
+def plan(path: Path) -> Plan:
+    """Reads and checks a config file.
+
+    Raises:
+        ConfigError: with every fault of the config, its models and its tasks.
+    """
+    draft = Draft(path)
+    findings = _examine(draft)
+    draft.faults += [str(finding) for finding in findings if finding.level == "error"]
+    metrics, problems = _metrics(draft)
+    draft.faults += problems
+    objectives, faults = resolve(_known(draft["objectives"], metrics), metrics)
+    draft.faults += faults
+    config = draft.finished()
+    warnings = [finding for finding in findings if finding.level == "warning"]
+    return _plan(path, config, objectives, warnings)
+
+
+def suite_settings(config: Config) -> SuiteSettings:
+    """What the workers score on."""
+    return _suite(list(config.objectives.values()), config.tasks, config.documents)
+
+
+def _plan(path: Path, config: Config, objectives: list[Objective], warnings: list[Finding]) -> Plan:
+    base = _source(config.base)
+    models = {name: _source(where) for name, where in config.models.items()}
+    layers = open_checkpoint(base).n_layers
+    space = Space(tuple(config.methods), models, base, layers, config.space, config.seed)
+    try:
+        _ = space.axes
+    except ValueError as error:
+        raise ConfigError(path, [str(error)]) from None
+    return Plan(config, base, models, objectives, space, suite_settings(config), warnings)
+
+
+def _source(path: str) -> Source:
+    return Source(path, fingerprint=open_checkpoint(Source(path)).fingerprint)
+
+
+def _examine(draft: Draft) -> list[Finding]:
+    base, models = draft["base"], draft["models"] or {}
+    if base is None:
+        return []
+    sources = {name: Source(draft.resolve(path)) for name, path in models.items()}
+    return examine(Source(draft.resolve(base)), sources)
+
+
+def _metrics(draft: Draft) -> tuple[TaskMetrics, list[str]]:
+    """What the tasks of the objectives report, and what is wrong with the tasks."""
+    objectives, documents = draft["objectives"], draft["documents"]
+    if not objectives or documents is None:
+        return {}, []
+    folder = Path(draft.resolve(draft["tasks"])) if draft["tasks"] else None
+    settings = _suite(list(objectives.values()), folder, documents)
+    try:
+        return Suite(settings).metrics(), []
+    except TaskError as error:
+        return _one_by_one(settings, error)
+
+
+def _one_by_one(settings: SuiteSettings, error: TaskError) -> tuple[TaskMetrics, list[str]]:
+    """What can still be known when some task is wrong."""
+    found: dict[str, Mapping[str, bool | None]] = {}
+    problems = dict.fromkeys(error.problems)
+    for task in settings.tasks:
+        try:
+            found |= Suite(settings.model_copy(update={"tasks": (task,)})).metrics()
+        except TaskError as single:
+            problems |= dict.fromkeys(single.problems)
+    return found, [f"objectives: {problem}" for problem in problems]
+
+
+def _known(
+    objectives: Mapping[str, ObjectiveSettings] | None, metrics: TaskMetrics
+) -> dict[str, ObjectiveSettings]:
+    """The objectives whose tasks could be loaded; the others are faults already."""
+    given = objectives or {}
+    return {name: each for name, each in given.items() if each.task in metrics}
+
+
+def _suite(
+    objectives: list[ObjectiveSettings], folder: Path | None, documents: DocumentSettings
+) -> SuiteSettings:
+    tasks = tuple(dict.fromkeys(each.task for each in objectives))
+    return SuiteSettings(tasks=tasks, folder=folder, documents=documents)

@@ -1,0 +1,66 @@
+"""A sampler whose chance comes from (seed, trial number): a resumed search goes on exactly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+
+class SeededSampler(BaseSampler):
+    """Makes a fresh sampler for every trial, seeded by the run's seed and the trial's number.
+
+    Optuna's own samplers hold one random generator for a whole study; after a restart it begins
+    again and the search would draw the same numbers twice.
+    """
+
+    def __init__(self, build: Callable[[int], BaseSampler], seed: int) -> None:
+        """Takes what builds a sampler from a seed, and the seed of the run."""
+        self._build = build
+        self._seed = seed
+        self._current: tuple[int, BaseSampler] | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """As the inner sampler says."""
+        return self._for(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the inner sampler draws."""
+        return self._for(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """As the inner sampler draws."""
+        inner = self._for(trial)
+        return inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """As the inner sampler does."""
+        self._for(trial).before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """As the inner sampler does."""
+        self._for(trial).after_trial(study, trial, state, values)
+
+    def _for(self, trial: FrozenTrial) -> BaseSampler:
+        if self._current is None or self._current[0] != trial.number:
+            text = f"{self._seed}:{trial.number}".encode()
+            seed = int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
+            self._current = trial.number, self._build(seed)
+        return self._current[1]

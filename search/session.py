@@ -1,0 +1,144 @@
+"""A search from beginning to end: plan, ledger, study and pool put together and let run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from search.config import Budget
+from search.driver import Driver, Limits
+from search.first import first_trials
+from search.ledger import CONFIG, Ledger
+from search.objectives import Objective
+from search.preflight import Plan, plan
+from search.samplers import Study
+from search.standing import Standing
+
+if TYPE_CHECKING:
+    from workers.pool import Pool
+
+MakePool = Callable[[Plan, str], "Pool"]
+
+
+def begin(prepared: Plan) -> Ledger:
+    """A new run folder for a plan.
+
+    Raises:
+        ValueError: if there is a run already.
+    """
+    config = prepared.config
+    header = {
+        "name": config.name,
+        "objectives": {each.name: _plain(each) for each in prepared.objectives},
+        "trials": config.budget.trials,
+    }
+    return Ledger.create(config.run, header, config.to_yaml())
+
+
+def reopen(root: Path) -> tuple[Plan, Ledger]:
+    """A run that is there, and its plan checked once more: models or tasks may have gone.
+
+    Raises:
+        ValueError: if it is no run, or a model, task or metric is not there any more.
+    """
+    ledger = Ledger(root)
+    return plan(root / CONFIG), ledger
+
+
+def search(
+    prepared: Plan,
+    ledger: Ledger,
+    budget: Budget,
+    *,
+    address: str = "local",
+    watch: Callable[[Driver], None] = lambda _: None,
+    make_pool: MakePool | None = None,
+) -> Driver:
+    """Runs or goes on with a search; returns when its budget is spent or it was stopped.
+
+    Args:
+        prepared: what to search.
+        ledger: where it is kept.
+        budget: when it ends; of a resumed run, what the earlier sessions spent is counted in.
+        address: of the Ray cluster; "local" starts one here.
+        watch: is called after every step.
+        make_pool: something else than a pool of Ray actors.
+
+    Raises:
+        RunBusyError: if another driver works on this run.
+        PoolError: if no worker can work any more.
+    """
+    with ledger.driving():
+        study = Study(
+            prepared.config.sampler,
+            prepared.space.axes,
+            [each.direction for each in prepared.objectives],
+            prepared.config.seed,
+        )
+        pool = (make_pool or ray_pool)(prepared, address)
+        driver = Driver(
+            study=study,
+            pool=pool,
+            ledger=ledger,
+            recipe_of=prepared.space.recipe,
+            first=first_trials(prepared.space),
+            objectives=prepared.objectives,
+            limits=Limits(budget.trials, budget.hours),
+            watch=watch,
+        )
+        try:
+            with _stopped_by_signals(driver):
+                driver.run()
+        finally:
+            pool.close()
+    return driver
+
+
+def ray_pool(prepared: Plan, address: str) -> Pool:
+    """Workers as Ray actors."""
+    from workers.pool.on_ray import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
+    from workers.worker import Setup  # noqa: PLC0415
+
+    setup = Setup(base=prepared.base, models=prepared.models, suite=prepared.suite)
+    return RayPool(setup, prepared.config.workers, address)
+
+
+def standing(ledger: Ledger) -> Standing:
+    """Where the run stands, from its files alone."""
+    described = ledger.header["objectives"]
+    objectives = [Objective(name, **each) for name, each in described.items()]
+    return Standing(objectives, ledger.trials())
+
+
+def config_of(ledger: Ledger) -> dict[str, Any]:
+    """The run's config as it was understood."""
+    content: dict[str, Any] = yaml.safe_load(ledger.config)
+    return content
+
+
+def _plain(objective: Objective) -> dict[str, str]:
+    return {"task": objective.task, "key": objective.key, "direction": objective.direction}
+
+
+@contextmanager
+def _stopped_by_signals(driver: Driver) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the search; a second Ctrl-C leaves at once.
+
+    Installed after Ray has started, which puts its own SIGTERM handler in place.
+    """
+
+    def stop(number: int, _: object) -> None:
+        driver.stop()
+        signal.signal(number, signal.default_int_handler)
+
+    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

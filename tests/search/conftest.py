@@ -1,0 +1,117 @@
+"""A small world to search in: random Llamas on disk, two tasks, and a config that is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from search.objectives import Objective
+from search.space import Space, SpaceSettings
+from workers.recipe import Source
+
+OBJECTIVES = [
+    Objective("picks", "pick", "acc,none", "maximize"),
+    Objective("text", "text", "bits_per_byte,none", "minimize"),
+]
+
+
+def write_model(folder: Path, seed: int, **changes: Any) -> Path:
+    torch.manual_seed(seed)
+    shape = {
+        "vocab_size": 40,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        **changes,
+    }
+    LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(folder)
+    return folder
+
+
+def write_task(folder: Path, name: str, docs: list[dict[str, Any]], **config: Any) -> None:
+    data = folder / f"{name}.jsonl"
+    data.write_text("".join(json.dumps(doc) + "\n" for doc in docs))
+    content = {
+        "task": name,
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test",
+        "num_fewshot": 0,
+        **config,
+    }
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    for seed, name in enumerate(["base", "a", "b", "c"]):
+        write_model(root / name, seed)
+    write_model(root / "wide", 9, hidden_size=32)
+    tasks = root / "tasks"
+    tasks.mkdir()
+    write_task(
+        tasks,
+        "pick",
+        [{"q": f"q{i}", "choices": ["x", "y"], "gold": i % 2} for i in range(40)],
+        output_type="multiple_choice",
+        doc_to_text="{{q}}",
+        doc_to_choice="choices",
+        doc_to_target="gold",
+        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    )
+    write_task(
+        tasks,
+        "text",
+        [{"t": f"text number {i}"} for i in range(40)],
+        output_type="loglikelihood_rolling",
+        doc_to_text="",
+        doc_to_target="{{t}}",
+        metric_list=[{"metric": "bits_per_byte"}],
+    )
+    return root
+
+
+@pytest.fixture
+def config(world: Path, tmp_path: Path) -> dict[str, Any]:
+    """A config that is right; tests break it."""
+    return {
+        "name": "test",
+        "base": str(world / "base"),
+        "models": {name: str(world / name) for name in "abc"},
+        "methods": ["linear", "slerp", "task_arithmetic", "ties", "dare_ties"],
+        "space": {"depth": {"groups": 2}},
+        "tasks": str(world / "tasks"),
+        "objectives": {
+            "picks": {"task": "pick", "metric": "acc"},
+            "text": {"task": "text", "metric": "bits_per_byte"},
+        },
+        "budget": {"trials": 12},
+        "run": str(tmp_path / "run"),
+    }
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Writes a config file and says where."""
+
+    def to_file(content: dict[str, Any]) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return to_file
+
+
+def make_space(*methods: str, models: str = "abc", **settings: Any) -> Space:
+    sources = {name: Source(f"/models/{name}", fingerprint=name * 4) for name in models}
+    base = Source("/models/base", fingerprint="0000")
+    return Space(methods, sources, base, 4, SpaceSettings(**settings))

@@ -1,0 +1,153 @@
+"""Bad input gets one clear message that names everything, before anything is started."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.config import ConfigError
+from search.preflight import plan
+from tests.search.conftest import write_task
+
+
+def faults(write, config) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        plan(write(config))
+    assert str(caught.value).startswith(f"{write(config)}: {len(caught.value.faults)} fault")
+    return caught.value.faults
+
+
+def test_a_config_that_is_right_becomes_a_plan(write, config):
+    prepared = plan(write(config))
+    assert [(o.name, o.key, o.direction) for o in prepared.objectives] == [
+        ("picks", "acc,none", "maximize"),
+        ("text", "bits_per_byte,none", "minimize"),
+    ]
+    assert list(prepared.models) == ["a", "b", "c"]
+    assert all(source.fingerprint for source in prepared.models.values())
+
+
+def test_paths_are_relative_to_the_file(write, config, world, tmp_path):
+    (tmp_path / "link").symlink_to(world)
+    config |= {"base": "link/base", "tasks": "link/tasks", "run": "my-run"}
+    prepared = plan(write(config))
+    assert prepared.config.run == tmp_path / "my-run"
+    assert prepared.base.path == str(world / "base")
+
+
+def test_a_resolved_config_is_a_config(write, config):
+    prepared = plan(write(config))
+    path = prepared.config.run.parent / "again.yaml"
+    path.write_text(prepared.config.to_yaml())
+    assert plan(path).config == prepared.config
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"metods": ["linear"]}, "metods: unknown key; did you mean 'methods'?"),
+        ({"budget": {"trial": 5}}, "budget.trial: unknown key; did you mean 'trials'?"),
+        ({"budget": {"trials": 0}}, "budget.trials: Input should be greater than 0 (got 0)"),
+        ({"methods": ["tie"]}, "methods.0: unknown merge method 'tie'; did you mean 'ties'?"),
+        ({"methods": []}, "methods: List should have at least 1 item"),
+        ({"objectives": {}}, "objectives: Dictionary should have at least 1 item"),
+        (
+            {"objectives": {"x": {"task": "pick", "metric": "accc"}}},
+            "objectives.x.metric: task 'pick' does not report 'accc'; did you mean 'acc'?",
+        ),
+        (
+            {"objectives": {"x": {"task": "pick", "metric": "acc", "direction": "minimize"}}},
+            "objectives.x.direction: 'minimize' contradicts the task, which says 'maximize'",
+        ),
+        (
+            {"objectives": {"x": {"task": "pick", "metric": "acc", "filter": "strict"}}},
+            "objectives.x.filter: unknown filter 'strict'",
+        ),
+        ({"objectives": {"x": {"task": "pikc", "metric": "acc"}}}, "unknown task 'pikc'"),
+        ({"tasks": "nowhere"}, "nowhere: no such directory"),
+        ({"models": {"a": "nowhere", "b": "nowhere"}}, "models.a: no model directory at "),
+        ({"base": "nowhere"}, "base: no model directory at "),
+        ({"models": {"base": "x", "b": "y"}}, "'base' cannot be a name"),
+        ({"sampler": {"type": "tp"}}, "sampler: Input tag 'tp' found"),
+        ({"sampler": {"type": "tpe", "populaton": 1}}, "sampler.tpe.populaton: unknown key"),
+        ({"documents": {"search": 0.5, "selection": 0.1, "report": 0.1}}, "must be 1, not 0.7"),
+        ({"space": {"depth": {"groups": 9}}}, "9 groups, but the models have 4 layers"),
+        ({"space": {"density": [0.9, 0.1]}}, "space.density: [0.9, 0.1] is not a range"),
+        ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than 0"),
+        ({"seed": "x"}, "seed: Input should be a valid integer"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_each_fault_is_named_with_its_place_and_what_would_be_right(
+    write, config, change, expected
+):
+    found = faults(write, {**config, **change})
+    assert any(expected in fault for fault in found), found
+
+
+def test_models_of_other_shapes_are_named_with_both_values(write, config, world):
+    config["models"]["c"] = str(world / "wide")
+    found = "\n".join(faults(write, config))
+    assert "hidden_size is 32, base has 16" in found
+    assert "is [40, 32], base has [40, 16]" in found
+
+
+def test_all_faults_are_named_at_once_whatever_their_kind(write, config, world):
+    config |= {
+        "metods": [],
+        "budget": {"trials": 0},
+        "models": {"a": str(world / "a"), "b": "nowhere", "c": str(world / "wide")},
+        "objectives": {
+            "one": {"task": "pikc", "metric": "acc"},
+            "two": {"task": "text", "metric": "acc"},
+            "three": {"task": "pick", "metric": "acc", "direction": "minimize"},
+        },
+    }
+    found = "\n".join(faults(write, config))
+    for part in (
+        "metods: unknown key",
+        "budget.trials",
+        "models.b: no model directory",
+        "hidden_size is 32",
+        "unknown task 'pikc'",
+        "objectives.two.metric: task 'text' does not report 'acc'",
+        "objectives.three.direction",
+    ):
+        assert part in found
+
+
+def test_a_required_key_that_is_missing_is_named(write, config):
+    del config["base"]
+    assert faults(write, config) == ["base: is required and missing"]
+
+
+def test_a_metric_that_comes_by_several_filters_must_name_one(write, config, tmp_path):
+    metric = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
+    take = [{"function": "take_first"}]
+    write_task(
+        tmp_path,
+        "say",
+        [{"q": str(i), "a": str(i)} for i in range(40)],
+        output_type="generate_until",
+        doc_to_text="{{q}}",
+        doc_to_target="{{a}}",
+        metric_list=[metric],
+        filter_list=[{"name": "strict", "filter": take}, {"name": "loose", "filter": take}],
+    )
+    config |= {
+        "tasks": str(tmp_path),
+        "objectives": {"x": {"task": "say", "metric": "exact_match"}},
+    }
+    assert "comes by strict, loose; name one" in faults(write, config)[0]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        plan(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", ""])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"not valid YAML|a config is a mapping"):
+        plan(path)

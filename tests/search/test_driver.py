@@ -1,0 +1,174 @@
+"""The loop, with a pool of this process and scores from a formula: no Ray and no model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from search.driver import Driver, Limits
+from search.first import first_trials
+from search.ledger import Ledger
+from search.samplers import Study
+from search.samplers.settings import Gp, Nsga2, Nsga3, Random, Tpe
+from tests.search.conftest import OBJECTIVES, make_space
+from workers.candidate import Candidate, Outcome
+from workers.pool import InProcessPool
+
+SPACE = make_space("linear", "ties", "dare_ties", depth={"groups": 2})
+HEADER = {"name": "test", "objectives": {}, "trials": 5}
+
+
+def evaluate(candidate: Candidate) -> Outcome:
+    """Any function of the recipe will do: these two objectives pull it apart."""
+    weights = candidate.recipe.groups[0].parameters.get("weight", {"a": 0.0, "b": 1.0})
+    a, b = weights.get("a", 0.0), weights.get("b", 0.0)
+    values = {
+        "pick": {"acc,none": 1 / (1 + (a - 1) ** 2)},
+        "text": {"bits_per_byte,none": 1 + (b - 1) ** 2},
+    }
+    return Outcome(candidate.trial, "scored", values)
+
+
+def make_driver(root, trials=20, evaluate=evaluate, sampler=None, workers=3, **more) -> Driver:
+    ledger = Ledger(root) if root.exists() else Ledger.create(root, HEADER, "")
+    directions = [each.direction for each in OBJECTIVES]
+    return Driver(
+        study=Study(sampler or Tpe(startup=4), SPACE.axes, directions, seed=7),
+        pool=InProcessPool(evaluate, workers),
+        ledger=ledger,
+        recipe_of=SPACE.recipe,
+        first=first_trials(SPACE),
+        objectives=OBJECTIVES,
+        limits=Limits(trials),
+        **more,
+    )
+
+
+def params_by_number(driver: Driver) -> dict:
+    return {trial.number: trial.proposal.params for trial in driver.trials}
+
+
+def test_every_trial_of_the_budget_is_finished_and_recorded(tmp_path):
+    driver = make_driver(tmp_path / "run")
+    driver.run()
+    assert sorted(trial.number for trial in driver.trials) == list(range(20))
+    assert [each.number for each in driver.ledger.trials()] == [t.number for t in driver.trials]
+
+
+def test_known_recipes_go_first(tmp_path):
+    driver = make_driver(tmp_path / "run")
+    driver.run()
+    labels = [trial.label for trial in sorted(driver.trials, key=lambda trial: trial.number)]
+    assert labels[:5] == ["base", "a", "b", "c", "uniform soup"]
+    assert set(labels[5:]) == {None}
+
+
+def test_a_proposal_is_kept_before_a_worker_sees_it(tmp_path):
+    def must_be_kept(candidate: Candidate) -> Outcome:
+        assert candidate.trial in Ledger(tmp_path / "run").proposals()
+        return evaluate(candidate)
+
+    make_driver(tmp_path / "run", evaluate=must_be_kept).run()
+
+
+@pytest.mark.parametrize(
+    "sampler", [Tpe(startup=4), Random(), Nsga2(), Nsga3()], ids=lambda s: s.type
+)
+@pytest.mark.parametrize("stop_after", [3, 9])
+def test_a_resumed_search_is_the_one_that_was_not_interrupted(tmp_path, sampler, stop_after):
+    whole = make_driver(tmp_path / "whole", sampler=sampler, workers=1)
+    whole.run()
+    first = make_driver(tmp_path / "cut", sampler=sampler, workers=1)
+    first.watch = lambda driver: driver.stop() if len(driver.trials) == stop_after else None
+    first.run()
+    assert len(first.trials) == stop_after
+    second = make_driver(tmp_path / "cut", sampler=sampler, workers=1)
+    second.run()
+    assert params_by_number(second) == params_by_number(whole)
+
+
+def test_what_was_under_way_when_the_driver_died_is_tried_again_under_its_number(tmp_path):
+    class Killed(BaseException):
+        """Stands for kill -9: nothing catches it."""
+
+    def die_at_seven(candidate: Candidate) -> Outcome:
+        if candidate.trial == 7:
+            raise Killed
+        return evaluate(candidate)
+
+    with pytest.raises(Killed):
+        make_driver(tmp_path / "run", evaluate=die_at_seven).run()
+    before = Ledger(tmp_path / "run").trials()
+    assert 7 in Ledger(tmp_path / "run").proposals()
+    driver = make_driver(tmp_path / "run")
+    driver.run()
+    assert driver.trials[: len(before)] == before
+    assert sorted(trial.number for trial in driver.trials) == list(range(20))
+
+
+def test_stop_gives_candidates_under_way_time_to_come_back(tmp_path):
+    driver = make_driver(tmp_path / "run", workers=4)
+    driver.watch = Driver.stop
+    driver.run()
+    assert len(driver.trials) == 4
+    assert not driver.running
+    assert not driver.finished
+
+
+def test_a_failed_or_broken_candidate_is_kept_with_its_cause_and_never_told_as_a_score(tmp_path):
+    def faulty(candidate: Candidate) -> Outcome:
+        if candidate.trial == 6:
+            return Outcome(
+                candidate.trial, "failed", cause="Traceback\nRuntimeError: out of memory"
+            )
+        if candidate.trial == 7:
+            return Outcome(candidate.trial, "broken", cause="not finite")
+        return evaluate(candidate)
+
+    driver = make_driver(tmp_path / "run", evaluate=faulty)
+    driver.run()
+    by_number = {trial.number: trial for trial in driver.ledger.trials()}
+    assert (by_number[6].state, by_number[7].state) == ("failed", "broken")
+    assert "out of memory" in by_number[6].cause
+    assert not by_number[6].scores
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_score_that_is_no_number_breaks_the_trial_and_not_the_search(tmp_path, value):
+    def poisoned(candidate: Candidate) -> Outcome:
+        outcome = evaluate(candidate)
+        poison = {**outcome.values, "text": {"bits_per_byte,none": value}}
+        return replace(outcome, values=poison) if candidate.trial == 8 else outcome
+
+    driver = make_driver(tmp_path / "run", evaluate=poisoned)
+    driver.run()
+    trial = next(each for each in driver.trials if each.number == 8)
+    assert trial.state == "broken"
+    assert "objective text" in trial.cause
+
+
+def test_a_recipe_is_never_scored_twice(tmp_path):
+    seen = []
+
+    def once(candidate: Candidate) -> Outcome:
+        seen.append(candidate.recipe.digest)
+        return evaluate(candidate)
+
+    fixed = {"weight": 1.0, "density": 0.5, "lambda": 1.0}
+    space = make_space("linear", "ties", **fixed)  # two recipes in all, and the models alone
+    driver = make_driver(tmp_path / "run", evaluate=once, workers=1)
+    driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
+    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.run()
+    assert len(seen) == len(set(seen))
+    assert {trial.state for trial in driver.trials} == {"scored", "duplicate"}
+    twin = next(trial for trial in driver.trials if trial.state == "duplicate")
+    assert twin.scores
+    assert "the same recipe as trial" in twin.cause
+
+
+@pytest.mark.slow
+def test_a_gaussian_process_resumes_as_well(tmp_path):
+    test_a_resumed_search_is_the_one_that_was_not_interrupted(tmp_path, Gp(), 9)

@@ -1,0 +1,74 @@
+"""Laws of dominance, hypervolume and picks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from search.front import front, hypervolume, knee, normalised
+
+points = st.integers(1, 3).flatmap(
+    lambda columns: arrays(
+        np.float64,
+        st.tuples(st.integers(1, 12), st.just(columns)),
+        elements=st.integers(0, 6).map(float),
+    )
+)
+
+
+@given(points)
+def test_no_point_on_the_front_is_dominated(x):
+    for i in front(x):
+        assert not any((x[j] <= x[i]).all() and (x[j] < x[i]).any() for j in range(len(x)))
+
+
+@given(points)
+def test_every_point_off_the_front_is_dominated_by_one_on_it(x):
+    on = front(x)
+    for i in set(range(len(x))) - set(on.tolist()):
+        assert any((x[j] <= x[i]).all() and (x[j] < x[i]).any() for j in on)
+
+
+@given(points, st.randoms())
+def test_front_does_not_depend_on_the_order_of_trials(x, random):
+    order = list(range(len(x)))
+    random.shuffle(order)
+    assert sorted(np.array(order)[front(x[order])]) == sorted(front(x))
+
+
+@given(points)
+def test_hypervolume_counts_the_cells_below_the_reference(x):
+    """On whole numbers the dominated volume is a number of unit cells, counted one by one."""
+    cells = np.stack(np.meshgrid(*[np.arange(6)] * x.shape[1]), -1).reshape(-1, x.shape[1])
+    dominated = (x[:, None] <= cells[None]).all(-1).any(0)
+    assert hypervolume(x, np.full(x.shape[1], 6.0)) == dominated.sum()
+
+
+@given(points, points)
+def test_hypervolume_never_falls_when_a_trial_is_added(x, y):
+    columns = min(x.shape[1], y.shape[1])
+    more = np.concatenate([x[:, :columns], y[:, :columns]])
+    reference = np.full(columns, 7.0)
+    assert hypervolume(more, reference) >= hypervolume(x[:, :columns], reference)
+
+
+def test_hypervolume_by_hand():
+    losses = np.array([[1.0, 3.0], [2.0, 1.0]])
+    assert hypervolume(losses, np.array([4.0, 4.0])) == 3 * 1 + 2 * 2
+
+
+def test_nothing_beyond_the_reference_counts():
+    assert hypervolume(np.array([[5.0, 0.0]]), np.array([4.0, 4.0])) == 0
+
+
+def test_normalised_puts_the_best_anchor_at_0_and_the_worst_at_1():
+    anchors = np.array([[10.0, 0.5], [20.0, 0.5]])
+    assert normalised(np.array([[15.0, 0.25]]), anchors).tolist() == [[0.5, -0.25]]
+
+
+@pytest.mark.parametrize(("losses", "expected"), [([[0, 1], [0.2, 0.2], [1, 0]], 1), ([[3, 3]], 0)])
+def test_knee_is_nearest_to_the_ideal_corner(losses, expected):
+    assert knee(np.array(losses, dtype=float)) == expected

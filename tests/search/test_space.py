@@ -1,0 +1,144 @@
+"""Params ↔ recipe, and what may be searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.first import BASE, UNIFORM, first_trials
+from search.space import Axis, Space
+from tests.search.conftest import make_space
+from workers.methods import METHODS
+from workers.recipe import Group, Recipe, Source
+
+ALL = ("linear", "slerp", "task_arithmetic", "ties", "dare_ties")
+SPACES = [
+    make_space(*ALL),
+    make_space(*ALL, membership=True, depth={"groups": 2}),
+    make_space(*ALL, modules=["self_attn", "mlp"], depth={"groups": 3}),
+    make_space("ties", density=[0.2, 0.5], weight={"range": [0.1, 1], "vary": False}),
+    make_space("slerp", models="ab", depth={"groups": 4}),
+]
+
+
+def value(axis: Axis) -> st.SearchStrategy[Any]:
+    if axis.choices:
+        return st.sampled_from(axis.choices)
+    return st.floats(max(axis.low, 1e-3), axis.high)
+
+
+@st.composite
+def points(draw: st.DrawFn) -> tuple[Space, dict[str, Any]]:
+    space = draw(st.sampled_from(SPACES))
+    return space, {name: draw(value(axis)) for name, axis in space.axes.items()}
+
+
+@given(points())
+def test_a_recipe_says_which_point_it_came_from(drawn):
+    space, params = drawn
+    recipe = space.recipe(params)
+    back = space.params(recipe)
+    assert space.recipe(back).digest == recipe.digest
+    ignored = {name for name in params if back[name] != params[name]}
+    assert not {"method"} & ignored
+
+
+@given(points())
+def test_what_the_method_ignores_does_not_change_the_recipe(drawn):
+    space, params = drawn
+    recipe = space.recipe(params)
+    used = {name.split("[")[0].split(".")[0] for name in METHODS[recipe.method].parameters}
+    other = {
+        name: axis.centre
+        if name.split("[")[0].split(".")[0] in {"weight", "density", "t", "lambda"} - used
+        else params[name]
+        for name, axis in space.axes.items()
+    }
+    assert space.recipe(other).digest == recipe.digest
+
+
+@given(points())
+def test_recipes_of_different_points_differ_unless_the_method_ignores_the_difference(drawn):
+    space, params = drawn
+    name = next((n for n in params if n.startswith("weight")), None)
+    recipe = space.recipe(params)
+    owner = name.partition("[")[2].partition("]")[0] if name else ""
+    if "weight" not in METHODS[recipe.method].parameters or owner not in recipe.models:
+        return
+    axis = space.axes[name]
+    moved = axis.high if params[name] < axis.high else axis.low + 1e-3
+    assert space.recipe({**params, name: moved}).digest != recipe.digest
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_first_trials_that_lie_in_the_space_are_their_own_points(space):
+    for first in first_trials(space):
+        if first.params is not None:
+            assert space.recipe(first.params).digest == first.recipe.digest
+            assert all(space.axes[name].holds(value) for name, value in first.params.items())
+
+
+def test_first_trials_are_the_base_every_model_and_the_uniform_soup():
+    space = make_space("linear", "ties")
+    assert [first.label for first in first_trials(space)] == [BASE, "a", "b", "c", UNIFORM]
+    assert all(first.params for first in first_trials(space)[1:])
+
+
+def test_methods_share_the_axes_of_the_parameters_they_share():
+    axes = make_space("ties", "dare_ties").axes
+    assert sum(name.startswith("density[a]") for name in axes) == 1
+
+
+def test_axes_have_readable_names():
+    axes = make_space("task_arithmetic", modules=["mlp"], depth={"groups": 2}).axes
+    assert "weight[a].mlp.1" in axes
+    assert "weight[a].rest.0" in axes
+    assert "lambda" in axes
+
+
+def test_total_scale_lies_on_a_log_axis():
+    assert make_space("task_arithmetic").axes["lambda"].log
+
+
+def test_slerp_of_three_models_is_searched_pair_by_pair():
+    space = make_space("slerp", "linear")
+    assert space.axes["pair"].choices == ("a+b", "a+c", "b+c")
+
+
+def test_a_membership_that_draws_nobody_takes_everybody():
+    space = make_space("linear", membership=True)
+    params = {name: axis.centre for name, axis in space.axes.items()}
+    nobody = {name: False for name in params if name.startswith("include")}
+    assert list(space.recipe({**params, **nobody}).models) == ["a", "b", "c"]
+
+
+def test_a_fixed_parameter_is_no_axis_and_stands_in_the_recipe():
+    space = make_space("ties", density=0.3)
+    assert not any(name.startswith("density") for name in space.axes)
+    recipe = space.recipe({name: axis.centre for name, axis in space.axes.items()})
+    assert dict(recipe.groups[0].parameters["density"]) == {"a": 0.3, "b": 0.3, "c": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depth": {"groups": 9}}, "9 groups, but the models have 4 layers"),
+        ({"density": [0.5, 0.2]}, "not a range"),
+        ({"density": [0.0, 0.5]}, "not a range within"),
+        ({"lambda": 50}, "lies outside"),
+    ],
+)
+def test_a_space_that_contradicts_itself_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        _ = make_space("ties", **settings).axes
+
+
+def test_a_recipe_outside_the_space_is_refused():
+    space = make_space("ties")
+    values = {"weight": {"z": 1.0}, "density": 0.5}
+    foreign = Recipe("ties", {"z": Source("/z")}, (Group(values),), Source("/base"))
+    with pytest.raises(ValueError, match="no point of the space"):
+        space.params(foreign)

@@ -1,0 +1,42 @@
+"""What goes to a worker and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workers.recipe import Recipe
+
+State = Literal["scored", "stopped", "broken", "failed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial's recipe on its way through a worker."""
+
+    trial: int
+    recipe: Recipe
+    documents: str = "search"
+    """Which set of documents it is scored on."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker says of a candidate."""
+
+    trial: int
+    state: State
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Task -> "metric,filter" as lm-eval names it -> aggregate over the documents."""
+    documents: pa.Table | None = None
+    """Scores per document; see `evaluators.scores`."""
+    cause: str | None = None
+    """Why there are no scores."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by phase: merge, score."""
+    worker: str = ""
+    """Host and process that did the work."""

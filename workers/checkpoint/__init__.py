@@ -1,0 +1,14 @@
+"""Models as files: read tensor by tensor, opened as a live model, written as a directory."""
+
+from workers.checkpoint.live import load_model, load_tokenizer
+from workers.checkpoint.reading import Checkpoint, TensorInfo, open_checkpoint
+from workers.checkpoint.writing import write_model
+
+__all__ = [
+    "Checkpoint",
+    "TensorInfo",
+    "load_model",
+    "load_tokenizer",
+    "open_checkpoint",
+    "write_model",
+]

@@ -1,0 +1,35 @@
+"""A pool of one: this process. For tests and for debugging a worker without Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from workers.candidate import Candidate, Outcome
+
+
+class InProcessPool:
+    """Evaluates candidates one at a time, when waited for.
+
+    Args:
+        evaluate: what a worker does with a candidate, `Worker.evaluate` for instance.
+        workers: how many candidates may be under way; they still run one after another.
+    """
+
+    def __init__(self, evaluate: Callable[[Candidate], Outcome], workers: int = 1) -> None:
+        self._evaluate = evaluate
+        self._queue: deque[Candidate] = deque()
+        self.workers = workers
+
+    @property
+    def free(self) -> int:
+        return self.workers - len(self._queue)
+
+    def submit(self, candidate: Candidate) -> None:
+        self._queue.append(candidate)
+
+    def wait(self, seconds: float) -> list[Outcome]:  # noqa: ARG002 - it never waits
+        return [self._evaluate(self._queue.popleft())] if self._queue else []
+
+    def close(self) -> None:
+        self._queue.clear()

@@ -1,0 +1,92 @@
+"""One process: the models, one live model, one suite. Candidate in, outcome out."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from evaluators.suite import BrokenModel, Scores, Suite, SuiteSettings
+from workers.candidate import Candidate, Outcome, State
+from workers.checkpoint import load_model, load_tokenizer, open_checkpoint
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Source
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a worker needs to begin: the same for every worker of a run."""
+
+    base: Source
+    models: Mapping[str, Source]
+    suite: SuiteSettings
+    merging: MergeSettings = field(default_factory=MergeSettings)
+    device: str = "cpu"
+
+
+class Worker:
+    """Merges into one live model and scores it, candidate after candidate.
+
+    Nothing is reloaded or tokenised again between candidates, and nothing touches the disk.
+
+    Raises:
+        ValueError: if a model or a task cannot be read.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        sources = {BASE: setup.base, **setup.models}
+        checkpoints = {name: open_checkpoint(source) for name, source in sources.items()}
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._engine = Engine(checkpoints, settings=setup.merging, device=setup.device)
+        self._engine.prepare()
+        self._model = load_model(checkpoints[BASE], device=setup.device)
+        self._suite = Suite(setup.suite)
+        self._suite.bind(self._model, load_tokenizer(checkpoints[BASE]))
+
+    def ready(self) -> str:
+        """Answers once the worker has begun; its name."""
+        return self.name
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        """Merges and scores one candidate; whatever goes wrong is its outcome."""
+        seconds: dict[str, float] = {}
+        try:
+            scores = self._score(candidate, seconds)
+        except BrokenModel as broken:
+            return self._unscored(candidate, "broken", str(broken), seconds)
+        except Exception:  # whatever a merge or a task raises is this trial's outcome
+            return self._unscored(candidate, "failed", traceback.format_exc(), seconds)
+        return Outcome(
+            trial=candidate.trial,
+            state="scored",
+            values=scores.values,
+            documents=scores.documents,
+            seconds=seconds,
+            worker=self.name,
+        )
+
+    def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:
+        with _timed(seconds, "merge"):
+            self._engine.apply(candidate.recipe, self._model)
+        with _timed(seconds, "score"):
+            return self._suite.score(self._suite.documents[candidate.documents])
+
+    def _unscored(
+        self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]
+    ) -> Outcome:
+        return Outcome(candidate.trial, state, cause=cause, seconds=seconds, worker=self.name)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[phase] = time.perf_counter() - start
