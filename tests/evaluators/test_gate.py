@@ -1,0 +1,158 @@
+"""The gate on models trained here and then broken in the ways merges break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from evaluators.gate import Gate, Probes
+from evaluators.vitals import GateSettings, Vitals, judge
+
+SETTINGS = GateSettings()
+
+
+def line(random: Random, capitals: float) -> str:
+    """A word and its copy, in capitals or not."""
+    word = "".join(random.choices("abcdefgh", k=random.randint(3, 6)))
+    return f"{word}>{word.upper() if random.random() < capitals else word}\n"
+
+
+def train(model: LlamaForCausalLM, tokenizer: Any, capitals: float, steps: int) -> LlamaForCausalLM:
+    random = Random(steps)
+    model = deepcopy(model).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(steps):
+        texts = [line(random, capitals) + line(random, capitals) for _ in range(32)]
+        batch = tokenizer(texts, padding=True, return_tensors="pt")
+        labels = batch.input_ids.masked_fill(batch.attention_mask == 0, -100)
+        model(batch.input_ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+
+def soup(models: list[LlamaForCausalLM]) -> LlamaForCausalLM:
+    mean = deepcopy(models[0])
+    states = [model.state_dict() for model in models]
+    mean.load_state_dict(
+        {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+    )
+    return mean
+
+
+@pytest.fixture(scope="module")
+def trained(tokenizer: Any) -> list[LlamaForCausalLM]:
+    """A base that copies words, half of them in capitals, and an expert in either."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=99,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    base = train(LlamaForCausalLM(config), tokenizer, 0.5, 200)
+    return [base, train(base, tokenizer, 0.2, 40), train(base, tokenizer, 0.8, 40)]
+
+
+@pytest.fixture(scope="module")
+def gate(tokenizer: Any) -> Gate:
+    random = Random(1)
+    texts = tuple(line(random, 0.5) + line(random, 0.5) for _ in range(8))
+    return Gate(SETTINGS, tokenizer, Probes(texts, tuple(text[:4] for text in texts)))
+
+
+@pytest.fixture(scope="module")
+def references(gate: Gate, trained: list[LlamaForCausalLM]) -> list[Vitals]:
+    return [gate.measure(model) for model in trained]
+
+
+def put_nan(model: LlamaForCausalLM) -> None:
+    model.model.layers[1].mlp.up_proj.weight[3, 5] = torch.nan
+
+
+def swap_layers(model: LlamaForCausalLM) -> None:
+    first, *middle, last = model.model.layers
+    model.model.layers = torch.nn.ModuleList([last, *middle, first])
+
+
+def heat(model: LlamaForCausalLM) -> None:
+    model.lm_head.weight.mul_(20)
+
+
+def cool(model: LlamaForCausalLM) -> None:
+    model.lm_head.weight.mul_(0.05)
+
+
+def add_noise(model: LlamaForCausalLM) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.add_(noise * parameter.std())
+
+
+@pytest.mark.parametrize("fault", [put_nan, swap_layers, heat, cool, add_noise])
+def test_a_broken_model_is_caught(
+    fault: Callable[[LlamaForCausalLM], None],
+    gate: Gate,
+    trained: list[LlamaForCausalLM],
+    references: list[Vitals],
+) -> None:
+    for model in (trained[0], soup(trained)):
+        broken = deepcopy(model)
+        with torch.no_grad():
+            fault(broken)
+        assert gate.check(broken, references)
+
+
+def test_every_input_model_and_the_soup_pass(
+    gate: Gate, trained: list[LlamaForCausalLM], references: list[Vitals]
+) -> None:
+    for model in (*trained, soup(trained), soup(trained[1:])):
+        assert gate.check(model, references) is None
+
+
+def test_the_reason_names_the_weight(
+    gate: Gate, trained: list[LlamaForCausalLM], references: list[Vitals]
+) -> None:
+    broken = deepcopy(trained[0])
+    with torch.no_grad():
+        put_nan(broken)
+    assert gate.check(broken, references) == (
+        "weight model.layers.1.mlp.up_proj.weight is not finite"
+    )
+
+
+def test_measuring_twice_gives_the_same(gate: Gate, trained: list[LlamaForCausalLM]) -> None:
+    assert gate.measure(trained[0]) == gate.measure(trained[0])
+
+
+@pytest.mark.parametrize(
+    ("vitals", "reason"),
+    [
+        (Vitals(None, (2.0, 4.1), 8.5, 1.0, 0.5), None),
+        (Vitals(None, (3.5, 4.5), 8.0, 1.0, 0.5), "perplexity 54.6, over 2.5 times"),
+        (Vitals(None, (2.0, 4.0), 8.7, 1.0, 0.5), "perplexity of 5 % of the tokens"),
+        (Vitals(None, (1e4, 1e4), 1e5, 1.0, 0.5), "perplexity 1.01e+304, over 2.5 times"),
+        (Vitals(None, (2.0, 4.0), 8.0, 3.1, 0.5), "entropy 3.1, over 3 times"),
+        (Vitals(None, (2.0, 4.0), 8.0, 0.1, 0.5), "entropy 0.1, under 1/3"),
+        (Vitals(None, (2.0, 4.0), 8.0, 1.0, 0.81), "81% of its text repeats itself, over 80%"),
+        (Vitals("the logits are not finite"), "the logits are not finite"),
+    ],
+)
+def test_a_model_is_judged_against_the_worst_input_model(
+    vitals: Vitals, reason: str | None
+) -> None:
+    references = [Vitals(None, (3.0, 1.0), 4.0, 1.0, 0.6), Vitals(None, (1.0, 3.0), 2.0, 0.5, 0.2)]
+    judged = judge(vitals, references, SETTINGS)
+    assert judged is None if reason is None else judged is not None and judged.startswith(reason)
