@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import shutil
+import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +42,6 @@ class Runner:
         self._compiled = _compiles(settings.mode, device, entries)
         self._threads = settings.threads or torch.get_num_threads()
         self._chunk = settings.chunk if device.type == "cpu" else GPU_CHUNK
-        self._kernels: dict[Layout, Kernel] = {}
         workers = self._threads if device.type == "cpu" and not self._compiled else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
         self._buffers = [Buffers.of(self._chunk, device) for _ in range(workers)]
@@ -76,14 +75,9 @@ class Runner:
             part = slice(start, min(start + SPAN, len(out)))
             cut = [tensor[part] for tensor in tensors]
             if self._compiled and len(out) >= SMALL:
-                self._kernel(layout)(cut, numbers, words, masks.wrapped(start), out[part])
+                _kernel(layout)(cut, numbers, words, masks.wrapped(start), out[part])
             else:
                 self._eager(layout, cut, numbers, words, start, out[part])
-
-    def _kernel(self, layout: Layout) -> Kernel:
-        if layout not in self._kernels:
-            self._kernels[layout] = _compile(layout, self._device)
-        return self._kernels[layout]
 
     def _eager(
         self,
@@ -125,7 +119,8 @@ def _compiles(mode: str, device: torch.device, entries: int) -> bool:
     return entries >= LARGE_MODEL and shutil.which("g++") is not None
 
 
-def _compile(layout: Layout, device: torch.device) -> Kernel:
+@functools.cache
+def _kernel(layout: Layout) -> Kernel:
     """One kernel for every size: what changes between candidates and tensors is an input."""
 
     def kernel(
@@ -135,8 +130,11 @@ def _compile(layout: Layout, device: torch.device) -> Kernel:
         values = compute(layout, tensors, numbers.unbind(), words.unbind(), index, Buffers())
         out.copy_(values)
 
-    options: dict[str, Any] = {}
-    if device.type == "cpu":
-        options["cpp.dynamic_threads"] = True  # or a change of threads would compile again
-    compiled = torch.compile(kernel, dynamic=True, fullgraph=True, options=options)
-    return functools.wraps(kernel)(compiled)
+    # torch keeps kernels, and a limit on their number, per code object: give each layout its own
+    own = types.FunctionType(
+        kernel.__code__.replace(co_name=f"{layout.kind}_{layout.rule}_{layout.n_models}"),
+        kernel.__globals__,
+        closure=kernel.__closure__,
+    )
+    compiled: Kernel = torch.compile(own, dynamic=True, fullgraph=True)
+    return compiled
