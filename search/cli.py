@@ -88,6 +88,9 @@ def resume(
         prepared, ledger = reopen(run)
         planned = prepared.config.budget
         budget = Budget(trials=trials or planned.trials, hours=hours or planned.hours)
+    if len(ledger.trials()) >= budget.trials:
+        _say_finished(ledger, budget)
+        return
     _run(prepared, ledger, budget, address)
 
 
@@ -231,6 +234,15 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from None
+
+
+def _say_finished(ledger: Ledger, budget: Budget) -> None:
+    from search.session import standing
+    from search.tables import front_table
+
+    console = _console()
+    console.print(f"its budget of {budget.trials} trials is spent; --trials N raises it")
+    console.print(front_table(standing(ledger)))
 
 
 def _say_warnings(prepared: Plan) -> None:

@@ -1,4 +1,4 @@
-"""The demo: small real models are made, their merges searched, the best exported and scored again."""
+"""The demo: real small models are made, merges searched, the best exported and scored again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SEARCH = {
 }
 
 
-class NotReproduced(RuntimeError):
+class NotReproducedError(RuntimeError):
     """The exported model did not get the scores that the search recorded."""
 
 
@@ -58,7 +58,7 @@ def run_demo(folder: Path, console: Console, search: Search) -> None:
     """Makes the models in `folder` if they are not there, searches, exports, scores again.
 
     Raises:
-        NotReproduced: if plain lm-eval gives the exported model other scores.
+        NotReproducedError: if plain lm-eval gives the exported model other scores.
     """
     _make(folder, console)
     config = _write_config(folder)
@@ -84,7 +84,7 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
     With one thread, as a worker of the demo has: sums in another order round differently.
 
     Raises:
-        NotReproduced: if lm-eval fails.
+        NotReproducedError: if lm-eval fails.
     """
     with tempfile.TemporaryDirectory() as results:
         done = subprocess.run(
@@ -96,7 +96,7 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
         )
         found = list(Path(results).rglob("results*.json"))
         if done.returncode or not found:
-            raise NotReproduced(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
+            raise NotReproducedError(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
         content: dict[str, dict[str, float]] = json.loads(found[0].read_text())["results"]
     return content
 
@@ -150,4 +150,4 @@ def _compare(
             wrong.append(each.name)
     console.print(table)
     if wrong:
-        raise NotReproduced(f"other scores than recorded: {', '.join(wrong)}")
+        raise NotReproducedError(f"other scores than recorded: {', '.join(wrong)}")

@@ -71,7 +71,7 @@ class Driver:
     """Submitted and not yet back, by number."""
     started: float = field(default_factory=time.monotonic)
     _ready: deque[Proposal] = field(default_factory=deque)
-    """Recorded and not yet submitted: asked ahead of a free worker, or left by a driver that died."""
+    """Recorded and not yet submitted: asked ahead, or left by a driver that died."""
     _twins: list[Proposal] = field(default_factory=list)  # wait for the same recipe to be scored
     _scored: dict[str, Trial] = field(default_factory=dict)  # by digest
     _stopping: bool = False

@@ -40,7 +40,7 @@ def export(prepared: Plan, trial: Trial, out: Path, *, force: bool = False) -> E
     """
     merge(trial.proposal.recipe, out, files=_files(trial), force=force)
     suite = Suite(suite_settings(prepared.config))
-    return Exported(out, suite.command(suite.documents["search"], out))
+    return Exported(out, suite.command(suite.documents["search"], out.resolve()))
 
 
 def _files(trial: Trial) -> dict[str, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.checkpoint import open_checkpoint, write_model
+from workers.checkpoint import Checkpoint, open_checkpoint, write_model
 from workers.merging import Engine
-from workers.recipe import Recipe
-
-BASE = "base"
+from workers.recipe import Recipe, Source
 
 
 def merge(
@@ -27,17 +25,13 @@ def merge(
         ValueError: if `out` exists without `force`, or a model is missing, damaged or has changed
             since the recipe was made.
     """
-    sources = {**({BASE: recipe.base} if recipe.base else {}), **recipe.models}
-    checkpoints = {name: open_checkpoint(source) for name, source in sources.items()}
-    for name, source in sources.items():
-        found = checkpoints[name].fingerprint
-        if source.fingerprint and source.fingerprint != found:
-            raise ValueError(
-                f"{source.path}: its content has fingerprint {found}, "
-                f"the recipe was made for {source.fingerprint}"
-            )
-    donor = checkpoints[recipe.tokenizer or next(iter(checkpoints))]
-    engine = Engine(checkpoints)
+    base = _open(recipe.base) if recipe.base else None
+    models = {name: _open(source) for name, source in recipe.models.items()}
+    if recipe.tokenizer in models:
+        donor = models[recipe.tokenizer]
+    else:
+        donor = base or next(iter(models.values()))
+    engine = Engine(models, base=base)
     engine.prepare()
     write_model(
         out,
@@ -47,3 +41,13 @@ def merge(
         files={"recipe.yaml": recipe.to_yaml(), **(files or {})},
         force=force,
     )
+
+
+def _open(source: Source) -> Checkpoint:
+    checkpoint = open_checkpoint(source)
+    if source.fingerprint not in (None, checkpoint.fingerprint):
+        raise ValueError(
+            f"{source.path}: its content has fingerprint {checkpoint.fingerprint}, "
+            f"the recipe was made for {source.fingerprint}"
+        )
+    return checkpoint

@@ -16,8 +16,6 @@ from workers.checkpoint import load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Source
 
-BASE = "base"
-
 
 @dataclass(frozen=True)
 class Setup:
@@ -40,14 +38,14 @@ class Worker:
     """
 
     def __init__(self, setup: Setup) -> None:
-        sources = {BASE: setup.base, **setup.models}
-        checkpoints = {name: open_checkpoint(source) for name, source in sources.items()}
+        base = open_checkpoint(setup.base)
+        models = {name: open_checkpoint(source) for name, source in setup.models.items()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._engine = Engine(checkpoints, settings=setup.merging, device=setup.device)
+        self._engine = Engine(models, base=base, settings=setup.merging, device=setup.device)
         self._engine.prepare()
-        self._model = load_model(checkpoints[BASE], device=setup.device)
+        self._model = load_model(base, device=setup.device)
         self._suite = Suite(setup.suite)
-        self._suite.bind(self._model, load_tokenizer(checkpoints[BASE]))
+        self._suite.bind(self._model, load_tokenizer(base))
 
     def ready(self) -> str:
         """Answers once the worker has begun; its name."""
