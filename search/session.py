@@ -102,10 +102,10 @@ def search(
 def ray_pool(prepared: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
     from workers.pool.on_ray import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
-    from workers.worker import Setup  # noqa: PLC0415
+    from workers.worker import Setup, Worker  # noqa: PLC0415
 
     setup = Setup(base=prepared.base, models=prepared.models, suite=prepared.suite)
-    return RayPool(setup, prepared.config.workers, address)
+    return RayPool(Worker, setup, prepared.config.workers, address)
 
 
 def standing(ledger: Ledger) -> Standing:

@@ -17,7 +17,6 @@ from ray.exceptions import RayError, RayTaskError
 
 from workers.candidate import Candidate, Outcome
 from workers.pool.protocol import PoolError, PoolSettings
-from workers.worker import Setup, Worker
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +37,26 @@ class Slot:
 class RayPool:
     """Workers as Ray actors on a local Ray, or on the cluster at `address`.
 
+    Args:
+        worker: the class of the actors, `workers.worker.Worker` or one that looks like it.
+        setup: what each of them begins with.
+        settings: their size and number.
+        address: of the cluster; "local" starts a Ray of one's own, unless one runs already.
+
     Raises:
         PoolError: if there is no room for a single worker.
     """
 
-    def __init__(self, setup: Setup, settings: PoolSettings, address: str = "local") -> None:
+    def __init__(
+        self, worker: type, setup: object, settings: PoolSettings, address: str = "local"
+    ) -> None:
+        self._worker = worker
         self._settings = settings
         self._setup = setup
         self._waiting: deque[Candidate] = deque()  # their workers died, they go first
         self._attempts: dict[int, int] = {}
         self._causes: list[str] = []
-        _start_ray(address)
+        self._owns_ray = _start_ray(address)
         self._resources = _per_worker(settings)
         count = _how_many(self._resources, settings.max)
         self._slots = [Slot(*self._start()) for _ in range(count)]
@@ -81,12 +89,15 @@ class RayPool:
         for slot in self._slots:
             ray.kill(slot.actor)
         self._slots.clear()
-        ray.shutdown()
+        if self._owns_ray:
+            ray.shutdown()
 
     def _start(self) -> tuple[Any, Any]:
         threads = str(max(1, int(self._resources["num_cpus"])))
         environment = {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-        actor_class = ray.remote(**self._resources, max_restarts=0, max_task_retries=0)(Worker)
+        actor_class = ray.remote(**self._resources, max_restarts=0, max_task_retries=0)(
+            self._worker
+        )
         actor = actor_class.options(runtime_env={"env_vars": environment}).remote(self._setup)
         return actor, actor.ready.remote()
 
@@ -129,15 +140,19 @@ class RayPool:
         return Outcome(candidate.trial, "failed", cause=f"its worker died {tries} times: {cause}")
 
 
-def _start_ray(address: str) -> None:
+def _start_ray(address: str) -> bool:
+    """Connects unless this process is connected; whether it has to disconnect."""
+    if ray.is_initialized():
+        return False
+    # from Ray 2.60 on, a process without GPUs of its own sees none, as it will be the default
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not ray.is_initialized():
-        ray.init(
-            address=address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    ray.init(
+        address=address,
+        include_dashboard=False if address == "local" else None,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    return True
 
 
 def _per_worker(settings: PoolSettings) -> dict[str, float]:

@@ -1,0 +1,138 @@
+"""Both pools against one contract, and the Ray pool against workers that die.
+
+The workers here do no merging: what is tried is the pool alone. `tests/test_end_to_end.py` puts real
+workers into it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import ray
+
+from workers.candidate import Candidate, Outcome
+from workers.pool import InProcessPool, Pool, PoolError, PoolSettings
+from workers.pool.on_ray import RayPool
+from workers.recipe import Group, Recipe, Source
+
+RECIPE = Recipe("linear", {"a": Source("/a")}, (Group({"weight": 1.0}),))
+SETTINGS = PoolSettings(cpus=1, max=2, retries=2)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a test's worker is to do, and a folder where it leaves marks."""
+
+    marks: Path
+    deadly: tuple[int, ...] = ()
+    dies_once: tuple[int, ...] = ()
+    stillborn: bool = False
+
+
+class MortalWorker:
+    """Scores with its trial's number, and dies by kill -9 where it is told to."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        if orders.stillborn:
+            raise ValueError("no model directory at /nowhere")
+
+    def ready(self) -> str:
+        return str(os.getpid())
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        mark = self.orders.marks / f"{candidate.trial}.{time.time_ns()}"
+        mark.touch()
+        tries = len(list(self.orders.marks.glob(f"{candidate.trial}.*")))
+        first = candidate.trial in self.orders.dies_once and tries == 1
+        if candidate.trial in self.orders.deadly or first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Outcome(candidate.trial, "scored", {"t": {"m,none": float(candidate.trial)}})
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def on_ray(local_ray: None, tmp_path: Path) -> Iterator[Callable[..., RayPool]]:
+    pools = []
+
+    def make(**orders: object) -> RayPool:
+        pools.append(RayPool(MortalWorker, Orders(tmp_path, **orders), SETTINGS))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def run_all(pool: Pool, numbers: list[int]) -> dict[int, Outcome]:
+    """As a driver does: fill what is free, wait, take."""
+    waiting, outcomes = list(numbers), {}
+    deadline = time.monotonic() + 240
+    while len(outcomes) < len(numbers):
+        assert time.monotonic() < deadline, f"only {sorted(outcomes)} came back"
+        while waiting and pool.free:
+            pool.submit(Candidate(waiting.pop(0), RECIPE))
+        for outcome in pool.wait(0.5):
+            assert outcome.trial not in outcomes, "an outcome came twice"
+            outcomes[outcome.trial] = outcome
+    return outcomes
+
+
+def check_contract(pool: Pool) -> None:
+    outcomes = run_all(pool, list(range(7)))
+    assert {n: each.values["t"]["m,none"] for n, each in outcomes.items()} == {
+        n: float(n) for n in range(7)
+    }
+    deadline = time.monotonic() + 240
+    while pool.free < pool.workers:  # a worker may still be starting, and has nothing to say
+        assert time.monotonic() < deadline
+        assert pool.wait(0.5) == []
+
+
+def test_every_candidate_comes_back_once_from_this_process(tmp_path):
+    check_contract(InProcessPool(MortalWorker(Orders(tmp_path)).evaluate, workers=2))
+
+
+@pytest.mark.slow
+def test_every_candidate_comes_back_once_from_ray(on_ray):
+    pool = on_ray()
+    assert pool.workers == 2
+    check_contract(pool)
+
+
+@pytest.mark.slow
+def test_a_candidate_whose_worker_was_killed_is_tried_again_elsewhere(on_ray):
+    outcomes = run_all(on_ray(dies_once=(1, 3)), list(range(5)))
+    assert {each.state for each in outcomes.values()} == {"scored"}
+
+
+@pytest.mark.slow
+def test_a_candidate_that_kills_its_workers_fails_with_the_cause_and_the_others_go_on(on_ray):
+    outcomes = run_all(on_ray(deadly=(2,)), list(range(5)))
+    assert outcomes[2].state == "failed"
+    assert "its worker died 3 times" in outcomes[2].cause
+    assert {outcomes[n].state for n in (0, 1, 3, 4)} == {"scored"}
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_begin_end_the_search_with_the_reason(on_ray):
+    with pytest.raises(PoolError, match="no model directory at /nowhere"):
+        run_all(on_ray(stillborn=True), [0])
+
+
+@pytest.mark.slow
+def test_a_worker_larger_than_the_machine_is_refused_with_both_numbers(local_ray, tmp_path):
+    with pytest.raises(PoolError, match="it wants 99 CPUs and 0 GPUs, Ray has 2 and 0"):
+        RayPool(MortalWorker, Orders(tmp_path), PoolSettings(cpus=99))
