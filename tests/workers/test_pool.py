@@ -1,7 +1,7 @@
 """Both pools against one contract, and the Ray pool against workers that die.
 
-The workers here do no merging: what is tried is the pool alone. `tests/test_end_to_end.py` puts real
-workers into it.
+The workers here do no merging: what is tried is the pool alone. `tests/test_end_to_end.py` puts
+real workers into it.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ def test_whole_numbers_and_floats_are_the_same_recipe():
 
 def test_the_first_group_that_covers_a_tensor_gives_its_parameters():
     assert TIES.parameters("model.layers.1.mlp.up_proj.weight", 4)["weight"] == {"a": 0.5, "b": 1}
-    for elsewhere in ("model.layers.2.mlp.up_proj.weight", "model.layers.1.self_attn.q_proj.weight"):
-        assert TIES.parameters(elsewhere, 4)["weight"] == 1.0
+    for elsewhere in ("layers.2.mlp.up_proj.weight", "layers.1.self_attn.q_proj.weight"):
+        assert TIES.parameters(f"model.{elsewhere}", 4)["weight"] == 1.0
 
 
 def test_a_tensor_that_no_group_covers_is_named():
@@ -148,7 +148,7 @@ def test_a_recipe_that_does_not_fit_is_refused_by_name(changes, expected):
 
 def test_slerp_of_three_models_is_refused_with_advice():
     three = {"a": A, "b": B, "c": A}
-    with pytest.raises(ValueError, match="at most 2 models, not 3.*multislerp or karcher"):
+    with pytest.raises(ValueError, match=r"at most 2 models, not 3.*multislerp or karcher"):
         Recipe("slerp", three, (Group({"t": 0.5}),), BASE)
 
 
