@@ -7,12 +7,43 @@ from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n_trials, n_objectives)
 
+BLOCK = 512  # rows compared at once where there are three objectives and more
+
 
 def front(losses: Losses) -> NDArray[np.intp]:
     """Indices of the non-dominated rows of `losses`, in order; equal rows all stay."""
-    no_worse = (losses[:, None] <= losses[None]).all(-1)  # [i, j]: i is no worse than j anywhere
-    better = (losses[:, None] < losses[None]).any(-1)  # [i, j]: i is better than j somewhere
-    return np.flatnonzero(~(no_worse & better).any(0))
+    unique, of_row = np.unique(losses, axis=0, return_inverse=True)  # sorted by the first column
+    kept = _sweep(unique) if losses.shape[1] <= 2 else _blocked(unique)
+    return np.flatnonzero(kept[of_row.reshape(-1)])
+
+
+def ranks(losses: Losses, enough: int | None = None) -> NDArray[np.intp]:
+    """Non-domination rank of every row: 0 on the front, 1 on the front of the rest, and so on.
+
+    Once `enough` rows are ranked, the rest share the next rank (Deb 2002).
+    """
+    rank = np.zeros(len(losses), dtype=np.intp)
+    left = np.arange(len(losses))
+    level = 0
+    while len(left) and (enough is None or len(losses) - len(left) < enough):
+        on = front(losses[left])
+        rank[left[on]] = level
+        left = np.delete(left, on)
+        level += 1
+    rank[left] = level
+    return rank
+
+
+def crowding(losses: Losses) -> NDArray[np.float64]:
+    """Crowding distance of each row among rows of one rank; extremes are infinite (Deb 2002)."""
+    distance = np.zeros(len(losses))
+    for column in losses.T:
+        order = np.argsort(column, kind="stable")
+        span = column[order[-1]] - column[order[0]]
+        if span > 0:
+            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+        distance[order[[0, -1]]] = np.inf
+    return distance
 
 
 def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
@@ -21,16 +52,18 @@ def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
     By slicing along the last objective (Zitzler & Thiele 1998); exact for any number of
     objectives, quick enough for the fronts of a few hundred trials with up to four.
     """
-    inside = losses[(losses < reference).all(-1)]
+    inside = _kept(losses[(losses < reference).all(-1)])
     if not len(inside):
         return 0.0
     if losses.shape[1] == 1:
         return float(reference[0] - inside.min())
+    if losses.shape[1] == 2:
+        return _area(np.unique(inside, axis=0), reference)
     inside = inside[np.argsort(inside[:, -1], kind="stable")]
     heights = np.diff(np.append(inside[:, -1], reference[-1]))
     return float(
         sum(
-            height * hypervolume(_kept(inside[: i + 1, :-1]), reference[:-1])
+            height * hypervolume(inside[: i + 1, :-1], reference[:-1])
             for i, height in enumerate(heights)
             if height > 0
         )
@@ -57,4 +90,51 @@ def knee(losses: Losses) -> int:
 
 
 def _kept(losses: Losses) -> Losses:
-    return losses[front(losses)]
+    return losses[front(losses)] if len(losses) else losses
+
+
+def _area(stairs: Losses, reference: NDArray[np.float64]) -> float:
+    """Under a front of two objectives, sorted by the first: one rectangle a step."""
+    widths = reference[0] - stairs[:, 0]
+    heights = np.append(reference[1], stairs[:-1, 1]) - stairs[:, 1]
+    return float(widths @ heights)
+
+
+def _sweep(rows: Losses) -> NDArray[np.bool_]:
+    """Which of the unique sorted rows of one or two columns are on the front.
+
+    With the first column rising, a row is dominated exactly if an earlier one is as low in the last.
+    """
+    last = rows[:, -1]
+    lowest_before = np.append(np.inf, np.minimum.accumulate(last)[:-1])
+    return np.asarray(last < lowest_before, dtype=np.bool_)
+
+
+def _blocked(rows: Losses) -> NDArray[np.bool_]:
+    """Which of the unique sorted rows are on the front.
+
+    A row can be dominated only by an earlier one, and if so by one on the front, so each block is
+    compared with the front so far and with itself: memory is a block times the front.
+    """
+    kept = np.zeros(len(rows), dtype=np.bool_)
+    found = rows[:0]
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        alive = np.flatnonzero(~_beaten(block, found))
+        earlier = np.tri(len(alive), k=-1, dtype=np.bool_)  # [i, j]: j comes before i
+        alive = alive[~(_no_worse(block[alive], block[alive]) & earlier).any(1)]
+        kept[start + alive] = True
+        found = np.concatenate([found, block[alive]])
+    return kept
+
+
+def _beaten(block: Losses, by: Losses) -> NDArray[np.bool_]:
+    return np.asarray(_no_worse(block, by).any(1), dtype=np.bool_)
+
+
+def _no_worse(rows: Losses, than: Losses) -> NDArray[np.bool_]:
+    """[i, j]: row j of `than` is as good as row i everywhere, their first column being sorted."""
+    found = np.ones((len(rows), len(than)), dtype=np.bool_)
+    for column in range(1, rows.shape[1]):
+        found &= than[:, column] <= rows[:, column, None]
+    return found

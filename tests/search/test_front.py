@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.front import front, hypervolume, knee, normalised
+from search.front import BLOCK, crowding, front, hypervolume, knee, normalised, ranks
 
 points = st.integers(1, 3).flatmap(
     lambda columns: arrays(
@@ -72,3 +72,31 @@ def test_normalised_puts_the_best_anchor_at_0_and_the_worst_at_1():
 @pytest.mark.parametrize(("losses", "expected"), [([[0, 1], [0.2, 0.2], [1, 0]], 1), ([[3, 3]], 0)])
 def test_knee_is_nearest_to_the_ideal_corner(losses, expected):
     assert knee(np.array(losses, dtype=float)) == expected
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_a_front_of_many_rows_is_the_one_of_the_definition(columns):
+    x = np.random.default_rng(columns).integers(0, 30, (3 * BLOCK, columns)).astype(float)
+    no_worse = (x[:, None] <= x[None]).all(-1)
+    better = (x[:, None] < x[None]).any(-1)
+    assert front(x).tolist() == np.flatnonzero(~(no_worse & better).any(0)).tolist()
+
+
+@given(points)
+def test_each_rank_is_the_front_of_what_the_ranks_before_it_leave(x):
+    rank = ranks(x)
+    for level in range(rank.max() + 1):
+        left = np.flatnonzero(rank >= level)
+        assert (rank[left[front(x[left])]] == level).all()
+        assert (rank == level).sum() == len(front(x[left]))
+
+
+@given(points)
+def test_ranks_that_are_not_asked_for_are_one_rank(x):
+    full, some = ranks(x), ranks(x, enough=3)
+    assert (some == np.minimum(full, some.max())).all()
+
+
+def test_crowding_by_hand():
+    losses = np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
+    assert crowding(losses).tolist() == [np.inf, 2.0, np.inf]
