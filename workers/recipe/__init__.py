@@ -1,0 +1,18 @@
+"""A recipe: everything that makes one merged model, with nothing left to chance."""
+
+from workers.recipe.group import Group, Value
+from workers.recipe.recipe import DTYPES, Recipe
+from workers.recipe.source import Source
+from workers.recipe.tensors import MODULES, depth_of, layer_of, module_of
+
+__all__ = [
+    "DTYPES",
+    "MODULES",
+    "Group",
+    "Recipe",
+    "Source",
+    "Value",
+    "depth_of",
+    "layer_of",
+    "module_of",
+]

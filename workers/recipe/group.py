@@ -1,0 +1,104 @@
+"""Tensors that share parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from workers.recipe.plain import check_keys, present
+from workers.recipe.tensors import MODULES
+
+Value = float | bool | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors that share parameters: a depth range times some module classes, or by name."""
+
+    parameters: Mapping[str, Value]
+    layers: tuple[int, int] | None = None
+    """First layer and the one after the last; None covers every depth."""
+    modules: tuple[str, ...] | None = None
+    """Some of `MODULES`; None covers them all."""
+    names: tuple[str, ...] | None = None
+    """Texts of which a tensor's name has one; None covers every name."""
+
+    def covers(self, depth: int, module: str, name: str) -> bool:
+        """Whether a tensor of this class at this depth takes its parameters from here."""
+        return (
+            (self.layers is None or self.layers[0] <= depth < self.layers[1])
+            and (self.modules is None or module in self.modules)
+            and (self.names is None or any(text in name for text in self.names))
+        )
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with where it lies."""
+        if self.layers is not None and not 0 <= self.layers[0] < self.layers[1]:
+            yield f"layers: {list(self.layers)} is empty or negative"
+        if unknown := set(self.modules or ()) - set(MODULES):
+            yield f"modules: {sorted(unknown)} not among {', '.join(MODULES)}"
+        if self.names is not None and not all(self.names):
+            yield f"names: {list(self.names)} has an empty text, which every name has"
+
+    def frozen(self) -> Group:
+        """The same with parameters that cannot be changed; whole numbers become floats."""
+        values = {name: _frozen(value) for name, value in self.parameters.items()}
+        return replace(self, parameters=MappingProxyType(values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` takes them back."""
+        parameters = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in self.parameters.items()
+        }
+        where = present(
+            layers=list(self.layers) if self.layers else None,
+            modules=list(self.modules) if self.modules is not None else None,
+            names=list(self.names) if self.names is not None else None,
+        )
+        return {**where, "parameters": parameters}
+
+    @classmethod
+    def from_dict(cls, value: Any, index: int) -> Group:
+        """Reads what `to_dict` wrote, the group of this number in a recipe.
+
+        Raises:
+            ValueError: if it is no group.
+        """
+        where = f"recipe: groups.{index}"
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where}: a group is a mapping, not {value!r}")
+        allowed = {"parameters", "layers", "modules", "names"}
+        check_keys(value, allowed, required=set(), where=where)
+        return cls(
+            parameters=value.get("parameters") or {},
+            layers=_layers(value.get("layers"), where),
+            modules=_texts(value.get("modules"), f"{where}.modules"),
+            names=_texts(value.get("names"), f"{where}.names"),
+        )
+
+
+def _layers(given: Any, where: str) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    if not (isinstance(given, list | tuple) and len(given) == 2):
+        raise ValueError(f"{where}.layers: {given!r} is not a pair [first, one after the last]")
+    return int(given[0]), int(given[1])
+
+
+def _texts(given: Any, where: str) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise ValueError(f"{where}: {given!r} is not a list of names")
+    return tuple(given)
+
+
+def _frozen(value: Any) -> Any:
+    """Numbers as floats, so that 1 and 1.0 have one digest; what is no number is for `faults`."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({name: _frozen(each) for name, each in value.items()})
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else value

@@ -1,0 +1,171 @@
+"""The recipe itself: a value that checks itself, with a digest and a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+import yaml
+
+from workers.methods import METHODS, Method
+from workers.recipe.group import Group, Value
+from workers.recipe.plain import check_keys, present
+from workers.recipe.source import Source
+from workers.recipe.tensors import depth_of, module_of
+
+DTYPES = ("float32", "float16", "bfloat16")
+_SCALARS = ("seed", "dtype", "compat", "tokenizer")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One merged model: method, models, parameters per group of tensors, seed and dtype.
+
+    Two recipes with the same `digest` give the same bytes on any worker, device and day.
+
+    Raises:
+        ValueError: if method, parameters, groups or models do not fit each other; one message
+            names every fault.
+    """
+
+    method: str
+    models: Mapping[str, Source]
+    groups: tuple[Group, ...] = (Group({}),)
+    base: Source | None = None
+    seed: int = 0
+    dtype: str | None = None
+    """Of the merged model; None keeps that of the base, or of the first model without one."""
+    compat: Literal["mergekit"] | None = None
+    tokenizer: str | None = None
+    """The model whose config and tokenizer the merged one leaves with; None is the base."""
+    _method: Method = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(
+                f"unknown merge method {self.method!r}; choose one of {', '.join(METHODS)}"
+            )
+        object.__setattr__(self, "_method", METHODS[self.method])
+        object.__setattr__(self, "models", MappingProxyType(dict(self.models)))
+        object.__setattr__(self, "groups", tuple(group.frozen() for group in self.groups))
+        if faults := [*self._shape_faults(), *self._group_faults()]:
+            raise ValueError(f"recipe ({self.method}): " + "; ".join(faults))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Recipe.from_dict, (self.to_dict(),)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that are equal exactly when two recipes are."""
+        content = self.to_dict()
+        content["models"] = {name: source.identity() for name, source in self.models.items()}
+        content["base"] = self.base.identity() if self.base else None
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        order = ",".join(self.models)  # floating-point sums depend on it, sorted keys lose it
+        return hashlib.blake2b(f"{canonical}\n{order}".encode(), digest_size=6).hexdigest()
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Every model that goes in, the base first, each once."""
+        return {**({"base": self.base} if self.base else {}), **self.models}
+
+    def parameters(self, tensor: str, n_layers: int) -> Mapping[str, Value]:
+        """The parameters of one tensor of a model with `n_layers` layers.
+
+        Raises:
+            ValueError: if no group covers the tensor.
+        """
+        depth, module = depth_of(tensor, n_layers), module_of(tensor)
+        for group in self.groups:
+            if group.covers(depth, module, tensor):
+                return group.parameters
+        raise ValueError(f"no group of the recipe covers {tensor} (depth {depth}, {module})")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON and YAML values; `from_dict` takes it back."""
+        return {
+            "method": self.method,
+            "base": self.base.to_dict() if self.base else None,
+            "models": {name: source.to_dict() for name, source in self.models.items()},
+            "groups": [group.to_dict() for group in self.groups],
+            **present(**{name: getattr(self, name) for name in _SCALARS}),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            ValueError: if a key is unknown, missing or of the wrong type.
+        """
+        allowed = {"method", "base", "models", "groups", *_SCALARS}
+        check_keys(content, allowed, required={"method", "models"}, where="recipe")
+        base, groups, models = content.get("base"), content.get("groups", [{}]), content["models"]
+        if not isinstance(models, Mapping):
+            raise ValueError(f"recipe: models: {models!r} is not a mapping of names to models")
+        if not isinstance(groups, list | tuple):
+            raise ValueError(f"recipe: groups: {groups!r} is not a list")
+        return cls(
+            method=content["method"],
+            models={name: Source.parse(v, f"recipe: {name}") for name, v in models.items()},
+            groups=tuple(Group.from_dict(value, i) for i, value in enumerate(groups)),
+            base=Source.parse(base, "recipe: base") if base else None,
+            **{k: content[k] for k in _SCALARS if k in content},
+        )
+
+    def to_yaml(self) -> str:
+        """The native recipe file."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Recipe:
+        """Reads a native recipe file.
+
+        Raises:
+            ValueError: if it is not YAML or not a recipe.
+        """
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"not valid YAML: {error}") from None
+        if not isinstance(content, dict):
+            raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
+        return cls.from_dict(content)
+
+    def with_dtype(self, dtype: str) -> Recipe:
+        """The same merge rounded to another dtype."""
+        return replace(self, dtype=dtype)
+
+    def _shape_faults(self) -> list[str]:
+        method, names = self._method, list(self.models)
+        least, most = method.models
+        faults = []
+        if len(names) < least:
+            faults.append(f"needs at least {least} models, not {len(names)}")
+        if most is not None and len(names) > most:
+            faults.append(f"takes at most {most} models, not {len(names)}{method.advice_on_many}")
+        if method.needs_base and self.base is None:
+            faults.append("needs a base: the model that task vectors are taken from")
+        if self.dtype is not None and self.dtype not in DTYPES:
+            faults.append(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        if self.compat not in (None, "mergekit"):
+            faults.append(f"compat {self.compat!r} is not 'mergekit'")
+        if self.tokenizer not in (None, "base", *names):
+            faults.append(f"tokenizer {self.tokenizer!r} is not 'base' or one of {names}")
+        if not isinstance(self.seed, int):
+            faults.append(f"seed {self.seed!r} is not a whole number")
+        return faults
+
+    def _group_faults(self) -> list[str]:
+        return [
+            f"groups.{i}.{fault}"
+            for i, group in enumerate(self.groups)
+            for fault in (
+                *group.faults(),
+                *self._method.faults(group.parameters, list(self.models)),
+            )
+        ]

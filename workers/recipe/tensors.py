@@ -1,0 +1,49 @@
+"""What a checkpoint tensor's name says: its layer, its module class."""
+
+from __future__ import annotations
+
+import re
+
+MODULES = ("self_attn", "mlp", "norm", "embed", "head", "other")
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
+_CLASSES = (  # the first pattern found in a tensor's name decides its module class
+    ("norm", re.compile(r"norm|(?:^|\.)ln_|layernorm")),
+    ("embed", re.compile(r"embed_tokens|(?:^|\.)wte\.|(?:^|\.)wpe\.|embed_in|tok_embeddings")),
+    ("head", re.compile(r"lm_head|embed_out")),
+    ("self_attn", re.compile(r"attn|attention")),
+    ("mlp", re.compile(r"mlp|feed_forward|experts")),
+)
+
+
+def module_of(tensor: str) -> str:
+    """The module class of a checkpoint tensor, one of `MODULES`.
+
+    >>> module_of("model.layers.3.self_attn.q_proj.weight")
+    'self_attn'
+    >>> module_of("model.layers.3.post_attention_layernorm.weight")
+    'norm'
+    """
+    return next((name for name, pattern in _CLASSES if pattern.search(tensor)), "other")
+
+
+def layer_of(tensor: str) -> int | None:
+    """The layer a tensor lies in; None for embeddings, the final norm and the head.
+
+    >>> layer_of("model.layers.3.mlp.up_proj.weight"), layer_of("model.norm.weight")
+    (3, None)
+    """
+    found = _LAYER.search(tensor)
+    return int(found.group(1)) if found else None
+
+
+def depth_of(tensor: str, n_layers: int) -> int:
+    """The layer a tensor counts to: its own, the first for embeddings, the last for the rest.
+
+    >>> depth_of("model.layers.3.mlp.up_proj.weight", 8), depth_of("lm_head.weight", 8)
+    (3, 7)
+    """
+    layer = layer_of(tensor)
+    if layer is not None:
+        return layer
+    return 0 if module_of(tensor) == "embed" else n_layers - 1
