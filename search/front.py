@@ -103,7 +103,7 @@ def _area(stairs: Losses, reference: NDArray[np.float64]) -> float:
 def _sweep(rows: Losses) -> NDArray[np.bool_]:
     """Which of the unique sorted rows of one or two columns are on the front.
 
-    With the first column rising, a row is dominated exactly if an earlier one is as low in the last.
+    With the first column rising, a row is dominated exactly if an earlier one's last is as low.
     """
     last = rows[:, -1]
     lowest_before = np.append(np.inf, np.minimum.accumulate(last)[:-1])

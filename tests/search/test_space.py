@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.first import BASE, UNIFORM, first_trials
-from search.space import Axis, Space
+from search.space import Axis, Space, SpaceSettings
 from tests.search.conftest import make_space
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Source
@@ -19,8 +19,16 @@ SPACES = [
     make_space(*ALL),
     make_space(*ALL, membership=True, depth={"groups": 2}),
     make_space(*ALL, modules=["self_attn", "mlp"], depth={"groups": 3}),
-    make_space("ties", density=[0.2, 0.5], weight={"range": [0.1, 1], "vary": False}),
+    make_space("ties", density=[0.2, 0.5], weight={"range": [0.1, 1], "depth": 1, "modules": []}),
     make_space("slerp", models="ab", depth={"groups": 4}),
+    make_space(*ALL, weight={"depth": {"curve": 3}}, **{"lambda": {"depth": {"curve": 2}}}),
+    make_space(
+        "linear",
+        "dare_ties",
+        weight={"depth": {"layers": [[0, 1], [1, 4]]}, "models": {"a": [0, 1], "b": "a"}},
+        density={"modules": ["mlp", "head"], "per_model": False},
+    ),
+    make_space("breadcrumbs", "multislerp", membership={"optional": ["a", "b"]}, gamma=0.05),
 ]
 
 
@@ -125,10 +133,21 @@ def test_a_fixed_parameter_is_no_axis_and_stands_in_the_recipe():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"depth": {"groups": 9}}, "9 groups, but the models have 4 layers"),
-        ({"density": [0.5, 0.2]}, "not a range"),
+        ({"depth": {"groups": 9}}, "space.weight: depth: 9 groups, but the models have 4 layers"),
+        ({"depth": {"curve": 5}}, "5 points on the curve, but the models have 4 layers"),
+        ({"depth": {"layers": [[0, 2], [3, 4]]}}, "not ranges that follow each other from 0 to 4"),
+        ({"density": [0.5, 0.2]}, r"space.density: \[0.5, 0.2\] is not a range"),
         ({"density": [0.0, 0.5]}, "not a range within"),
-        ({"lambda": 50}, "lies outside"),
+        ({"lambda": 50}, r"space.lambda: 50 lies outside \[0.2, 3\]"),
+        ({"t": 0.5}, "space.t: no method of the space takes it"),
+        ({"weight": {"models": {"z": 1.0}}}, "models: 'z' is no model"),
+        ({"weight": {"models": {"a": "b", "b": "c"}}}, "b has no value of its own to take"),
+        ({"lambda": {"models": {"a": 1.0}}}, "one value for all models"),
+        ({"density": {"same_as": "lamda"}}, "did you mean 'lambda'"),
+        ({"density": {"same_as": "lambda"}}, "per model and the other is not"),
+        ({"density": {"same_as": "weight"}}, r"weight lies in \[0, 2\], density must lie in"),
+        ({"membership": {"optional": ["z"]}}, "membership.optional: 'z' is no model"),
+        ({"membership": {"least": 4}}, "membership.least: 4 of 3 models"),
     ],
 )
 def test_a_space_that_contradicts_itself_is_refused(settings, message):
@@ -142,3 +161,88 @@ def test_a_recipe_outside_the_space_is_refused():
     foreign = Recipe("ties", {"z": Source("/z")}, (Group(values),), Source("/base"))
     with pytest.raises(ValueError, match="no point of the space"):
         space.params(foreign)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"membership": {"least": 0}}, "would let a merge have no models"),
+        ({"depth": {"groups": 2, "curve": 2}}, "takes one of groups, layers and curve"),
+        ({"modules": ["mpl"]}, "unknown module class 'mpl'; did you mean 'mlp'"),
+        ({"modules": ["mlp", "mlp"]}, "names a module class twice"),
+        ({"weight": {"value": 1.0, "range": [0, 1]}}, "range and value contradict each other"),
+    ],
+)
+def test_settings_that_can_mean_nothing_are_refused_when_read(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SpaceSettings.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("methods", "models", "message"),
+    [
+        (["passthrough", "linear"], "ab", "passthrough merges nothing"),
+        (["karcher"], "a", "karcher needs 2 models, and there are 1"),
+    ],
+)
+def test_a_method_that_cannot_merge_these_models_is_refused(methods, models, message):
+    with pytest.raises(ValueError, match=message):
+        _ = make_space(*methods, models=models).axes
+
+
+def test_every_fault_of_a_space_is_named_at_once():
+    with pytest.raises(ValueError, match=r"space\.density: .*; space\.lambda: "):
+        _ = make_space("ties", density=[0.5, 0.2], **{"lambda": 50}).axes
+
+
+def test_every_parameter_of_every_method_can_be_narrowed():
+    known = {field.alias or name for name, field in SpaceSettings.model_fields.items()}
+    searched = {
+        name
+        for method in METHODS.values()
+        for name, parameter in method.parameters.items()
+        if parameter.range is not None
+    }
+    assert searched <= known
+
+
+def test_a_curve_goes_through_its_control_points_in_straight_lines():
+    space = make_space("task_arithmetic", weight={"depth": {"curve": 2}})
+    params = {name: axis.centre for name, axis in space.axes.items()}
+    recipe = space.recipe({**params, "weight[a].0": 0.5, "weight[a].1": 2.0})
+    assert [group.parameters["weight"]["a"] for group in recipe.groups] == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_a_point_with_one_value_everywhere_is_a_recipe_of_one_group():
+    space = make_space("ties", depth={"groups": 2}, modules=["mlp"])
+    params = {name: axis.centre for name, axis in space.axes.items()}
+    assert space.recipe(params).groups[0].layers is None
+    assert len(space.recipe({**params, "weight[a].mlp.1": 0.25}).groups) == 4
+
+
+def test_a_tied_parameter_is_no_axis_and_takes_the_others_value():
+    space = make_space("ties", weight=[0.2, 0.9], density={"same_as": "weight"})
+    assert not any(name.startswith("density") for name in space.axes)
+    params = {**{name: axis.centre for name, axis in space.axes.items()}, "weight[b]": 0.25}
+    parameters = space.recipe(params).groups[0].parameters
+    assert parameters["density"] == parameters["weight"]
+
+
+def test_a_model_tied_to_another_takes_its_value():
+    space = make_space("ties", weight={"models": {"b": "a", "c": 0.5}})
+    params = {**{name: axis.centre for name, axis in space.axes.items()}, "weight[a]": 0.3}
+    assert dict(space.recipe(params).groups[0].parameters["weight"]) == {
+        "a": 0.3,
+        "b": 0.3,
+        "c": 0.5,
+    }
+
+
+def test_weights_that_are_all_0_become_equal_ones_where_nothing_would_be_left_to_merge():
+    space = make_space("linear")
+    recipe = space.recipe(dict.fromkeys(space.axes, 0.0))
+    assert set(recipe.groups[0].parameters["weight"].values()) == {1.0}
+
+
+def test_a_space_may_have_nothing_to_search():
+    assert not make_space("karcher").axes
