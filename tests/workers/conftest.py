@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.workers.makers import make_model
 from workers.checkpoint import Checkpoint, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Source
@@ -52,3 +53,26 @@ def engine_of(tmp_path: Path, checkpoint_of) -> Callable[..., Engine]:
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Real small models, each made once: `zoo("llama", 1)`."""
+    root, made = tmp_path_factory.mktemp("zoo"), {}
+
+    def of(architecture: str = "llama", seed: int = 0, **changes) -> Path:
+        key = (architecture, seed, *sorted(map(str, changes.items())))
+        if key not in made:
+            made[key] = make_model(
+                root / f"{architecture}-{len(made)}", architecture, seed, **changes
+            )
+        return made[key]
+
+    return of
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory in place of the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "mergefront"

@@ -7,41 +7,22 @@ size from the driver's process.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import safe_open
 
-from workers.recipe import Source
+from workers.checkpoint.adapter import Adapter, open_adapter
+from workers.checkpoint.headers import TensorInfo, read_headers, read_json
+from workers.checkpoint.location import is_hub_id, model_folder, small_files
+from workers.checkpoint.remote import remote_headers
+from workers.recipe import Source, is_vocabulary
 
 if TYPE_CHECKING:
     import torch
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
-HUB_FILES = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """What a safetensors header says of a tensor."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    file: Path
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return math.prod(self.shape) * {"float32": 4}.get(self.dtype, 2)
 
 
 @dataclass(frozen=True)
@@ -51,6 +32,8 @@ class Checkpoint:
     path: Path
     tensors: Mapping[str, TensorInfo]
     config: Mapping[str, Any]
+    adapter: Adapter | None = field(default=None)
+    """A LoRA adapter that its tensors are read with."""
 
     @property
     def n_layers(self) -> int:
@@ -68,13 +51,26 @@ class Checkpoint:
         dtypes = [info.dtype for info in self.tensors.values()]
         return max(set(dtypes), key=dtypes.count)
 
+    @property
+    def vocabulary_rows(self) -> int | None:
+        """Rows of the token embedding: the vocabulary and what it is padded with."""
+        found = [i.shape[0] for n, i in self.tensors.items() if is_vocabulary(n)]
+        return found[0] if found else None
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all tensors in bytes."""
+        return sum(info.nbytes for info in self.tensors.values())
+
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of the bytes of all tensor files."""
+        """Hex digest of the bytes of all tensor files, and of the adapter's."""
         digest = hashlib.blake2b(digest_size=16)
         for file in sorted({info.file for info in self.tensors.values()}):
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        if self.adapter:
+            digest.update(self.adapter.fingerprint)
         return digest.hexdigest()
 
     def tensor(self, name: str) -> torch.Tensor:
@@ -83,93 +79,43 @@ class Checkpoint:
         Raises:
             KeyError: if there is no tensor of that name.
         """
-        with safe_open(self.tensors[name].file, framework="pt") as file:
-            found: torch.Tensor = file.get_tensor(name)
+        file = self.tensors[name].file
+        if self.adapter and name in self.adapter.changes:
+            file = self.adapter.applied(self)
+        with safe_open(file, framework="pt") as opened:
+            found: torch.Tensor = opened.get_tensor(name)
             return found
+
+    def unadapted(self) -> Checkpoint:
+        """The model as it is without its adapter."""
+        return Checkpoint(self.path, self.tensors, self.config)
 
 
 def open_checkpoint(source: Source) -> Checkpoint:
     """Opens a model directory, or the copy of a hub model, by its headers alone.
 
     Raises:
-        ValueError: if it is not there, has no safetensors, or a file is damaged.
+        ValueError: if it is not there, has no safetensors, a file is damaged, or its adapter was
+            made for another model.
     """
-    if source.adapter:
-        raise ValueError(f"{source.path} + {source.adapter}: LoRA adapters cannot be read yet")
-    path = _directory(source)
-    return Checkpoint(path=path, tensors=_tensors(path), config=_json(path / "config.json"))
+    folder = model_folder(source.path, source.revision)
+    return _opened(folder, read_headers(folder), source)
 
 
-def _directory(source: Source) -> Path:
-    local = Path(source.path)
-    if local.is_dir():
-        return local
-    if local.is_absolute() or source.path.count("/") != 1 or source.path.startswith("."):
-        raise ValueError(f"no model directory at {source.path}")
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                source.path, revision=source.revision, allow_patterns=HUB_FILES
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{source.path} is no directory here and could not be had from the hub: {reason}"
-        ) from None
+def look(source: Source) -> Checkpoint:
+    """As `open_checkpoint`, but of a hub model only headers and small files are downloaded.
+
+    Raises:
+        ValueError: as `open_checkpoint`.
+    """
+    if not is_hub_id(source.path):
+        return open_checkpoint(source)
+    folder = small_files(source.path, source.revision)
+    return _opened(folder, remote_headers(source.path, source.revision, folder), source)
 
 
-def _tensors(path: Path) -> dict[str, TensorInfo]:
-    if (path / INDEX).is_file():
-        files = sorted(set(_json(path / INDEX)["weight_map"].values()))
-    elif (path / SINGLE).is_file():
-        files = [SINGLE]
-    elif legacy := sorted(path.glob("*.bin")):
-        raise ValueError(
-            f"{legacy[0]}: pickled weights are not read; load the model with transformers and "
-            "save_pretrained() it, which writes safetensors"
-        )
-    else:
-        raise ValueError(f"{path}: no {SINGLE} and no {INDEX}; is this a model directory?")
-    tensors: dict[str, TensorInfo] = {}
-    for name in files:
-        tensors |= _header(path / name)
-    return tensors
-
-
-def _header(file: Path) -> dict[str, TensorInfo]:
-    """Reads the JSON header: its length in eight bytes, little-endian, then the text."""
-    if not file.is_file():
-        raise ValueError(f"{file}: this shard is named by the index and is not there")
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        size = file.stat().st_size
-        if not 2 <= length <= size - 8:
-            raise ValueError(f"{file}: not a safetensors file, or cut short")
-        try:
-            header = json.loads(stream.read(length))
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            raise ValueError(f"{file}: the safetensors header is damaged") from None
-    header.pop("__metadata__", None)
-    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    if size != 8 + length + end:
-        raise ValueError(f"{file}: {size} bytes, but its header describes {8 + length + end}")
-    return {name: _info(name, entry, file) for name, entry in header.items()}
-
-
-def _info(name: str, entry: Mapping[str, Any], file: Path) -> TensorInfo:
-    if entry["dtype"] not in _DTYPES:
-        raise ValueError(
-            f"{file}: {name} is {entry['dtype']}; only {', '.join(_DTYPES.values())} can be merged"
-        )
-    return TensorInfo(_DTYPES[entry["dtype"]], tuple(entry["shape"]), file)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{file}: not found; is this a model directory?") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file}: not valid JSON: {error}") from None
-    return content
+def _opened(folder: Path, tensors: Mapping[str, TensorInfo], source: Source) -> Checkpoint:
+    if not tensors:
+        raise ValueError(f"{folder}: holds no tensors")
+    adapter = open_adapter(source.adapter, tensors) if source.adapter else None
+    return Checkpoint(folder, tensors, read_json(folder / "config.json"), adapter)

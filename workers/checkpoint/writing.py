@@ -1,24 +1,22 @@
-"""Writing a model directory: streamed tensor by tensor, whole or not at all."""
+"""Writing a model directory: streamed tensor by tensor, whole or not at all, and read again."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
-import torch
-
-from workers.checkpoint.reading import INDEX, SINGLE, Checkpoint, TensorInfo, open_checkpoint
-from workers.recipe import Source
-
-Tensors = Iterable[tuple[str, torch.Tensor]]
+from workers.checkpoint.folder import whole_or_not_at_all
+from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
+from workers.checkpoint.reading import Checkpoint
+from workers.checkpoint.stream import Tensors, write_file
 
 SHARD_BYTES = 5 * 10**9  # as transformers and the hub cut them
+MANIFEST = "manifest.json"
 COMPANIONS = (  # what is copied from the model whose tokenizer the merged one takes
     "generation_config.json",
     "tokenizer.json",
@@ -26,13 +24,15 @@ COMPANIONS = (  # what is copied from the model whose tokenizer the merged one t
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
     "tokenizer.model",
     "spiece.model",
     "chat_template.jinja",
+    "additional_chat_templates",
 )
-_CODES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
-_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+Plan = Mapping[str, TensorInfo]
 
 
 def write_model(
@@ -41,7 +41,8 @@ def write_model(
     *,
     like: Checkpoint,
     dtype: str,
-    files: Mapping[str, str],
+    donor: Checkpoint | None = None,
+    files: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> None:
     """Writes a Hugging Face directory; memory of one tensor, whatever the model's size.
@@ -49,125 +50,109 @@ def write_model(
     Args:
         out: the directory to make. It appears complete or not at all.
         tensors: (name, tensor) in the order of `like.tensors`.
-        like: the checkpoint whose names, shapes, config and tokenizer it takes.
+        like: the checkpoint whose names, shapes and tying it takes.
         dtype: of the tensors.
+        donor: the checkpoint whose config and tokenizer it takes, if not those of `like`.
         files: further text files, by name.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` exists without `force`, or a tensor is not as planned.
+        ValueError: if `out` exists without `force` or cannot be made, there is no space for it,
+            or a tensor is not as planned.
+        OSError: if the disk gives up on the way; nothing is left behind then.
     """
-    if out.exists() and not force:
-        raise ValueError(f"{out} exists already; choose another directory or pass --force")
-    with _whole_or_not_at_all(out) as folder:
-        _write_tensors(folder, tensors, like, dtype)
-        config = {**like.config, "dtype": dtype}
-        config.pop("torch_dtype", None)
-        texts = {"config.json": json.dumps(config, indent=2, sort_keys=True) + "\n", **files}
-        for name, text in texts.items():
+    plan = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
+    needs = sum(info.nbytes for info in plan.values())
+    with whole_or_not_at_all(out, needs=needs, force=force) as folder:
+        digests = _write_tensors(folder, tensors, plan)
+        _verify(folder, plan, digests)
+        _copy_companions(folder, donor or like)
+        for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
-        for name in COMPANIONS:
-            if (like.path / name).is_file():
-                shutil.copyfile(like.path / name, folder / name)
-        _verify(folder, like, dtype)
+        # last, so that what a killed writer leaves behind cannot be loaded
+        _write_json(folder / "config.json", _config(like, donor or like, dtype))
+        _write_manifest(folder, digests)
 
 
-@contextmanager
-def _whole_or_not_at_all(out: Path) -> Iterator[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield folder
-        for file in folder.iterdir():
-            _sync(file)
-        folder.chmod(0o755)  # mkdtemp makes it private
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-        _sync(out.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_tensors(folder: Path, tensors: Tensors, like: Checkpoint, dtype: str) -> None:
-    shards = _shards(like.tensors, dtype)
+def _write_tensors(folder: Path, tensors: Tensors, plan: Plan) -> dict[str, str]:
+    """Writes the shards and their index; the SHA-256 of each file."""
+    shards = _shards(plan)
     stream = iter(tensors)
+    digests: dict[str, str] = {}
     weight_map: dict[str, str] = {}
     for i, shard in enumerate(shards, start=1):
         name = SINGLE if len(shards) == 1 else f"model-{i:05}-of-{len(shards):05}.safetensors"
-        with (folder / name).open("wb") as file:
-            file.write(_header(shard, dtype))
-            for tensor in shard:
-                _append(file, tensor, like.tensors[tensor], dtype, next(stream))
+        digests[name] = write_file(folder / name, shard, islice(stream, len(shard)))
         weight_map |= dict.fromkeys(shard, name)
     if len(shards) > 1:
-        total = sum(_nbytes(info, dtype) for info in like.tensors.values())
+        total = sum(info.nbytes for info in plan.values())
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        (folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+        _write_json(folder / INDEX, index)
+    return digests
 
 
-def _shards(tensors: Mapping[str, TensorInfo], dtype: str) -> list[dict[str, TensorInfo]]:
+def _shards(plan: Plan) -> list[dict[str, TensorInfo]]:
     shards: list[dict[str, TensorInfo]] = [{}]
     size = 0
-    for name, info in tensors.items():
-        if shards[-1] and size + _nbytes(info, dtype) > SHARD_BYTES:
+    for name, info in plan.items():
+        if shards[-1] and size + info.nbytes > SHARD_BYTES:
             shards.append({})
             size = 0
         shards[-1][name] = info
-        size += _nbytes(info, dtype)
+        size += info.nbytes
     return shards
 
 
-def _header(shard: Mapping[str, TensorInfo], dtype: str) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    start = 0
-    for name, info in shard.items():
-        end = start + _nbytes(info, dtype)
-        entries[name] = {
-            "dtype": _CODES[dtype],
-            "shape": list(info.shape),
-            "data_offsets": [start, end],
-        }
-        start = end
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the format wants the data aligned
-    return len(text).to_bytes(8, "little") + text
+def _verify(folder: Path, plan: Plan, digests: Mapping[str, str]) -> None:
+    """What is on disk is what was planned and, by its digest, what was checked on the way."""
+    written = read_headers(folder)
+    planned = {name: (info.dtype, info.shape) for name, info in plan.items()}
+    if planned != {name: (info.dtype, info.shape) for name, info in written.items()}:
+        raise OSError(f"{folder}: what was written is not what was planned; is the disk sound?")
+    for name, digest in digests.items():
+        if _sha256(folder / name) != digest:
+            raise OSError(f"{folder / name}: reads other bytes than were written; is the disk bad?")
 
 
-def _append(
-    file: BinaryIO, name: str, info: TensorInfo, dtype: str, given: tuple[str, torch.Tensor]
-) -> None:
-    found, tensor = given
-    fits = found == name and tuple(tensor.shape) == info.shape and _name(tensor.dtype) == dtype
-    if not fits:
-        raise ValueError(
-            f"planned {name} {info.shape} {dtype}, "
-            f"was given {found} {tuple(tensor.shape)} {_name(tensor.dtype)}"
-        )
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} of the merged model has values that are not finite")
-    raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    file.write(raw.numpy().data)
+def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object]:
+    config = {**donor.config, "dtype": dtype}
+    config.pop("torch_dtype", None)
+    config.pop("_name_or_path", None)
+    if donor.tied != like.tied:
+        config["tie_word_embeddings"] = like.tied
+    if like.vocabulary_rows:
+        config["vocab_size"] = like.vocabulary_rows
+    return config
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _copy_companions(folder: Path, donor: Checkpoint) -> None:
+    for name in COMPANIONS:
+        found = donor.path / name
+        if found.is_dir():
+            shutil.copytree(found, folder / name)
+        elif found.is_file():
+            shutil.copyfile(found, folder / name)
 
 
-def _nbytes(info: TensorInfo, dtype: str) -> int:
-    return info.nbytes // _BYTES[info.dtype] * _BYTES[dtype]
+def _write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
+    """Size and SHA-256 of every file, as the hub names its large files."""
+    entries = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": digest}
+        for name, digest in {**dict(_small_digests(folder)), **digests}.items()
+    }
+    _write_json(folder / MANIFEST, {"version": 1, "files": dict(sorted(entries.items()))})
 
 
-def _verify(folder: Path, like: Checkpoint, dtype: str) -> None:
-    written = open_checkpoint(Source(str(folder)))
-    shapes = {name: (dtype, info.shape) for name, info in like.tensors.items()}
-    if shapes != {name: (info.dtype, info.shape) for name, info in written.tensors.items()}:
-        raise ValueError(f"{folder}: what was written is not what was planned")
+def _small_digests(folder: Path) -> Iterator[tuple[str, str]]:
+    for file in folder.rglob("*"):
+        if file.is_file() and file.suffix != ".safetensors" and not file.name.startswith("."):
+            yield str(file.relative_to(folder)), _sha256(file)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_json(file: Path, content: Mapping[str, object]) -> None:
+    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

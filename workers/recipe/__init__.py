@@ -3,7 +3,7 @@
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Source
-from workers.recipe.tensors import MODULES, depth_of, layer_of, module_of
+from workers.recipe.tensors import MODULES, depth_of, is_vocabulary, layer_of, module_of
 
 __all__ = [
     "DTYPES",
@@ -13,6 +13,7 @@ __all__ = [
     "Source",
     "Value",
     "depth_of",
+    "is_vocabulary",
     "layer_of",
     "module_of",
 ]

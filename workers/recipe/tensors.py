@@ -27,6 +27,15 @@ def module_of(tensor: str) -> str:
     return next((name for name, pattern in _CLASSES if pattern.search(tensor)), "other")
 
 
+def is_vocabulary(tensor: str) -> bool:
+    """Whether a tensor has a row per token: the token embedding or the head.
+
+    >>> is_vocabulary("lm_head.weight"), is_vocabulary("transformer.wpe.weight")
+    (True, False)
+    """
+    return module_of(tensor) in ("embed", "head") and ".wpe." not in f".{tensor}"
+
+
 def layer_of(tensor: str) -> int | None:
     """The layer a tensor lies in; None for embeddings, the final norm and the head.
 

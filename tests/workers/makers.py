@@ -1,0 +1,97 @@
+"""Real small models, tokenizers and adapters of many architectures, made in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM
+
+SHAPE = {
+    "vocab_size": 48,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "max_position_embeddings": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+}
+GPT2 = {
+    "vocab_size": 48,
+    "n_embd": 16,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
+ARCHITECTURES = {
+    "llama": SHAPE,
+    "mistral": SHAPE,
+    "qwen2": SHAPE,
+    "qwen3": SHAPE,
+    "gemma": SHAPE,
+    "gemma2": {**SHAPE, "query_pre_attn_scalar": 4},
+    "gemma3_text": {**SHAPE, "query_pre_attn_scalar": 4},
+    "phi3": SHAPE,
+    "gpt2": GPT2,
+}
+MIXTRAL = {**SHAPE, "num_local_experts": 2, "num_experts_per_tok": 1}
+WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
+"""Eight fewer than the models have rows: real models are padded too."""
+
+
+def make_model(
+    folder: Path,
+    architecture: str = "llama",
+    seed: int = 0,
+    *,
+    dtype: torch.dtype = torch.float32,
+    words: list[str] | None = None,
+    **changes: Any,
+) -> Path:
+    """Random weights, with a tokenizer and a model card beside them."""
+    torch.manual_seed(seed)
+    shape = {"mixtral": MIXTRAL, **ARCHITECTURES}[architecture]
+    config = AutoConfig.for_model(architecture, **{**shape, **changes})
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():  # norms too: all that is 1 everywhere hides faults
+            parameter.add_(torch.randn(parameter.shape) * 0.05)
+    model.save_pretrained(folder)
+    make_tokenizer(folder, words or WORDS)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
+    return folder
+
+
+def make_tokenizer(folder: Path, words: list[str]) -> None:
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<s>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<s>"
+    )
+    fast.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    fast.save_pretrained(folder)
+
+
+def make_adapter(folder: Path, model: Path, seed: int = 0, **changes: Any) -> Path:
+    """A LoRA adapter with random weights."""
+    import peft
+
+    torch.manual_seed(seed)
+    live = AutoModelForCausalLM.from_pretrained(model)
+    settings = {"r": 3, "lora_alpha": 5, "target_modules": ["q_proj", "down_proj"], **changes}
+    adapted = peft.get_peft_model(live, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape) * 0.1)
+    adapted.save_pretrained(folder)
+    return folder

@@ -1,0 +1,103 @@
+"""A new directory that appears complete or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+UNFINISHED = ".unfinished"
+_LOCK = ".lock"
+_SLACK = 64 * 2**20  # for the small files, and so that the disk is not full to the last byte
+
+
+@contextmanager
+def whole_or_not_at_all(out: Path, *, needs: int, force: bool) -> Iterator[Path]:
+    """A folder beside `out` to write into; it becomes `out` when the block ends well.
+
+    What a killed writer left behind beside `out` is removed.
+
+    Args:
+        out: the directory to make.
+        needs: bytes that will be written.
+        force: replace `out` if it exists.
+
+    Raises:
+        ValueError: if `out` exists without `force`, cannot be made, or there is no space for it.
+    """
+    if out.exists() and not force:
+        raise ValueError(f"{out} exists already; choose another directory or pass --force")
+    parent = _parent(out)
+    _check_space(out, parent, needs)
+    _sweep(out, parent)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=parent))
+    try:
+        with (folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+        (folder / _LOCK).unlink()
+        _sync_all(folder)
+        folder.chmod(0o755)  # mkdtemp makes it private
+        _replace(folder, out)
+        _sync(parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parent(out: Path) -> Path:
+    parent = out.parent.resolve()
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be made: {error.strerror}: {error.filename}") from None
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{out}: cannot be made: {parent} cannot be written to")
+    return parent
+
+
+def _check_space(out: Path, parent: Path, needs: int) -> None:
+    free = shutil.disk_usage(parent).free
+    if free < needs + _SLACK:
+        raise ValueError(
+            f"{out}: no space: it takes {needs / 1e9:.2f} GB and {parent} has {free / 1e9:.2f} GB "
+            "left; choose another disk or make room"
+        )
+
+
+def _sweep(out: Path, parent: Path) -> None:
+    for left in parent.glob(f".{out.name}.*{UNFINISHED}"):
+        try:
+            with (left / _LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # its writer lives, or is just beginning or ending
+            continue
+
+
+def _replace(folder: Path, out: Path) -> None:
+    if not out.exists():
+        folder.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=out.parent))
+    try:
+        out.rename(old / out.name)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_all(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,174 @@
+"""Safetensors headers: what tensors a model has, without reading one."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes per entry."""
+
+_LARGEST = 100_000_000  # bytes of a header, as the safetensors library limits it
+# Buffers that old files hold beside the weights; transformers computes them anew and so do we.
+_BUFFER = re.compile(r"(?:attn|attention)\.(?:masked_)?bias$|\.rotary_emb\.inv_freq$")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a safetensors header says of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.nbytes_as(self.dtype)
+
+    def nbytes_as(self, dtype: str) -> int:
+        """Size in bytes in another dtype."""
+        return math.prod(self.shape) * WIDTH[dtype]
+
+
+def read_headers(folder: Path) -> dict[str, TensorInfo]:
+    """Every tensor of a model directory, single file or shards, in the order of the files.
+
+    Raises:
+        ValueError: if there are no safetensors, or a file is missing, damaged or not as the index
+            says.
+    """
+    if (folder / INDEX).is_file():
+        return _sharded(folder)
+    if (folder / SINGLE).is_file():
+        return read_header(folder / SINGLE)
+    if legacy := sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]):
+        raise ValueError(
+            f"{legacy[0]}: pickled weights are not read, for they can run code; load the model "
+            "with transformers and save_pretrained() it, which writes safetensors"
+        )
+    raise ValueError(f"{folder}: no {SINGLE} and no {INDEX}; is this a model directory?")
+
+
+def read_header(file: Path) -> dict[str, TensorInfo]:
+    """Every tensor of one file, in the order of the file.
+
+    Raises:
+        ValueError: if it is no safetensors file, is cut short or damaged, or holds a dtype that
+            is not merged.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: is not there")
+    header = _parse(file)
+    entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+    return {
+        name: _info(name, entry, file)
+        for name, entry in entries
+        if not (_BUFFER.search(name) and len(entry["shape"]) != 1)
+    }
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a model directory.
+
+    Raises:
+        ValueError: if it is not there or no JSON object.
+    """
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{file}: not found; is this a model directory?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: holds a {type(content).__name__}, not an object")
+    return content
+
+
+def shards_of(folder: Path) -> dict[str, str]:
+    """The index: tensor -> the name of its file.
+
+    Raises:
+        ValueError: if it is no index, or names a file outside the folder.
+    """
+    weight_map = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"{folder / INDEX}: has no weight_map; download the model again")
+    for tensor, name in weight_map.items():
+        if not isinstance(name, str) or Path(name).name != name:
+            raise ValueError(
+                f"{folder / INDEX}: {tensor} lies in {name!r}; a shard is a file of this folder"
+            )
+    return weight_map
+
+
+def _sharded(folder: Path) -> dict[str, TensorInfo]:
+    index = shards_of(folder)
+    tensors: dict[str, TensorInfo] = {}
+    for name in sorted(set(index.values())):
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"{folder / name}: this shard is named by {INDEX} and is not there; "
+                "download it, or copy the whole folder again"
+            )
+        found = read_header(folder / name)
+        if twice := found.keys() & tensors:
+            first = min(twice)
+            raise ValueError(f"{folder / name}: {first} is in {tensors[first].file.name} too")
+        tensors |= found
+    missing = [n for n in index if n not in tensors and not _BUFFER.search(n)]
+    if missing:
+        raise ValueError(
+            f"{folder / index[missing[0]]}: {missing[0]} should be here by {INDEX}, and is not; "
+            "index and shards are of different downloads"
+        )
+    return tensors
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    """The header: its length in eight bytes, little-endian, then JSON."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= min(size - 8, _LARGEST):
+            raise ValueError(
+                f"{file}: not a safetensors file, or cut short ({size} bytes); download it again"
+            )
+        try:
+            header = json.loads(stream.read(length))
+            header.pop("__metadata__", None)
+            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            raise ValueError(
+                f"{file}: the safetensors header is damaged; download it again"
+            ) from None
+    if size != 8 + length + end:
+        raise ValueError(
+            f"{file}: {size} bytes, but its header describes {8 + length + end}; download it again"
+        )
+    return dict(header)
+
+
+def _info(name: str, entry: Mapping[str, Any], file: Path) -> TensorInfo:
+    if entry["dtype"] not in DTYPES:
+        raise ValueError(
+            f"{file}: {name} is {entry['dtype']}; only {', '.join(DTYPES.values())} can be merged: "
+            "a quantised model is merged from the weights it was quantised from"
+        )
+    info = TensorInfo(DTYPES[entry["dtype"]], tuple(entry["shape"]), file)
+    first, last = entry["data_offsets"]
+    if last - first != info.nbytes:
+        raise ValueError(
+            f"{file}: {name} has {last - first} bytes, but {entry['dtype']} {list(info.shape)} "
+            f"takes {info.nbytes}; the header is damaged, download the file again"
+        )
+    return info
