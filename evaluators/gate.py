@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,17 +14,9 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from evaluators.vitals import GateSettings
+    from evaluators.vitals import GateSettings, Probes
 
 GRAM = 4  # tokens that count as one repeated phrase
-
-
-@dataclass(frozen=True)
-class Probes:
-    """What a gate shows a model: texts to read, and prompts to go on from if tasks generate."""
-
-    texts: tuple[str, ...]
-    prompts: tuple[str, ...] = ()
 
 
 class Gate:

@@ -30,6 +30,16 @@ SCHEMA = pa.schema(
 )
 
 
+RESPONSES = pa.schema(
+    [
+        ("task", pa.string()),
+        ("doc_id", pa.int64()),
+        ("request", pa.int64()),  # among those of its document
+        ("response", pa.string()),  # JSON
+    ]
+)
+
+
 class BrokenModel(ValueError):  # noqa: N818 - an outcome of a trial, not a fault of ours
     """The model answered with something that is no number; a score of it would mean nothing."""
 
@@ -47,15 +57,27 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What the last bits of a score depend on, next to the weights and the documents."""
+
+    batch_size: int
+    threads: int  # of torch on the CPU
+    device: str
+
+
+@dataclass(frozen=True)
 class Scores:
     """One model on a set of documents.
 
     `values` is task (or group) -> "metric,filter" as lm-eval names it -> aggregate, and
-    `documents` a table of `SCHEMA` in order of task, filter and document.
+    `documents` a table of `SCHEMA` in order of task, filter and document. `responses` are the
+    model's own words and log-likelihoods, where the settings ask for them.
     """
 
     values: Values
     documents: pa.Table
+    conditions: Conditions
+    responses: pa.Table | None = None
 
 
 def table(rows: Iterable[Row]) -> pa.Table:
@@ -64,6 +86,12 @@ def table(rows: Iterable[Row]) -> pa.Table:
     single = [float(v) if _is_number(v) else None for v in values]
     parts = [None if _is_number(v) else json.dumps(v, default=_plain) for v in values]
     return pa.table([*columns, single, parts], schema=SCHEMA)
+
+
+def response_table(rows: Iterable[tuple[str, int, int, Any]]) -> pa.Table:
+    """Responses as a table of `RESPONSES`."""
+    *columns, responses = zip(*rows, strict=True)
+    return pa.table([*columns, [json.dumps(each) for each in responses]], schema=RESPONSES)
 
 
 def raw_values(documents: pa.Table) -> dict[str, dict[tuple[str, str], list[Any]]]:

@@ -13,7 +13,7 @@ from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 
 class TaskError(ValueError):
@@ -30,9 +30,13 @@ class SuiteSettings(Settings):
     tasks: tuple[str, ...]
     folder: Path | None = None
     documents: DocumentSettings = DocumentSettings()
-    batch_size: PositiveInt = 32
+    batch_size: PositiveInt = 32  # at most
+    batch_tokens: PositiveInt = 16384  # of a batch of the longest requests, at most
+    max_length: PositiveInt | None = None  # of a prompt with its answer; None: the model's
+    max_gen_toks: PositiveInt | None = None  # of a generation; None: what each task says
     num_fewshot: int | None = Field(None, ge=0)
     apply_chat_template: bool = False
+    keep_responses: bool = False
     allow_code: tuple[str, ...] = ()
     allow_benchmark_tuning: bool = False
 
@@ -80,7 +84,7 @@ def read_folder(folder: Path) -> dict[str, TaskFile]:
     files: dict[str, TaskFile] = {}
     for path in sorted(folder.rglob("*.yaml")):
         try:
-            config = _read(path)
+            config = read_file(path)
         except TaskError as error:
             problems += error.problems
             continue
@@ -95,18 +99,6 @@ def read_folder(folder: Path) -> dict[str, TaskFile]:
     return files
 
 
-def with_members(names: Iterable[str], files: dict[str, TaskFile]) -> Iterator[str]:
-    """The names, and all that they stand for: members of groups, tasks with a tag."""
-    tagged: dict[str, list[str]] = {}
-    for file in files.values():
-        for tag in file.tags:
-            tagged.setdefault(tag, []).append(file.name)
-    for name in names:
-        yield name
-        members = files[name].children if name in files else tagged.get(name, ())
-        yield from with_members(members, files)
-
-
 class _Loader(yaml.SafeLoader):
     """Plain YAML plus lm-eval's `!function`, which it does not follow."""
 
@@ -118,7 +110,7 @@ def _function(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Function:
 _Loader.add_constructor("!function", _function)
 
 
-def _read(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_file(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A task file with its includes merged in, nearer keys winning."""
     if path in including:
         raise TaskError([f"{path}: includes itself"])
@@ -133,5 +125,5 @@ def _read(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     includes = config.pop("include", [])
     merged: dict[str, Any] = {}
     for include in [includes] if isinstance(includes, str) else includes:
-        merged |= _read((path.parent / include).resolve(), (*including, path))
+        merged |= read_file((path.parent / include).resolve(), (*including, path))
     return merged | config

@@ -38,6 +38,14 @@ class GateSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Probes:
+    """What a gate shows a model: texts to read, and prompts to go on from if tasks generate."""
+
+    texts: tuple[str, ...]
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Vitals:
     """A model's vital signs on fixed texts, or the fault that left it without."""
 

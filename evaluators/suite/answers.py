@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.utils import handle_non_serializable, hash_string
 
 from evaluators.scores import BrokenModel
+from evaluators.suite.companion import gold
 from evaluators.suite.loading import FEWSHOT_SEED, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from lm_eval.api.instance import Instance
-    from lm_eval.api.model import LM
     from lm_eval.api.task import Task
+
+    from evaluators.suite.companion import Gold
+    from evaluators.suite.lm import KeptLM
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Prompted:
     doc_hash: str
     prompt_hash: str
     requests: tuple[Instance, ...]
+    gold: Gold | None  # of a multiple choice
 
 
 def doc_hash(doc: Any) -> str:
@@ -56,10 +60,10 @@ def prompted(
     by_doc: dict[int, list[Instance]] = defaultdict(list)
     for request in task.instances:
         by_doc[request.doc_id].append(request)
-    return [_prompted(requests) for _, requests in sorted(by_doc.items())]
+    return [_prompted(task, requests) for _, requests in sorted(by_doc.items())]
 
 
-def answer(lm: LM, requests: Iterable[Instance]) -> None:
+def answer(lm: KeptLM, requests: Iterable[Instance]) -> None:
     """Put the model's answers into requests, all of one type in one call, as `evaluate` does.
 
     Raises:
@@ -68,9 +72,14 @@ def answer(lm: LM, requests: Iterable[Instance]) -> None:
     by_type: dict[str, list[Instance]] = defaultdict(list)
     for request in requests:
         by_type[request.request_type] += [request] * request.repeats
+    responses: dict[str, list[Any]] = {}
+    while True:
+        before = lm.batch_size
+        responses = {kind: lm.ask(kind, asked) for kind, asked in by_type.items()}
+        if lm.batch_size == before:
+            break  # otherwise the first types were asked in larger batches than the last
     for kind, asked in by_type.items():
-        responses = getattr(lm, kind)(asked, disable_tqdm=True)
-        for request, response in zip(asked, responses, strict=True):
+        for request, response in zip(asked, responses[kind], strict=True):
             _refuse_nonfinite(request, response)
             request.resps.append(response)
 
@@ -83,10 +92,11 @@ def fresh(documents: Sequence[Prompted]) -> list[tuple[Prompted, list[Instance]]
     ]
 
 
-def _prompted(requests: list[Instance]) -> Prompted:
+def _prompted(task: Task, requests: list[Instance]) -> Prompted:
     first, *_ = requests = sorted(requests, key=lambda request: request.idx)
     prompt = hash_string(first.arguments[0])
-    return Prompted(first.doc, doc_hash(first.doc), prompt, tuple(requests))
+    right = gold(task, first.doc)
+    return Prompted(first.doc, doc_hash(first.doc), prompt, tuple(requests), right)
 
 
 def _refuse_nonfinite(request: Instance, response: Any) -> None:

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs
 
-from evaluators.scores import BrokenModel
+from evaluators.scores import BrokenModel, Conditions
+from evaluators.suite.command import SOFTMAX_DTYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -20,10 +25,65 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int,
+        max_length: int | None,
     ) -> None:
         self._encoded: dict[tuple[str, bool | None, int | None], list[int]] = {}
-        super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+        super().__init__(
+            pretrained=model,
+            tokenizer=tokenizer,
+            batch_size=batch_size,
+            max_length=max_length,
+            softmax_dtype=SOFTMAX_DTYPE,
+        )
+        model.config.use_cache = (
+            False  # lm-eval reads the logits alone; generation asks for its own
+        )
+
+    @property
+    def conditions(self) -> Conditions:
+        """What the last bits of a score depend on, next to the weights and the documents."""
+        return Conditions(self.batch_size, torch.get_num_threads(), str(self.device))
+
+    def ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        """The responses to requests of one type; a batch too large for memory is halved."""
+        while True:
+            try:
+                responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+            else:
+                return responses
+            self.batch_size_per_gpu = self.batch_size // 2
+            torch.cuda.empty_cache()
+
+    def fit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
+        """Lower the batch size until a batch of the longest requests has at most so many tokens."""
+        longest = min(max(map(self.length, requests)), self.max_length)
+        self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // longest))
+
+    def length(self, request: Instance) -> int:
+        """The tokens of a request, with its answer or all that it may generate."""
+        if request.request_type == "loglikelihood_rolling":
+            return 1 + len(self.tok_encode(request.args[0]))
+        context, answer = request.args
+        if request.request_type == "generate_until":
+            return len(self.tok_encode(context)) + int(
+                normalize_gen_kwargs(answer, self.max_gen_toks)["max_gen_toks"]
+            )
+        if context == "":
+            return 1 + len(self.tok_encode(answer, add_special_tokens=False))
+        return sum(map(len, self._encode_pair(context, answer)))
+
+    def too_long(self, request: Instance) -> bool:
+        """Whether lm-eval would cut a request to fit the model; rolling ones it reads in parts."""
+        last = request.request_type == "loglikelihood"  # whose last token is never read
+        rolling = request.request_type == "loglikelihood_rolling"
+        return not rolling and self.length(request) > self.max_length + last
 
     def tok_encode(
         self,

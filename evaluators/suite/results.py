@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.metrics import mean
 
 from evaluators.scores import BrokenModel, Row, Values
+from evaluators.suite.companion import METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +31,8 @@ def rows(task: Task, answered: Iterable[tuple[Prompted, list[Instance]]]) -> lis
     for name in task.instances[0].filtered_resps:
         for doc, requests in answered:
             metrics = task.process_results(doc.doc, [r.filtered_resps[name] for r in requests])
+            if doc.gold:
+                metrics.setdefault(METRIC, doc.gold.logprob(requests))
             where = (task.task_name, requests[0].doc_id, doc.doc_hash, doc.prompt_hash)
             found += [Row(*where, metric, name, value) for metric, value in metrics.items()]
     return found
@@ -61,15 +64,23 @@ def aggregate(loaded: Loaded, values: Mapping[str, Raw]) -> Values:
 
 def _aggregate(task: Task, values: Raw) -> dict[str, float]:
     return {
-        f"{metric},{name}": _number(task, metric, its) for (metric, name), its in values.items()
+        f"{metric},{name}": aggregated(task, metric, its) for (metric, name), its in values.items()
     }
 
 
-def _number(task: Task, metric: str, values: list[Any]) -> float:
+def aggregated(task: Task, metric: str, values: list[Any]) -> float:
+    """One metric over documents; the mean where the task names no other aggregation.
+
+    Raises:
+        BrokenModel: it is no number.
+        ValueError: the aggregation is not made for such values.
+    """
     try:
         number = float(task.aggregation().get(metric, mean)(values))
     except OverflowError:
         number = math.inf
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"task {task.task_name}: {metric} can't be aggregated: {error}") from error
     if not math.isfinite(number):
         raise BrokenModel(f"task {task.task_name}: {metric} is {number}")
     return number

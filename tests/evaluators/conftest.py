@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -92,6 +93,11 @@ def write_task(folder: Path, docs: list[dict[str, object]], **config: object) ->
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(given, sort_keys=False))
     return path
+
+
+@pytest.fixture(name="write_task", scope="session")
+def write_task_fixture() -> Callable[..., Path]:
+    return write_task
 
 
 def metric(name: str, higher: bool = True, **more: object) -> dict[str, object]:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from evaluators.gate import Gate, Probes
-from evaluators.vitals import GateSettings, Vitals, judge
+from evaluators.gate import Gate
+from evaluators.vitals import GateSettings, Probes, Vitals, judge
 
 SETTINGS = GateSettings()
 

@@ -1,0 +1,191 @@
+"""Whatever is wrong with tasks is named before any model is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from transformers import LlamaForCausalLM
+
+from evaluators.guards import benchmark_problem
+from evaluators.suite import Suite, SuiteSettings, TaskError
+from evaluators.suite.templates import TEMPLATES
+from evaluators.tasks import TaskFile
+
+DOCS: list[dict[str, object]] = [
+    {"q": f"q{i}", "choices": ["x", "y", "z"], "gold": i % 3} for i in range(30)
+]
+PICK = {
+    "task": "pick",
+    "output_type": "multiple_choice",
+    "doc_to_text": "{{q}}",
+    "doc_to_choice": "choices",
+    "doc_to_target": "gold",
+    "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+}
+
+
+@pytest.fixture
+def write(write_task: Any, tmp_path: Path) -> Any:
+    """Writes a task and returns a function that makes a suite of it."""
+
+    def make(docs: list[dict[str, object]] = DOCS, **config: Any) -> Path:
+        path: Path = write_task(tmp_path, docs, **{**PICK, **config})
+        return path
+
+    return make
+
+
+def problems(folder: Path, *tasks: str, **settings: Any) -> str:
+    with pytest.raises(TaskError) as caught:
+        Suite(SuiteSettings(tasks=tasks or ("pick",), folder=folder, **settings))
+    return str(caught.value)
+
+
+def test_unknown_tasks_are_all_named_with_the_nearest(write: Any, tmp_path: Path) -> None:
+    write()
+    assert problems(tmp_path, "pik", "arc_eazy").splitlines() == [
+        "unknown task 'pik'; did you mean pick?",
+        "unknown task 'arc_eazy'; did you mean arc_easy?",
+    ]
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    assert problems(tmp_path / "nope") == f"tasks folder {tmp_path}/nope: no such directory"
+
+
+def test_malformed_yaml_is_not_skipped(write: Any, tmp_path: Path) -> None:
+    write()
+    (tmp_path / "other.yaml").write_text("task: [unclosed\n")
+    (tmp_path / "list.yaml").write_text("- task: x\n")
+    found = problems(tmp_path).splitlines()
+    assert found[0] == f"{tmp_path}/list.yaml: holds a list, not a mapping of keys"
+    assert found[1].startswith(f"{tmp_path}/other.yaml: not valid YAML: ")
+
+
+def test_two_files_of_one_name(write: Any, tmp_path: Path) -> None:
+    path = write()
+    (tmp_path / "copy.yaml").write_text(path.read_text())
+    assert problems(tmp_path) == f"task pick: defined in both {tmp_path}/copy.yaml and {path}"
+
+
+def test_a_missing_data_file(write: Any, tmp_path: Path) -> None:
+    write(dataset_kwargs={"data_files": {"test": "gone.jsonl"}})
+    assert problems(tmp_path) == (
+        f"task pick: {tmp_path}/pick.yaml names the data file gone.jsonl, which is not there"
+    )
+
+
+def test_an_empty_split(write: Any, tmp_path: Path) -> None:
+    write(docs=[])
+    assert problems(tmp_path).startswith("task pick: ")
+
+
+def test_a_template_with_an_unknown_column(write: Any, tmp_path: Path) -> None:
+    write(doc_to_text="{{question}}")
+    assert problems(tmp_path) == "task pick: UndefinedError: 'question' is undefined"
+
+
+def test_a_task_asked_for_twice(write: Any, tmp_path: Path) -> None:
+    write()
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"group": "all", "task": ["pick"]}))
+    assert problems(tmp_path, "pick", "all") == "task pick: asked for twice"
+
+
+def test_too_few_documents(write: Any, tmp_path: Path) -> None:
+    write(docs=DOCS[:3])
+    assert "task pick: 3 documents split into" in problems(tmp_path)
+
+
+def test_an_f1_of_more_than_two_classes(write: Any, tmp_path: Path) -> None:
+    write(metric_list=[{"metric": "f1", "aggregation": "f1", "higher_is_better": True}])
+    assert problems(tmp_path).startswith("task pick: f1 can't be aggregated: Target is multiclass")
+
+
+def test_a_metric_that_is_listed_but_never_reported_is_not_offered(
+    write: Any, tmp_path: Path
+) -> None:
+    listed = [
+        {"metric": name, "aggregation": "mean", "higher_is_better": True}
+        for name in ("acc", "perplexity")
+    ]
+    write(metric_list=listed)
+    suite = Suite(SuiteSettings(tasks=("pick",), folder=tmp_path))
+    assert suite.metrics() == {"pick": {"acc,none": True, "gold_logprob,none": True}}
+
+
+def test_documents_longer_than_the_model(
+    write: Any, tmp_path: Path, model_dirs: list[Path], tokenizer: Any
+) -> None:
+    write(docs=[*DOCS, {"q": "long " * 200, "choices": ["x", "y", "z"], "gold": 0}])
+    suite = Suite(SuiteSettings(tasks=("pick",), folder=tmp_path))
+    with pytest.raises(TaskError) as caught:
+        suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+    assert str(caught.value) == (
+        "task pick: 1 of 31 documents are longer than 512 tokens with their prompt and answer; "
+        "the longest, document 30, has 1002"
+    )
+
+
+def test_a_task_with_code_must_be_allowed_by_name(write: Any, tmp_path: Path) -> None:
+    path = write()
+    (tmp_path / "own.py").write_text("def text(doc):\n    return doc['q']\n")
+    path.write_text(path.read_text().replace("'{{q}}'", "!function own.text"))
+    assert problems(tmp_path) == (
+        f"task pick: {path} runs code (!function own.text); if you trust it, say "
+        "`allow_code: [pick]`"
+    )
+    allowed = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_code=("pick",))
+    assert Suite(allowed).metrics()["pick"]["acc,none"]
+
+
+def test_a_template_that_runs_a_command_must_be_allowed_by_name(write: Any, tmp_path: Path) -> None:
+    reach = "{{ cycler.__init__.__globals__.os.makedirs('%s/ran', exist_ok=True) or q }}"
+    write(doc_to_text=reach % tmp_path)
+    assert "a template reaches beyond its document" in problems(tmp_path)
+    assert not (tmp_path / "ran").exists()
+    Suite(SuiteSettings(tasks=("pick",), folder=tmp_path, allow_code=("pick",)))
+    assert (tmp_path / "ran").exists()
+    TEMPLATES.trust([])
+
+
+@pytest.mark.parametrize(
+    ("path", "split", "public"),
+    [
+        ("openai/gsm8k", "test", True),
+        ("openai/gsm8k", "test[:50]", True),
+        ("openai/gsm8k", "train", False),
+        ("Rowan/hellaswag", "validation", True),
+        ("json", "test", False),
+    ],
+)
+def test_public_test_sets_are_known_by_data_set_and_split(
+    path: str, split: str, public: bool
+) -> None:
+    file = TaskFile(Path("x.yaml"), "x", {"dataset_path": path, "test_split": split})
+    assert (benchmark_problem(file) is not None) is public
+
+
+def test_a_public_test_set_must_be_allowed(
+    write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(dataset_path="openai/gsm8k", dataset_kwargs={})
+    (tmp_path / "openai/gsm8k").mkdir(parents=True)
+    (tmp_path / "pick.jsonl").rename(tmp_path / "openai/gsm8k/test.jsonl")
+    monkeypatch.chdir(tmp_path)  # so that it is this folder and nothing is downloaded
+    assert problems(tmp_path) == (
+        "task pick: scores the public test set openai/gsm8k, test; models tuned on it can't be "
+        "compared by it, so say `allow_benchmark_tuning: true` if you mean it"
+    )
+    settings = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_benchmark_tuning=True)
+    assert Suite(settings).benchmarks == ("openai/gsm8k, test",)
+
+
+def test_examples_are_never_documents_that_are_scored(write: Any, tmp_path: Path) -> None:
+    write(num_fewshot=2)
+    assert problems(tmp_path) == (
+        "task pick: 2 examples wanted, but of 30 documents to take them from 30 are scored; "
+        "name a fewshot_split of its own, or say `num_fewshot: 0`"
+    )
