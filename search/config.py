@@ -7,6 +7,7 @@ metrics) is checked, so that a user mends a file once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from search.samplers.settings import SamplerSettings, Tpe
 from search.space import SpaceSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
+from workers.recipe import Source
 
 DEFAULT = ("linear", "task_arithmetic", "ties", "dare_ties")
 
@@ -53,8 +55,13 @@ def _unreserved(name: str) -> str:
     return name
 
 
+def _model(given: Any) -> Source:
+    return given if isinstance(given, Source) else Source.parse(given)
+
+
 MethodName = Annotated[str, BeforeValidator(_known_method)]
 Name = Annotated[str, BeforeValidator(_unreserved)]
+Model = Annotated[Source, BeforeValidator(_model)]
 
 
 class Budget(Settings):
@@ -68,8 +75,8 @@ class Config(Settings):
     """One search."""
 
     name: str = "run"
-    base: str
-    models: Annotated[dict[Name, str], Field(min_length=2)]
+    base: Model
+    models: Annotated[dict[Name, Model], Field(min_length=2)]
     methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT])]
     space: SpaceSettings = SpaceSettings()
     tasks: Path | None = None
@@ -117,6 +124,12 @@ class Draft:
         is_hub_id = str(given).count("/") == 1 and not looks_local and not path.parent.exists()
         return str(given) if is_hub_id else str(path)
 
+    def source(self, given: Source | Mapping[str, Any]) -> Source:
+        """A model of the file with its paths made absolute."""
+        found = given if isinstance(given, Source) else Source.parse(given)
+        adapter = self.resolve(found.adapter) if found.adapter else None
+        return replace(found, path=self.resolve(found.path), adapter=adapter)
+
     def finished(self) -> Config:
         """The config with absolute paths.
 
@@ -128,8 +141,8 @@ class Draft:
         config = self.config
         return config.model_copy(
             update={
-                "base": self.resolve(config.base),
-                "models": {name: self.resolve(path) for name, path in config.models.items()},
+                "base": self.source(config.base),
+                "models": {name: self.source(each) for name, each in config.models.items()},
                 "tasks": Path(self.resolve(config.tasks)) if config.tasks else None,
                 "run": Path(self.resolve(config.run)),
             }

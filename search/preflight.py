@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,16 +69,15 @@ def _plan(path: Path, config: Config, objectives: list[Objective], warnings: lis
     return Plan(config, base, models, objectives, space, suite_settings(config), warnings)
 
 
-def _source(path: str) -> Source:
-    return Source(path, fingerprint=open_checkpoint(Source(path)).fingerprint)
+def _source(source: Source) -> Source:
+    return replace(source, fingerprint=open_checkpoint(source).fingerprint)
 
 
 def _examine(draft: Draft) -> list[Finding]:
     base, models = draft["base"], draft["models"] or {}
     if base is None:
         return []
-    sources = {name: Source(draft.resolve(path)) for name, path in models.items()}
-    return examine(Source(draft.resolve(base)), sources)
+    return examine(draft.source(base), {name: draft.source(each) for name, each in models.items()})
 
 
 def _metrics(draft: Draft) -> tuple[TaskMetrics, list[str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from evaluators.suite import BrokenModel, Scores, Suite, SuiteSettings
 from workers.candidate import Candidate, Outcome, State
-from workers.checkpoint import load_model, load_tokenizer, open_checkpoint
+from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Source
 
@@ -38,8 +38,9 @@ class Worker:
     """
 
     def __init__(self, setup: Setup) -> None:
-        base = open_checkpoint(setup.base)
-        models = {name: open_checkpoint(source) for name, source in setup.models.items()}
+        sources = {"base": setup.base, **setup.models}
+        models = fitted({name: open_checkpoint(source) for name, source in sources.items()})
+        base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._engine = Engine(models, base=base, settings=setup.merging, device=setup.device)
         self._engine.prepare()

@@ -23,12 +23,13 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> Any:
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
         checkpoint.path, dtype=checkpoint.dtype, output_loading_info=True
     )
-    faults = {
-        kind: sorted(map(str, report[kind]))
-        for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
-        if report[kind]
+    left_over = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
+    found = {
+        "missing": set(map(str, report["missing_keys"])),
+        "left over": left_over,
+        "of another shape": set(map(str, report["mismatched_keys"])),
     }
-    if faults:
+    if faults := {kind: sorted(names) for kind, names in found.items() if names}:
         raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {faults}")
     if checkpoint.adapter:
         _copy(checkpoint, list(checkpoint.adapter.changes), model)

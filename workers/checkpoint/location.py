@@ -60,8 +60,10 @@ def adapter_folder(place: str) -> Path:
 def _local(path: str, revision: str | None) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        kind = "a file, not a model directory" if folder.exists() else "no model directory"
-        raise ValueError(f"{path}: {kind}; give a directory, or a hub id such as org/model")
+        kind = "a file and no" if folder.exists() else "no"
+        raise ValueError(
+            f"{kind} model directory at {path}; give a directory, or a hub id such as org/model"
+        )
     if revision:
         raise ValueError(f"{path}: a directory here has no revision ({revision!r}); leave it out")
     return folder

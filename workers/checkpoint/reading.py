@@ -7,7 +7,7 @@ size from the driver's process.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from workers.checkpoint.adapter import Adapter, open_adapter
 from workers.checkpoint.headers import TensorInfo, read_headers, read_json
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
-from workers.recipe import Source, is_vocabulary
+from workers.recipe import Source, is_vocabulary, module_of
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ class Checkpoint:
     @property
     def tied(self) -> bool:
         """Whether the output head is the input embedding."""
-        return bool(self.config.get("tie_word_embeddings", False))
+        return bool(self.config.get("tie_word_embeddings", not _heads(self.tensors)))
 
     @property
     def dtype(self) -> str:
@@ -117,5 +117,13 @@ def look(source: Source) -> Checkpoint:
 def _opened(folder: Path, tensors: Mapping[str, TensorInfo], source: Source) -> Checkpoint:
     if not tensors:
         raise ValueError(f"{folder}: holds no tensors")
+    config = read_json(folder / "config.json")
+    if config.get("tie_word_embeddings"):  # some files hold the head once more
+        heads = _heads(tensors)
+        tensors = {name: info for name, info in tensors.items() if name not in heads}
     adapter = open_adapter(source.adapter, tensors) if source.adapter else None
-    return Checkpoint(folder, tensors, read_json(folder / "config.json"), adapter)
+    return Checkpoint(folder, tensors, config, adapter)
+
+
+def _heads(tensors: Iterable[str]) -> set[str]:
+    return {name for name in tensors if module_of(name) == "head"}

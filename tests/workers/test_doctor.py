@@ -1,0 +1,121 @@
+"""The doctor lets sound models pass, and says what needs a choice."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from tests.workers.makers import ARCHITECTURES, WORDS, make_adapter, make_model, make_tokenizer
+from workers.doctor import examine
+from workers.recipe import Source
+
+
+def said(base: Path, *models: Path, live: bool = True) -> list[str]:
+    sources = {f"m{i}": Source(str(path)) for i, path in enumerate(models)}
+    return [f"{f.level}: {f}" for f in examine(Source(str(base)), sources, live=live)]
+
+
+def edited(folder: Path, copy: Path, file: str = "config.json", **changes) -> Path:
+    shutil.copytree(folder, copy)
+    content = json.loads((copy / file).read_text())
+    content |= changes
+    (copy / file).write_text(json.dumps(content))
+    return copy
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_models_of_one_kind_pass_without_a_word(architecture, zoo):
+    assert said(zoo(architecture), zoo(architecture, 1), zoo(architecture, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}, "rope_parameters is"),
+        ({"max_position_embeddings": 128}, "max_position_embeddings is 128, base has 64"),
+        ({"rms_norm_eps": 1e-5}, "rms_norm_eps is 1e-05, base has 1e-06"),
+        ({"eos_token_id": [1, 5]}, r"eos_token_id is \[1, 5\], base has 1"),
+    ],
+)
+def test_what_needs_a_choice_is_a_warning_with_both_values(changes, expected, zoo, tmp_path):
+    other = edited(zoo(seed=1), tmp_path / "other", **changes)
+    found = said(zoo(), other)
+    assert len(found) == 1
+    assert found[0].startswith(f"warning: models.m0: {other / 'config.json'}")
+    assert re.search(expected, found[0])
+
+
+def test_old_spellings_of_a_config_are_the_same_config(zoo, tmp_path):
+    config = json.loads((zoo() / "config.json").read_text())
+    config.pop("rope_parameters")
+    config["torch_dtype"] = config.pop("dtype")
+    config["transformers_version"] = "4.40.0"
+    other = edited(zoo(seed=1), tmp_path / "other")
+    (other / "config.json").write_text(json.dumps(config))
+    assert said(zoo(), other) == []
+
+
+def test_padding_rows_may_differ(zoo, tmp_path):
+    other = make_model(tmp_path / "other", vocab_size=44)
+    found = said(zoo(), other)
+    assert len(found) == 1
+    assert "vocab_size is 44, base has 48; the rows beyond 40 are padding and let be" in found[0]
+
+
+def test_tokens_that_only_one_model_has_are_named(zoo, tmp_path):
+    other = make_model(tmp_path / "other", words=[*WORDS, "extra"])
+    found = said(zoo(), other)
+    assert len(found) == 1
+    assert "m0 has 1 tokens that the other has not ('extra')" in found[0]
+
+
+def test_another_template_is_a_choice(zoo, tmp_path):
+    other = shutil.copytree(zoo(), tmp_path / "other")
+    (other / "chat_template.jinja").write_text("{{ messages }}")
+    assert "its chat template differs from base's" in said(zoo(), other)[0]
+
+
+def test_a_tokenizer_that_pads_and_truncates_is_the_same_tokenizer(zoo, tmp_path):
+    changes = {"truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0}}
+    other = edited(zoo(seed=1), tmp_path / "other", "tokenizer.json", **changes)
+    assert said(zoo(), other) == []
+
+
+def test_a_tied_model_may_be_merged_with_an_untied_base(zoo):
+    found = said(zoo(), zoo(tie_word_embeddings=True))
+    assert len(found) == 1
+    assert (
+        "tie_word_embeddings is True, base has False; the merged model has a head of its"
+        in found[0]
+    )
+
+
+def test_experts_can_be_merged_as_files_and_not_live(zoo):
+    assert said(zoo("mixtral"), zoo("mixtral", 1), live=False) == []
+    assert (
+        "model_type 'mixtral' has other tensors live" in said(zoo("mixtral"), zoo("mixtral", 1))[0]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_of_a_model_of_another_name_is_pointed_at(zoo, tmp_path):
+    adapter = make_adapter(tmp_path / "adapter", zoo())
+    on = Source(str(zoo(seed=1)), adapter=str(adapter))
+    found = examine(Source(str(zoo())), {"a": on})
+    assert [finding.level for finding in found] == ["warning"]
+    assert f"was trained on {zoo()}, and is applied to {zoo(seed=1)}" in str(found[0])
+
+
+def test_shards_pass_as_one_file_does(zoo, tmp_path):
+    AutoModelForCausalLM.from_pretrained(zoo()).save_pretrained(tmp_path, max_shard_size="4KB")
+    make_tokenizer(tmp_path, WORDS)
+    assert said(zoo(), tmp_path) == []
+
+
+def test_a_model_that_is_named_twice_is_pointed_at(zoo):
+    assert "is the same model as m0" in said(zoo(), zoo(seed=1), zoo(seed=1))[0]

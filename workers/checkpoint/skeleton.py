@@ -1,0 +1,84 @@
+"""What transformers expects of a model, from its config alone: no weights, no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from transformers.conversion_mapping import get_model_conversion_mapping
+
+if TYPE_CHECKING:
+    from workers.checkpoint.reading import Checkpoint
+
+_CONFIG_ERRORS = (
+    AttributeError,
+    KeyError,
+    OSError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+    ZeroDivisionError,
+)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A causal language model without its weights."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of every parameter that a checkpoint must hold, by the live model's name."""
+    prefix: str
+    """Of the names; files of old models leave it out."""
+    same_names: bool
+    """Whether a checkpoint's tensors have the live model's names."""
+
+
+def normalised_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The config with every default written out and old spellings replaced.
+
+    Raises:
+        ValueError: if transformers does not know this kind of model, or it is no causal language
+            model.
+    """
+    config: dict[str, Any] = _config(checkpoint).to_dict()
+    return config
+
+
+def skeleton(checkpoint: Checkpoint) -> Skeleton:
+    """The live model that the config describes.
+
+    Raises:
+        ValueError: as `normalised_config`, and if the config contradicts itself.
+    """
+    config = _config(checkpoint)
+    try:
+        with torch.device("meta"):
+            model = transformers.AutoModelForCausalLM.from_config(config)
+    except (*_CONFIG_ERRORS, RuntimeError) as error:
+        where = checkpoint.path / "config.json"
+        raise ValueError(f"{where}: transformers cannot make a model of it: {error}") from None
+    shapes = {name: tuple(each.shape) for name, each in model.named_parameters()}
+    mapped = bool(get_model_conversion_mapping(model, add_legacy=False))
+    return Skeleton(shapes, f"{model.base_model_prefix}.", not mapped)
+
+
+def _config(checkpoint: Checkpoint) -> Any:
+    where = checkpoint.path / "config.json"
+    kind = checkpoint.config.get("model_type")
+    if kind not in transformers.CONFIG_MAPPING:
+        raise ValueError(
+            f"{where}: model_type {kind!r} is not known to transformers "
+            f"{transformers.__version__}; only its own models can be merged"
+        )
+    try:
+        config = transformers.AutoConfig.from_pretrained(checkpoint.path)
+    except _CONFIG_ERRORS as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
+    if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError(f"{where}: model_type {kind!r} is no causal language model")
+    return config

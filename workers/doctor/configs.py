@@ -1,0 +1,114 @@
+"""Configs beside each other: what a merge needs equal, and what a user should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workers.checkpoint import Checkpoint
+from workers.doctor.finding import Finding
+
+MUST_AGREE = {  # a model with another value computes something else from the same tensors
+    "model_type",
+    "activation_function",
+    "attention_bias",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "head_dim",
+    "hidden_act",
+    "hidden_activation",
+    "hidden_size",
+    "intermediate_size",
+    "layer_types",
+    "mlp_bias",
+    "n_embd",
+    "n_head",
+    "n_inner",
+    "n_layer",
+    "num_attention_heads",
+    "num_experts",
+    "num_experts_per_tok",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "num_local_experts",
+    "partial_rotary_factor",
+    "query_pre_attn_scalar",
+    "use_sliding_window",
+}
+HARMLESS = {  # says nothing about what the weights compute
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_pdrop",
+    "chunk_size_feed_forward",
+    "dtype",
+    "embd_pdrop",
+    "hidden_dropout",
+    "id2label",
+    "initializer_range",
+    "label2id",
+    "output_attentions",
+    "output_hidden_states",
+    "pretraining_tp",
+    "problem_type",
+    "resid_pdrop",
+    "return_dict",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+}
+WHY = "the same weights would mean another thing, so merge models of one kind"
+ELSEWHERE = {"vocab_size", "tie_word_embeddings"}
+"""Looked at with the tensors they are about."""
+
+
+def compare_configs(
+    name: str,
+    checkpoint: Checkpoint,
+    config: Mapping[str, Any],
+    other_name: str,
+    other: Mapping[str, Any],
+    *,
+    live: bool,
+) -> Iterator[Finding]:
+    """Findings about a model's config beside another's; both normalised."""
+    where = checkpoint.path / "config.json"
+
+    def differ(key: str) -> str:
+        return f"{where}: {key} is {config.get(key)!r}, {other_name} has {other.get(key)!r}"
+
+    if config["model_type"] != other["model_type"]:
+        yield Finding("error", name, f"{differ('model_type')}; merge models of one architecture")
+        return
+    for key in sorted({*config, *other} - HARMLESS - ELSEWHERE):
+        if config.get(key) == other.get(key):
+            continue
+        if key in MUST_AGREE:
+            yield Finding("error", name, f"{differ(key)}; {WHY}")
+        else:
+            yield Finding("warning", name, f"{differ(key)}; the merged model takes {other_name}'s")
+    yield from _tied(name, checkpoint, config, other_name, other, live)
+
+
+def _tied(
+    name: str,
+    checkpoint: Checkpoint,
+    config: Mapping[str, Any],
+    other_name: str,
+    other: Mapping[str, Any],
+    live: bool,
+) -> Iterator[Finding]:
+    ours, theirs = (bool(each.get("tie_word_embeddings")) for each in (config, other))
+    if ours == theirs:
+        return
+    where = checkpoint.path / "config.json"
+    said = f"{where}: tie_word_embeddings is {ours}, {other_name} has {theirs}"
+    if theirs and live:
+        yield Finding(
+            "error",
+            name,
+            f"{said}, so its live model has no head of its own to merge into; choose a base that "
+            "is not tied, or merge files with `mergefront merge`",
+        )
+    else:
+        yield Finding("warning", name, f"{said}; the merged model has a head of its own")

@@ -1,0 +1,67 @@
+"""All that can be said of a set of models before a tensor is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workers.checkpoint import Checkpoint, look
+from workers.checkpoint.skeleton import normalised_config
+from workers.doctor.alone import by_itself
+from workers.doctor.configs import compare_configs
+from workers.doctor.finding import Finding
+from workers.doctor.tensors import compare_tensors
+from workers.doctor.vocabulary import compare_vocabularies
+from workers.recipe import Source
+
+
+def examine(
+    base: Source | None, models: Mapping[str, Source], *, live: bool = True
+) -> list[Finding]:
+    """Every reason why these models cannot be merged, and everything that needs a choice.
+
+    Args:
+        base: the one task vectors are taken from; without it the first model is the measure.
+        models: by the names that the user gave them.
+        live: whether they are to be merged into a live model, as a search does.
+    """
+    sources = {**({"base": base} if base else {}), **models}
+    findings = list(_twice(sources))
+    opened: dict[str, Checkpoint] = {}
+    for name, source in sources.items():
+        try:
+            opened[name] = look(source)
+        except ValueError as error:
+            findings.append(Finding("error", name, _named(name, str(error))))
+    configs: dict[str, Mapping[str, Any]] = {}
+    for name, checkpoint in opened.items():
+        found = list(by_itself(name, checkpoint, live=live))
+        findings += found
+        if not any(finding.level == "error" for finding in found):
+            configs[name] = normalised_config(checkpoint)
+    return findings + list(_compared(opened, configs, live))
+
+
+def _compared(
+    opened: Mapping[str, Checkpoint], configs: Mapping[str, Mapping[str, Any]], live: bool
+) -> Iterator[Finding]:
+    sound = [name for name in opened if name in configs]
+    for name in sound[1:]:
+        first = sound[0]
+        ours, theirs = opened[name], opened[first]
+        yield from compare_configs(name, ours, configs[name], first, configs[first], live=live)
+        if configs[name]["model_type"] == configs[first]["model_type"]:
+            yield from compare_tensors(name, ours, first, theirs)
+            yield from compare_vocabularies(name, ours, first, theirs)
+
+
+def _twice(sources: Mapping[str, Source]) -> Iterator[Finding]:
+    names: dict[str, str] = {}
+    for name, source in sources.items():
+        first = names.setdefault(str(source), name)
+        if first not in (name, "base"):
+            yield Finding("warning", name, f"{source} is the same model as {first}")
+
+
+def _named(name: str, message: str) -> str:
+    return f"base: {message}" if name == "base" else message

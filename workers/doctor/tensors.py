@@ -1,0 +1,68 @@
+"""Tensor sets and shapes beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from workers.checkpoint import Checkpoint
+from workers.doctor.finding import Finding
+from workers.recipe import is_vocabulary, module_of
+
+
+def compare_tensors(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    """Findings about a model's tensors beside another's; rows of the vocabulary left out."""
+    yield from _missing(name, checkpoint, other_name, other)
+    yield from _shapes(name, checkpoint, other_name, other)
+    if checkpoint.dtype != other.dtype:
+        yield Finding(
+            "warning",
+            name,
+            f"{checkpoint.path}: is {checkpoint.dtype}, {other_name} is {other.dtype}; merging is "
+            f"done in float32 and rounded to {other.dtype}",
+        )
+
+
+def _missing(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    ours, theirs = checkpoint.tensors.keys(), other.tensors.keys()
+    for who, lacks in ((name, theirs - ours), (other_name, ours - theirs)):
+        missing = sorted(_but_heads(lacks) if checkpoint.tied != other.tied else lacks)
+        if missing:
+            rest = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+            has = other_name if who == name else name
+            yield Finding(
+                "error",
+                name,
+                f"{checkpoint.path}: {who} has no tensor {missing[0]}{rest}, {has} has; "
+                "merge models of one architecture and size",
+            )
+
+
+def _but_heads(names: AbstractSet[str]) -> set[str]:
+    """A tied head is its embedding, and nothing is missing."""
+    return {name for name in names if module_of(name) != "head"}
+
+
+def _shapes(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    ours, theirs = checkpoint.tensors, other.tensors
+    differ = [
+        key
+        for key in ours
+        if key in theirs
+        and ours[key].shape[is_vocabulary(key) :] != theirs[key].shape[is_vocabulary(key) :]
+    ]
+    if differ:
+        key = differ[0]
+        rest = f" ({len(differ) - 1} other tensors differ too)" if len(differ) > 1 else ""
+        yield Finding(
+            "error",
+            name,
+            f"{ours[key].file}: {key} is {list(ours[key].shape)}, {other_name} has "
+            f"{list(theirs[key].shape)}{rest}; merge models of one size",
+        )
