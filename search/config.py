@@ -15,8 +15,6 @@ import yaml
 from pydantic import (
     BeforeValidator,
     Field,
-    PositiveFloat,
-    PositiveInt,
     TypeAdapter,
     ValidationError,
 )
@@ -24,8 +22,9 @@ from pydantic_core import ErrorDetails
 
 from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings
+from search.budget import Budget
 from search.objectives import ObjectiveSettings, nearest
-from search.samplers.settings import SamplerSettings, Tpe
+from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
@@ -64,13 +63,6 @@ Name = Annotated[str, BeforeValidator(_unreserved)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
 
-class Budget(Settings):
-    """When a search ends."""
-
-    trials: PositiveInt = 200
-    hours: PositiveFloat | None = None
-
-
 class Config(Settings):
     """One search."""
 
@@ -82,7 +74,7 @@ class Config(Settings):
     tasks: Path | None = None
     objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
     documents: DocumentSettings = DocumentSettings()
-    sampler: SamplerSettings = Tpe()
+    sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
     run: Path = Path("runs/run")
@@ -124,6 +116,10 @@ class Draft:
         is_hub_id = str(given).count("/") == 1 and not looks_local and not path.parent.exists()
         return str(given) if is_hub_id else str(path)
 
+    def folder(self, given: Path) -> Path:
+        """A folder of the file, made absolute; unlike a model it can be no hub id."""
+        return (self.path.parent / given.expanduser()).resolve()
+
     def source(self, given: Source | Mapping[str, Any]) -> Source:
         """A model of the file with its paths made absolute."""
         found = given if isinstance(given, Source) else Source.parse(given)
@@ -143,8 +139,8 @@ class Draft:
             update={
                 "base": self.source(config.base),
                 "models": {name: self.source(each) for name, each in config.models.items()},
-                "tasks": Path(self.resolve(config.tasks)) if config.tasks else None,
-                "run": Path(self.resolve(config.run)),
+                "tasks": self.folder(config.tasks) if config.tasks else None,
+                "run": self.folder(config.run),
             }
         )
 

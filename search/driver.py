@@ -6,44 +6,32 @@ Study, pool and ledger are passed in, so it runs in a test with no Ray and no mo
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from search.asking import Asker, Asking
+from search.budget import Budget
 from search.objectives import Objective
+from search.samplers import Pace
+from search.standing import Standing
 from search.trial import Proposal, Trial
 from workers.candidate import Candidate, Outcome
 from workers.recipe import Recipe
 
 if TYPE_CHECKING:
-    from search.first import FirstTrial
+    from search.first import FirstTrial, FirstTrials
     from search.ledger import Ledger
     from workers.pool import Pool
 
 log = logging.getLogger(__name__)
 
+MOMENT = 0.02  # seconds of such a wait while a worker is free and a proposal on its way
 PATIENCE = 0.5  # seconds that one wait for an outcome takes at most: how often progress is shown
 LAST_WAIT = 15.0  # seconds that candidates under way are given when the search is stopped
-
-
-class Asker(Protocol):
-    """What the driver needs of a study."""
-
-    def ask(self) -> tuple[int, dict[str, Any], dict[str, Any]]: ...
-
-    def add(self, params: dict[str, Any] | None, notes: Mapping[str, Any] | None = None) -> int: ...
-
-    def tell(self, number: int, values: Sequence[float] | None) -> None: ...
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to stop: a number of finished trials, and wall hours of this and earlier sessions."""
-
-    trials: int
-    hours: float | None = None
 
 
 @dataclass
@@ -62,9 +50,9 @@ class Driver:
     pool: Pool
     ledger: Ledger
     recipe_of: Callable[[dict[str, Any]], Recipe]
-    first: Sequence[FirstTrial]
+    first: FirstTrials
     objectives: Sequence[Objective]
-    limits: Limits
+    limits: Budget
     watch: Callable[[Driver], None] = lambda _: None
     trials: list[Trial] = field(default_factory=list)
     running: dict[int, Proposal] = field(default_factory=dict)
@@ -74,6 +62,12 @@ class Driver:
     """Recorded and not yet submitted: asked ahead, or left by a driver that died."""
     _twins: list[Proposal] = field(default_factory=list)  # wait for the same recipe to be scored
     _scored: dict[str, Trial] = field(default_factory=dict)  # by digest
+    _labels: set[str | None] = field(default_factory=set)  # of all proposals
+    _digests: set[str] = field(default_factory=set)  # of all proposals
+    _earlier: float = 0.0  # seconds of the sessions before this one
+    _rows: int = 0  # document scores of a full scoring
+    _asking: Asking = field(init=False, repr=False)
+    _asked: tuple[int, int] = (0, 0)  # number and outcomes seen, of the ask under way
     _stopping: bool = False
 
     def run(self) -> None:
@@ -82,12 +76,16 @@ class Driver:
         Raises:
             PoolError: if no worker can work any more.
         """
-        self._restore()
-        while not (self.finished or self._stopping):
-            self._submit()
-            self._receive(PATIENCE)
-            self.watch(self)
-        self._wait_briefly()
+        self._asking = Asking(self.study)
+        try:
+            self._restore()
+            while not (self.finished or self._stopping):
+                self._submit()
+                self._wait()
+                self.watch(self)
+            self._wait_briefly()
+        finally:
+            self._asking.close()
 
     def stop(self) -> None:
         """Ends the search soon: nothing new is begun, what is under way has a moment to finish.
@@ -98,10 +96,23 @@ class Driver:
 
     @property
     def finished(self) -> bool:
-        """Whether a limit is reached."""
-        hours = (time.monotonic() - self.started) / 3600
-        late = self.limits.hours is not None and hours >= self.limits.hours
-        return late or len(self.trials) >= self.limits.trials
+        """Whether a limit is reached, or there is nothing left to try."""
+        return self.reason is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the search is over, in words, or None."""
+        if reached := self.limits.reached(self.trials, self.clock / 3600, self.objectives):
+            return reached
+        is_idle = not (self.running or self._ready or self._asking.is_under_way)
+        if is_idle and not self.study.can_ask and self._first() is None:
+            return "there is nothing to search but the first trials"
+        return None
+
+    @property
+    def clock(self) -> float:
+        """Seconds of this run, those between its sessions left out."""
+        return self._earlier + time.monotonic() - self.started
 
     # -- ask, record, submit
 
@@ -109,17 +120,17 @@ class Driver:
         while self.pool.free and (proposal := self._next()):
             self.running[proposal.number] = proposal
             self.pool.submit(Candidate(proposal.number, proposal.recipe))
-        if not self._ready and self._may_propose:
-            self._ready.append(self._propose())
+        if not self._ready:
+            self._propose()
 
     def _next(self) -> Proposal | None:
-        """The next proposal whose recipe is neither scored nor being scored."""
+        """The next proposal whose recipe is neither scored nor being scored, if one is there."""
         being_scored = {proposal.recipe.digest for proposal in self.running.values()}
-        while self._ready or self._may_propose:
-            proposal = self._ready.popleft() if self._ready else self._propose()
+        while self._ready or self._propose():
+            proposal = self._ready.popleft()
             digest = proposal.recipe.digest
             if twin := self._scored.get(digest):
-                self._record(_duplicate(proposal, twin, len(self.trials)))
+                self._record(self._duplicate(proposal, twin))
             elif digest in being_scored:
                 self._twins.append(proposal)
             else:
@@ -128,32 +139,72 @@ class Driver:
 
     @property
     def _proposed(self) -> int:
-        return len(self.trials) + len(self.running) + len(self._ready) + len(self._twins)
+        waiting = len(self._ready) + len(self._twins) + self._asking.is_under_way
+        return len(self.trials) + len(self.running) + waiting
 
-    @property
-    def _may_propose(self) -> bool:
-        return self._proposed < self.limits.trials
+    def _propose(self) -> bool:
+        """Puts one more proposal among the ready ones; False if there is none, or none yet."""
+        if self._asking.is_under_way:
+            return self._take_answer()
+        if self._proposed >= self.limits.trials:
+            return False
+        number = self._proposed
+        if first := self._first():
+            self._note_added(number, first.params, {})
+            self._keep(Proposal(number, first.recipe, first.params, first.label, seen=self._seen))
+            return True
+        if self.study.can_ask:
+            self._asked = number, self._seen
+            self._asking.begin(number, self._pace)
+        return False
 
-    def _propose(self) -> Proposal:
-        proposal = self._known_or_asked(self._proposed)
+    def _take_answer(self, seconds: float = 0.0) -> bool:
+        if (answer := self._asking.take(seconds)) is None:
+            return False
+        (number, seen), (params, notes) = self._asked, answer
+        self._keep(Proposal(number, self.recipe_of(params), params, notes=notes, seen=seen))
+        return True
+
+    def _keep(self, proposal: Proposal) -> None:
         self.ledger.propose(proposal)
-        return proposal
+        self._count_in(proposal)
+        self._ready.append(proposal)
 
-    def _known_or_asked(self, number: int) -> Proposal:
-        if number < len(self.first):
-            known = self.first[number]
-            self._enter(number, known.params, {})
-            return Proposal(number, known.recipe, known.params, known.label)
-        number, params, notes = self.study.ask()
-        return Proposal(number, self.recipe_of(params), params, notes=notes)
+    def _count_in(self, proposal: Proposal) -> None:
+        self._labels.add(proposal.label)
+        self._digests.add(proposal.recipe.digest)
 
-    def _enter(
+    def _first(self) -> FirstTrial | None:
+        return self.first.next(self._labels, self._digests, Standing(self.objectives, self.trials))
+
+    def _note_added(
         self, number: int, params: Mapping[str, Any] | None, notes: Mapping[str, Any]
     ) -> None:
-        given = self.study.add(None if params is None else dict(params), notes)
-        assert given == number, f"the study calls trial {number} {given}"
+        def add(study: Asker) -> None:
+            given = study.add(None if params is None else dict(params), notes)
+            assert given == number, f"the study calls trial {number} {given}"
+
+        self._asking.note(add)
+
+    @property
+    def _seen(self) -> int:
+        return len(self.trials)
+
+    @property
+    def _pace(self) -> Pace:
+        spent = [sum(trial.seconds.values()) for trial in self.trials if trial.state == "scored"]
+        seconds = [each for each in spent if each > 0]  # a duplicate costs nothing
+        return Pace(max(1, self.pool.workers), statistics.median(seconds) if seconds else None)
 
     # -- take an outcome, record, tell
+
+    def _wait(self) -> None:
+        """For an outcome, or for an answer while there is nobody else to wait for."""
+        wanted = self.pool.free and self._asking.is_under_way
+        if wanted and not self.running:
+            self._take_answer(PATIENCE)
+        else:
+            self._receive(MOMENT if wanted else PATIENCE)
 
     def _receive(self, seconds: float) -> None:
         for outcome in self.pool.wait(seconds):
@@ -180,6 +231,8 @@ class Driver:
             cause=outcome.cause,
             seconds=outcome.seconds,
             worker=outcome.worker,
+            share=self._share(outcome),
+            clock=self.clock,
         )
         if outcome.state != "scored":
             return trial
@@ -199,30 +252,56 @@ class Driver:
             self._scored.setdefault(trial.proposal.recipe.digest, trial)
         has_scores = trial.state in ("scored", "duplicate")
         values = [trial.scores[each.name] for each in self.objectives] if has_scores else None
-        self.study.tell(trial.number, values)
+        broken = trial.state == "broken"
+        self._asking.note(lambda study: study.tell(trial.number, values, broken=broken))
+
+    def _share(self, outcome: Outcome) -> float:
+        """Of a full scoring's work: what is left out when a candidate is stopped half-way."""
+        if outcome.state == "scored":
+            self._rows = max(self._rows, _n_rows(outcome))
+            return 1.0
+        return min(1.0, _n_rows(outcome) / self._rows) if self._rows else 0.0
+
+    def _duplicate(self, proposal: Proposal, twin: Trial) -> Trial:
+        return Trial(
+            proposal,
+            "duplicate",
+            order=len(self.trials),
+            scores=twin.scores,
+            cause=f"the same recipe as trial {twin.number}",
+            clock=self.clock,
+        )
 
     # -- begin and end
 
     def _restore(self) -> None:
-        """Enters what the ledger knows: all proposals by number, then outcomes in their order."""
-        proposals = self.ledger.proposals()
-        for number, proposal in sorted(proposals.items()):
-            self._enter(number, proposal.params, proposal.notes)
-        for trial in self.ledger.trials():
+        """Leads the study through what the ledger knows, in the order in which it happened."""
+        outcomes = deque(self.ledger.trials())
+        left = self.ledger.proposals()
+        for number, proposal in sorted(left.items()):
+            while len(self.trials) < proposal.seen:
+                self._remember(outcomes.popleft())
+            self._note_added(number, proposal.params, proposal.notes)
+            self._count_in(proposal)
+        for trial in outcomes:
             self._remember(trial)
-            proposals.pop(trial.number)
-        self._ready.extend(proposals.values())
+        for trial in self.trials:
+            left.pop(trial.number)
+        self._ready.extend(left.values())
+        self._earlier = max((trial.clock for trial in self.trials), default=0.0)
+        self.started = time.monotonic()
 
     def _wait_briefly(self) -> None:
         deadline = time.monotonic() + LAST_WAIT
         while self.running and (left := deadline - time.monotonic()) > 0:
             self._receive(min(left, PATIENCE))
             self.watch(self)
+        if not self.finished:  # a resumed search goes on with what was being asked
+            self._take_answer(max(0.0, deadline - time.monotonic()))
 
 
-def _duplicate(proposal: Proposal, twin: Trial, order: int) -> Trial:
-    cause = f"the same recipe as trial {twin.number}"
-    return Trial(proposal, "duplicate", order, scores=twin.scores, cause=cause)
+def _n_rows(outcome: Outcome) -> int:
+    return 0 if outcome.documents is None else int(outcome.documents.num_rows)
 
 
 def counts(trials: Iterable[Trial]) -> dict[str, int]:

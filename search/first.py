@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Value
 
 if TYPE_CHECKING:
     from search.space import Space
+    from search.standing import Standing
 
 BASE, UNIFORM = "base", "uniform soup"
+SCALES = 5  # points of the total scale that are tried
+
+# What the papers used, as far as it is not the default that the method declares.
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "task_arithmetic": {"lambda": 0.4},  # Ilharco 2023 for eight task vectors, Yadav 2023 for any
+    "ties": {"density": 0.2},
+    "dare_linear": {"density": 0.1},
+    "dare_ties": {"density": 0.1},
+    "breadcrumbs": {"density": 0.85},
+    "breadcrumbs_ties": {"density": 0.85},
+}
+USUAL = {"weight": 1.0, "density": 0.5, "t": 0.5}  # of parameters without a default
 
 
 @dataclass(frozen=True)
@@ -23,13 +39,75 @@ class FirstTrial:
     params: dict[str, Any] | None
 
 
-def first_trials(space: Space) -> list[FirstTrial]:
-    """The base, every model alone, and the uniform soup, in this order."""
-    return [
+@dataclass(frozen=True)
+class FirstTrials:
+    """What to try before, and beside, what a sampler asks for.
+
+    Args:
+        known: in their order.
+        space: in which the greedy soup is cooked as the models' scores arrive.
+    """
+
+    known: Sequence[FirstTrial]
+    space: Space
+
+    def next(
+        self, labels: Collection[str | None], digests: Collection[str], standing: Standing
+    ) -> FirstTrial | None:
+        """The next one, or None if there is none, or none yet.
+
+        Args:
+            labels: of all proposals so far.
+            digests: of their recipes.
+            standing: the finished trials.
+        """
+        for each in self.known:
+            if each.label not in labels:
+                return each
+        return self._greedy(digests, standing)
+
+    def _greedy(self, digests: Collection[str], standing: Standing) -> FirstTrial | None:
+        """The next step of a greedy soup (Wortsman 2022): the next best model, if it does not harm.
+
+        Harm is a lower mean over the objectives on the scale of base and models.
+        """
+        finished = {trial.label for trial in standing.trials}
+        if not {BASE, *self.space.models} <= finished:
+            return None
+        means = {name: standing.mean(trial) for name, trial in standing.models.items()}
+        ranked = sorted(means, key=lambda name: -means[name])
+        by_digest = {trial.proposal.recipe.digest: trial for trial in standing.scored}
+        members, mean = ranked[:1], means[ranked[0]] if ranked else 0.0
+        for name in ranked[1:]:
+            step = _soup(self.space, [*members, name])
+            first = _placed(self.space, f"greedy soup {len(members) + 1}: {name}", step)
+            if first.recipe.digest not in digests:
+                return first
+            trial = by_digest.get(first.recipe.digest)
+            if trial is None and first.recipe.digest not in _ended(standing):
+                return None  # it is under way
+            if trial is not None and standing.mean(trial) >= mean:
+                members, mean = [*members, name], standing.mean(trial)
+        return None
+
+
+def first_trials(space: Space, recipes: Mapping[str, Recipe] | None = None) -> FirstTrials:
+    """The base, every model, the uniform soup, published defaults, total scales, the user's own.
+
+    Args:
+        space: of the run.
+        recipes: the user's, by name.
+    """
+    found = [
         FirstTrial(BASE, _alone(space, BASE), None),
         *(_placed(space, name, _alone(space, name)) for name in space.models),
-        _placed(space, UNIFORM, _soup(space)),
+        _placed(space, UNIFORM, _soup(space, list(space.models))),
+        *(_placed(space, f"recipe {name}", given) for name, given in (recipes or {}).items()),
+        *(_point(space, f"{name} defaults", _defaults(name)) for name in space.methods),
+        *_scales(space),
     ]
+    unique = {first.recipe.digest: first for first in reversed(found)}
+    return FirstTrials([first for first in found if unique[first.recipe.digest] is first], space)
 
 
 def _alone(space: Space, name: str) -> Recipe:
@@ -37,9 +115,50 @@ def _alone(space: Space, name: str) -> Recipe:
     return Recipe("passthrough", {name: source}, base=space.base, seed=space.seed)
 
 
-def _soup(space: Space) -> Recipe:
-    weights = dict.fromkeys(space.models, 1.0)
-    return Recipe("linear", space.models, (Group({"weight": weights}),), space.base, space.seed)
+def _soup(space: Space, names: Sequence[str]) -> Recipe:
+    models = {name: source for name, source in space.models.items() if name in names}
+    weights: dict[str, Value] = {"weight": dict.fromkeys(models, 1.0)}
+    return Recipe("linear", models, (Group(weights),), space.base, space.seed)
+
+
+def _defaults(method: str) -> dict[str, float]:
+    """A method's parameters as its paper or its declaration has them."""
+    declared = METHODS[method].parameters
+    return {
+        name: PUBLISHED.get(method, {}).get(name, _usual(name, parameter.default))
+        for name, parameter in declared.items()
+        if parameter.range is not None
+    }
+
+
+def _usual(name: str, default: float | None) -> float:
+    return USUAL[name] if default is None else float(default)
+
+
+def _scales(space: Space) -> Iterator[FirstTrial]:
+    """The uniform soup's task vectors at five total scales, evenly on the scale's log axis."""
+    axis = space.axes.get("lambda")
+    scaled = [name for name in space.methods if "lambda" in METHODS[name].parameters]
+    method = "task_arithmetic" if "task_arithmetic" in scaled else next(iter(scaled), None)
+    if axis is None or method is None:
+        return
+    for scale in np.geomspace(axis.low, axis.high, SCALES).tolist():
+        values = {**_defaults(method), "weight": 1 / len(space.models), "lambda": scale}
+        yield _point(space, f"total scale {scale:.2g}", {**values, "density": 1.0}, method)
+
+
+def _point(
+    space: Space, label: str, values: Mapping[str, float], method: str | None = None
+) -> FirstTrial:
+    """The point with these values of the parameters everywhere, as near as its axes allow."""
+    params: dict[str, Any] = {name: axis.centre for name, axis in space.axes.items()}
+    for name, axis in space.axes.items():
+        parameter = name.partition("[")[0].partition(".")[0]
+        if parameter in values and not axis.choices:
+            params[name] = axis.nearest(values[parameter])
+    if "method" in params:
+        params["method"] = method or label.removesuffix(" defaults")
+    return FirstTrial(label, space.recipe(params), params)
 
 
 def _placed(space: Space, label: str, recipe: Recipe) -> FirstTrial:
@@ -60,5 +179,13 @@ def _spellings(space: Space, recipe: Recipe) -> Iterator[Recipe]:
         (name,) = recipe.models
         weight: dict[str, Value] = {"weight": {name: 1.0}}
         yield Recipe("linear", recipe.models, (Group(weight),), space.base, space.seed)
-        others = {"weight": {model: float(model == name) for model in space.models}}
+    is_soup = (
+        recipe.method == "linear" and recipe.groups == _soup(space, list(recipe.models)).groups
+    )
+    if is_soup or recipe.method == "passthrough":
+        others = {"weight": {model: float(model in recipe.models) for model in space.models}}
         yield Recipe("linear", space.models, (Group(others),), space.base, space.seed)
+
+
+def _ended(standing: Standing) -> set[str]:
+    return {trial.proposal.recipe.digest for trial in standing.trials}

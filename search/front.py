@@ -12,9 +12,12 @@ BLOCK = 512  # rows compared at once where there are three objectives and more
 
 def front(losses: Losses) -> NDArray[np.intp]:
     """Indices of the non-dominated rows of `losses`, in order; equal rows all stay."""
-    unique, of_row = np.unique(losses, axis=0, return_inverse=True)  # sorted by the first column
+    order = np.lexsort(losses.T[::-1])  # by the first column, then the second, ...
+    rows = losses[order]
+    is_new = np.append(True, (rows[1:] != rows[:-1]).any(1))[: len(rows)]
+    unique = rows[is_new]
     kept = _sweep(unique) if losses.shape[1] <= 2 else _blocked(unique)
-    return np.flatnonzero(kept[of_row.reshape(-1)])
+    return np.sort(order[kept[np.cumsum(is_new) - 1]])
 
 
 def ranks(losses: Losses, enough: int | None = None) -> NDArray[np.intp]:
@@ -68,6 +71,18 @@ def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
             if height > 0
         )
     )
+
+
+def volumes(losses: Losses, reference: NDArray[np.float64]) -> list[float]:
+    """The hypervolume after each row of `losses`; only a row that enters the front costs time."""
+    found: list[float] = []
+    kept, volume = losses[:0], 0.0
+    for row in losses:
+        if (row < reference).all() and not (kept <= row).all(1).any():
+            kept = _kept(np.concatenate([kept, row[None]]))
+            volume = hypervolume(kept, reference)
+        found.append(volume)
+    return found
 
 
 def normalised(losses: Losses, anchors: Losses) -> Losses:

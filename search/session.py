@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from search.config import Budget
-from search.driver import Driver, Limits
+from search.budget import Budget
+from search.driver import Driver
 from search.first import first_trials
 from search.ledger import CONFIG, Ledger
 from search.objectives import Objective
@@ -88,7 +88,7 @@ def search(
             recipe_of=prepared.space.recipe,
             first=first_trials(prepared.space),
             objectives=prepared.objectives,
-            limits=Limits(budget.trials, budget.hours),
+            limits=budget,
             watch=watch,
         )
         try:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.first import BASE, UNIFORM
-from search.front import Losses, front, knee, normalised
+from search.front import Losses, front, knee, normalised, volumes
 from search.objectives import Objective, losses
 from search.trial import Trial
+from search.where import Condition
+
+MARGIN = 0.1  # of the inputs' span, by which the reference point lies behind the worst of them
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Standing:
 
     objectives: Sequence[Objective]
     trials: Sequence[Trial]
+    chosen: Sequence[Trial] | None = None
+    """The part of the front that is looked at; None is all of it."""
 
     @cached_property
     def scored(self) -> list[Trial]:
@@ -30,18 +36,20 @@ class Standing:
 
     @cached_property
     def references(self) -> dict[str, Trial]:
-        """The base, the models and the uniform soup, as far as they are scored, by label."""
+        """The trials that a run begins with, as far as they are scored, by label."""
         return {trial.label: trial for trial in self.scored if trial.label}
 
     @cached_property
     def models(self) -> dict[str, Trial]:
         """The models alone, by name."""
-        kept = self.references.items()
-        return {label: trial for label, trial in kept if label not in (BASE, UNIFORM)}
+        kept = self.references.items()  # every label but a model's name has a space in it
+        return {label: trial for label, trial in kept if label != BASE and " " not in label}
 
     @cached_property
     def front(self) -> list[Trial]:
         """The trials that no other beats on all objectives at once, best mean first."""
+        if self.chosen is not None:
+            return list(self.chosen)
         if not self.scored:
             return []
         on = [self.scored[i] for i in front(self._losses(self.scored))]
@@ -61,7 +69,10 @@ class Standing:
             ValueError: if nothing is scored yet, or there is no such way to pick.
         """
         if not self.front:
-            raise ValueError("nothing is scored yet, so there is no front to pick from")
+            why = (
+                "nothing is scored yet" if self.chosen is None else "no trial of it fulfils --where"
+            )
+            raise ValueError(f"{why}, so there is no front to pick from")
         if how == "knee":
             return self.front[knee(normalised(self._losses(self.front), self._anchors))]
         names = [each.name for each in self.objectives]
@@ -120,8 +131,50 @@ class Standing:
     @cached_property
     def _anchors(self) -> Losses:
         """What 0 and 1 of a mean are: the base and the models, or everything until they are in."""
-        inputs = [trial for label, trial in self.references.items() if label != UNIFORM]
-        return self._losses(inputs or self.scored)
+        base = [self.references[BASE]] if BASE in self.references else []
+        return self._losses([*base, *self.models.values()] or self.scored)
+
+    @property
+    def reference(self) -> NDArray[np.float64]:
+        """What the hypervolume is measured from, in losses: just behind the worst of the inputs.
+
+        Per objective the worst of base and models, and a tenth of their span behind it, so that
+        the models at the ends of the front count too.
+        """
+        best, worst = self._anchors.min(0), self._anchors.max(0)
+        return np.asarray(worst + MARGIN * np.where(worst > best, worst - best, 1.0))
+
+    @cached_property
+    def history(self) -> list[float]:
+        """The hypervolume after each scored trial, in the order of finishing.
+
+        On the scale on which the worst of base and models is 0 and the best 1, per objective.
+        """
+        if not self.scored:
+            return []
+        ordered = [trial for trial in self.trials if trial.state == "scored"]
+        corner = normalised(self.reference[None], self._anchors)[0]
+        return volumes(normalised(self._losses(ordered), self._anchors), corner)
+
+    def where(self, expression: str) -> Standing:
+        """The same run with only those trials on the front that fulfil an expression.
+
+        Raises:
+            ValueError: if it is no expression, or names what is not there.
+        """
+        condition = Condition(expression)
+        others = {label: trial.scores for label, trial in self._named.items()}
+        names = [each.name for each in self.objectives]
+        kept = [trial for trial in self.front if condition(trial.scores, others, names)]
+        return replace(self, chosen=kept)
+
+    @property
+    def _named(self) -> dict[str, Trial]:
+        """What an expression may compare with: base, models and the uniform soup."""
+        uniform = self.references.get(UNIFORM)
+        base = self.references.get(BASE)
+        found = {BASE: base, **self.models, "uniform": uniform}
+        return {label: trial for label, trial in found.items() if trial is not None}
 
     def _losses(self, trials: Iterable[Trial]) -> Losses:
         return np.array([losses(list(self.objectives), trial.scores) for trial in trials])

@@ -23,6 +23,8 @@ class Proposal:
     """Of a first trial: the base, a model's name, the uniform soup."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the sampler wants kept beside the point."""
+    seen: int = 0
+    """How many outcomes there were when it was proposed: the first so many in their order."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` takes them back."""
@@ -31,6 +33,7 @@ class Proposal:
             "label": self.label,
             "params": dict(self.params) if self.params is not None else None,
             "notes": dict(self.notes),
+            "seen": self.seen,
             "digest": self.recipe.digest,
             "recipe": self.recipe.to_dict(),
         }
@@ -44,6 +47,7 @@ class Proposal:
             params=content["params"],
             label=content["label"],
             notes=content["notes"],
+            seen=content["seen"],
         )
 
 
@@ -60,6 +64,10 @@ class Trial:
     cause: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     worker: str = ""
+    share: float = 0.0
+    """Of the work of a full scoring that was spent on it."""
+    clock: float = 0.0
+    """Seconds of the run when it finished, those between its sessions left out."""
 
     @property
     def number(self) -> int:
@@ -81,4 +89,6 @@ class Trial:
             "cause": self.cause,
             "seconds": dict(self.seconds),
             "worker": self.worker,
+            "share": self.share,
+            "clock": self.clock,
         }

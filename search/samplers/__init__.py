@@ -1,6 +1,7 @@
-"""What to try next: Optuna's samplers behind one settings union, and the study they learn from."""
+"""What to try next: Optuna's samplers and ours behind one settings union, and their study."""
 
-from search.samplers.settings import SamplerSettings, Tpe
+from search.samplers.auto import Pace
+from search.samplers.settings import Auto, SamplerSettings
 from search.samplers.study import Study
 
-__all__ = ["SamplerSettings", "Study", "Tpe"]
+__all__ = ["Auto", "Pace", "SamplerSettings", "Study"]

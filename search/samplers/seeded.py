@@ -1,8 +1,7 @@
-"""A sampler whose chance comes from (seed, trial number): a resumed search goes on exactly."""
+"""Optuna's samplers, with chance that comes from (seed, trial number)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,8 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
+
+from search.samplers.chance import state
 
 
 class SeededSampler(BaseSampler):
@@ -60,7 +61,6 @@ class SeededSampler(BaseSampler):
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:
-            text = f"{self._seed}:{trial.number}".encode()
-            seed = int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
+            seed = state(self._seed, trial.number) % 2**32
             self._current = trial.number, self._build(seed)
         return self._current[1]

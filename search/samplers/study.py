@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import optuna
 from optuna.distributions import (
@@ -11,9 +11,11 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
 )
-from optuna.trial import TrialState, create_trial
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.samplers.seeded import SeededSampler
+from search.samplers.auto import AutoSampler, Pace
 
 if TYPE_CHECKING:
     from search.objectives import Direction
@@ -21,10 +23,26 @@ if TYPE_CHECKING:
     from search.space import Axis
 
 Params = dict[str, Any]
+Notes = dict[str, Any]
+
+GATE = "gate"  # the constraint that a broken model violates
+OF_STUDY = "study"  # the note of what a sampler keeps for the whole study
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A sampler that goes on from its own notes."""
+
+    note: dict[str, Any]
+
+    def recall(self, study: optuna.Study, number: int, note: Mapping[str, Any]) -> None: ...
 
 
 class Study:
     """Asks a sampler and tells it what came of each trial; trials are numbered as in the ledger.
+
+    What an ask answers depends on the trials added, asked and told before it, in their order, on
+    the seed and the number alone: a study that is led through the same again asks for the same.
 
     Args:
         sampler: which one, and how.
@@ -42,15 +60,34 @@ class Study:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
+        self._sampler = sampler.make(self._distributions, seed)
+        self._storage = InMemoryStorage()
         self._study = optuna.create_study(
-            directions=list(directions), sampler=SeededSampler(sampler.build, seed)
+            directions=list(directions), sampler=self._sampler, storage=self._storage
         )
+        self._id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._worst: list[float] | None = None
+        self._is_constrained = False
 
-    def ask(self) -> tuple[int, Params, dict[str, Any]]:
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is anything to search."""
+        return bool(self._distributions)
+
+    def ask(self, pace: Pace = Pace()) -> tuple[int, Params, Notes]:  # noqa: B008 - it is frozen
         """The next trial's number and point, and what the sampler wants kept beside it."""
-        trial = self._study.ask(self._distributions)
-        frozen = self._study.trials[trial.number]
-        return trial.number, dict(trial.params), dict(frozen.system_attrs)
+        if isinstance(self._sampler, AutoSampler):
+            self._sampler.pace = pace
+        before = set(self._storage.get_study_system_attrs(self._id))
+        number = self._study.ask(self._distributions).number
+        trial = self._trials[number]
+        notes = {k: v for k, v in trial.system_attrs.items() if _REPEATED not in k}
+        of_study = self._storage.get_study_system_attrs(self._id)
+        if new := {name: of_study[name] for name in of_study if name not in before}:
+            notes[OF_STUDY] = new
+        if isinstance(self._sampler, Remembering):
+            notes |= self._sampler.note
+        return number, dict(trial.params), notes
 
     def add(self, params: Params | None, notes: Mapping[str, Any] | None = None) -> int:
         """Enters a trial that was not asked for, or asked for before a restart; its number.
@@ -59,6 +96,7 @@ class Study:
             params: the point, or None for a recipe that no point of the space gives.
             notes: what `ask` returned beside the point.
         """
+        notes = notes or {}
         if params is None:
             trial = create_trial(state=TrialState.FAIL)
         else:
@@ -66,16 +104,52 @@ class Study:
                 state=TrialState.RUNNING,
                 params=params,
                 distributions=self._distributions,
-                system_attrs=dict(notes or {}),
+                system_attrs={name: note for name, note in notes.items() if name != OF_STUDY},
             )
+        for name, value in notes.get(OF_STUDY, {}).items():
+            self._storage.set_study_system_attr(self._id, name, value)
         self._study.add_trial(trial)
-        return len(self._study.get_trials(deepcopy=False)) - 1
+        number = len(self._trials) - 1
+        if isinstance(self._sampler, Remembering):
+            self._sampler.recall(self._study, number, notes)
+        return number
 
-    def tell(self, number: int, values: Sequence[float] | None) -> None:
-        """Says what came of a trial: objective values, or None if it has no score."""
-        state = TrialState.FAIL if values is None else TrialState.COMPLETE
-        # a recipe outside the space was entered as finished: there is nothing to learn from it
-        self._study.tell(number, values, state=state, skip_if_finished=True)
+    def tell(self, number: int, values: Sequence[float] | None, *, broken: bool = False) -> None:
+        """Says what came of a trial: objective values, or None if it has no score.
+
+        A broken model is told as one that violates a constraint, with the worst values known.
+        """
+        trial = self._trials[number]
+        if trial.state.is_finished():
+            return  # a recipe outside the space was entered so: there is nothing to learn from it
+        values = self._worst if broken else values
+        if values is None:
+            self._study.tell(number, state=TrialState.FAIL)
+            return
+        if broken and not self._is_constrained:
+            self._constrain()
+        if self._is_constrained:
+            trial.set_constraint(GATE, float(broken))
+        self._study.tell(number, list(values))
+        self._worst = list(map(self._worse, self._study.directions, self._worst or values, values))
+
+    @property
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _constrain(self) -> None:
+        """Says of every scored trial that it is whole: Optuna wants all to have the constraint."""
+        self._is_constrained = True
+        for trial in self._trials:
+            if trial.state is TrialState.COMPLETE:
+                trial.set_constraint(GATE, 0.0)
+
+    @staticmethod
+    def _worse(direction: StudyDirection, one: float, other: float) -> float:
+        return max(one, other) if direction is StudyDirection.MINIMIZE else min(one, other)
+
+
+_REPEATED = ":relative_params:"  # the point once more, as text
 
 
 def _distribution(axis: Axis) -> BaseDistribution:

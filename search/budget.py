@@ -1,0 +1,76 @@
+"""When a search ends: what it may spend, and when it has stopped getting better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import PositiveFloat, PositiveInt
+
+from evaluators.settings import Settings
+from search.standing import Standing
+
+if TYPE_CHECKING:
+    from search.objectives import Objective
+    from search.trial import Trial
+
+
+class Patience(Settings):
+    """How long a search may go on without getting better."""
+
+    trials: PositiveInt
+    """So many scored trials in a row ..."""
+    share: PositiveFloat = 0.01
+    """... in which the hypervolume grew by no more than this share of itself."""
+
+
+class Budget(Settings):
+    """What a search may spend in all its sessions; the first limit reached ends it."""
+
+    trials: PositiveInt = 200
+    """Finished trials, whatever came of them; the first ones and duplicates are counted in."""
+    scorings: PositiveFloat | None = None
+    """Full scorings: a trial that was stopped half-way counts half, a broken one nothing."""
+    hours: PositiveFloat | None = None
+    """Of wall time while a driver ran."""
+    worker_hours: PositiveFloat | None = None
+    """Summed over the workers, while they merged and scored."""
+    patience: Patience | None = None
+
+    def reached(
+        self, trials: Sequence[Trial], hours: float, objectives: Sequence[Objective]
+    ) -> str | None:
+        """Which limit is reached, in words, or None.
+
+        Args:
+            trials: finished, in the order of finishing.
+            hours: of wall time spent.
+            objectives: what the hypervolume is of.
+        """
+        spent = {
+            "trials": (len(trials), self.trials),
+            "full scorings": (sum(trial.share for trial in trials), self.scorings),
+            "hours": (hours, self.hours),
+            "worker-hours": (worker_hours(trials), self.worker_hours),
+        }
+        for what, (amount, limit) in spent.items():
+            if limit is not None and amount >= limit:
+                return f"its budget of {limit:g} {what} is spent"
+        return self._plateau(trials, objectives)
+
+    def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:
+        if self.patience is None:
+            return None
+        volumes = Standing(objectives, trials).history
+        window = self.patience.trials
+        if len(volumes) <= window or volumes[-1 - window] <= 0:
+            return None
+        growth = volumes[-1] / volumes[-1 - window] - 1
+        if growth > self.patience.share:
+            return None
+        return f"in {window} scored trials the hypervolume grew by {growth:.2%} only"
+
+
+def worker_hours(trials: Sequence[Trial]) -> float:
+    """Hours that workers spent on these trials."""
+    return sum(sum(trial.seconds.values()) for trial in trials) / 3600

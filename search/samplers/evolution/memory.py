@@ -1,0 +1,116 @@
+"""What a sampler of ours remembers of a study: arrays that take in only what is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from search.front import Losses, crowding, ranks
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+    from search.samplers.evolution.encoding import Encoding, Rows
+
+
+class Memory:
+    """The finished trials of a study with a point in the space, in the order of their numbers."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._open: dict[int, Rows] = {}  # proposed and not finished, by number
+        self._known = 0  # trials with a smaller number are finished or open
+        self._n = 0
+        self._points: Rows = np.empty((0, len(encoding)))
+        self._losses: Losses = np.empty((0, 0))
+        self._numbers: NDArray[np.intp] = np.empty(0, dtype=np.intp)
+        self._is_feasible: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+
+    @property
+    def points(self) -> Rows:
+        """Shape (n_trials, n_axes)."""
+        return self._points[: self._n]
+
+    @property
+    def losses(self) -> Losses:
+        """Shape (n_trials, n_objectives); of broken trials the worst that was known."""
+        return self._losses[: self._n]
+
+    @property
+    def is_feasible(self) -> NDArray[np.bool_]:
+        """Whether each trial's model passed the gate."""
+        return self._is_feasible[: self._n]
+
+    @property
+    def running(self) -> Rows:
+        """Points proposed and not finished."""
+        return np.array(list(self._open.values())).reshape(-1, len(self._encoding))
+
+    def take_in(self, study: Study, asking: int) -> None:
+        """Notes what happened since the last call; trial `asking` has no point yet."""
+        trials = study.get_trials(deepcopy=False)
+        for number in [*self._open, *range(self._known, min(asking, len(trials)))]:
+            self._note(trials[number], study.directions)
+        self._known = max(self._known, min(asking, len(trials)))
+
+    def _note(self, trial: FrozenTrial, directions: list[StudyDirection]) -> None:
+        number = trial.number
+        if trial.state is TrialState.RUNNING:
+            if number not in self._open:
+                self._open[number] = self._encoding.row(trial.params)
+            return
+        point = self._open.pop(number, None)
+        if trial.state is TrialState.COMPLETE:
+            signs = [1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in directions]
+            point = self._encoding.row(trial.params) if point is None else point
+            broken = any(violation > 0 for violation in trial.constraints.values())
+            self._append(number, point, np.array(trial.values) * signs, not broken)
+
+    def _append(self, number: int, point: Rows, losses: Losses, is_feasible: bool) -> None:
+        if self._n == len(self._points):
+            self._grow(len(losses))
+        # trials finish in any order, and what is chosen must not depend on when it was asked
+        at = int(np.searchsorted(self._numbers[: self._n], number))
+        for array, value in (
+            (self._points, point),
+            (self._losses, losses),
+            (self._numbers, number),
+            (self._is_feasible, is_feasible),
+        ):
+            array[at + 1 : self._n + 1] = array[at : self._n]
+            array[at] = value
+        self._n += 1
+
+    def _grow(self, n_objectives: int) -> None:
+        room = max(64, self._n)
+        self._points = _with_room(self.points, room, len(self._encoding))
+        self._losses = _with_room(self._losses[: self._n], room, n_objectives)
+        self._numbers = np.append(self._numbers, np.zeros(room, dtype=np.intp))
+        self._is_feasible = np.append(self._is_feasible, np.zeros(room, dtype=np.bool_))
+
+
+def best(losses: Losses, is_feasible: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    """Indices of the best rows, best first: feasible ones by rank, then by crowding (Deb 2002).
+
+    Broken rows come after all others, the newest first: they have no scores to tell them apart.
+    """
+    found = np.flatnonzero(is_feasible)
+    if len(found):
+        rank = ranks(losses[found], enough=count)
+        distance = np.zeros(len(found))
+        for level in range(rank.max() + 1):
+            same = rank == level
+            distance[same] = crowding(losses[found[same]])
+            if same.sum() + (rank < level).sum() >= count:
+                break
+        found = found[np.lexsort((-distance, rank))]
+    return np.append(found, np.flatnonzero(~is_feasible)[::-1])[:count]
+
+
+def _with_room(array: NDArray[np.float64], room: int, columns: int) -> NDArray[np.float64]:
+    return np.concatenate([array.reshape(-1, columns), np.zeros((room, columns))])
