@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.config import Budget
+    from search.budget import Budget
     from search.ledger import Ledger
     from search.preflight import Plan
 
@@ -36,6 +36,13 @@ ConfigFile = Annotated[Path, typer.Argument(help="The search's YAML file.", show
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Address = Annotated[
     str, typer.Option(help="Ray cluster; `local` starts one on this machine.", metavar="ADDRESS")
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        help="Only trials that fulfil this: `maths > base.maths and law >= 0.9 * law-model.law`.",
+        show_default=False,
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
 
@@ -58,6 +65,9 @@ def doctor(config: ConfigFile, as_json: AsJson = False) -> None:
         f"{', '.join(prepared.config.methods)}; {len(prepared.space.axes)} parameters, "
         f"{prepared.config.budget.trials} trials"
     )
+    from search.tables import preview_table
+
+    console.print(preview_table(prepared.space.axes, prepared.config.budget.trials))
 
 
 @app.command(epilog="Example: mergefront search configs/demo.yaml")
@@ -77,17 +87,21 @@ def search(config: ConfigFile, address: Address = "local") -> None:
 def resume(
     run: Run,
     trials: Annotated[int | None, typer.Option(min=1, help="New budget of trials.")] = None,
-    hours: Annotated[float | None, typer.Option(min=0, help="Wall hours from now.")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="New budget of wall hours, earlier sessions counted in."),
+    ] = None,
     address: Address = "local",
 ) -> None:
     """Go on with a search where it stopped, whatever stopped it."""
     with _errors():
-        from search.config import Budget
+        from search.budget import Budget
         from search.session import reopen
 
         prepared, ledger = reopen(run)
         planned = prepared.config.budget
-        budget = Budget(trials=trials or planned.trials, hours=hours or planned.hours)
+        raised = {"trials": trials, "hours": hours}
+        budget = planned.model_copy(update={k: v for k, v in raised.items() if v is not None})
     if len(ledger.trials()) >= budget.trials:
         _say_finished(ledger, budget)
         return
@@ -111,21 +125,42 @@ def status(run: Run, as_json: AsJson = False) -> None:
         _console().print(line, highlight=False)
 
 
-@app.command(epilog="Example: mergefront front runs/demo")
-def front(run: Run, as_json: AsJson = False) -> None:
+@app.command(epilog="Example: mergefront front runs/demo --where 'general >= 0.98 * base.general'")
+def front(
+    run: Run,
+    where: Where = None,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Which parameters mattered, per objective.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="The hypervolume over the scored trials.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the front, beside the base, the models and the uniform soup."""
     with _errors():
+        from search.importance import importance as of
         from search.ledger import Ledger
         from search.session import standing
 
         ledger = Ledger(run)
         found = standing(ledger)
+        found = found.where(where) if where else found
+        mattered = of(found) if importance else None
     if as_json:
-        print(json.dumps(found.to_json(ledger.header["name"]), indent=2))
+        content = found.to_json(ledger.header["name"])
+        content |= {"importance": mattered} if mattered else {}
+        content |= {"history": found.history_json()} if history else {}
+        print(json.dumps(content, indent=2))
         return
-    from search.tables import front_table
+    from search.tables import front_table, history_table, importance_table
 
-    _console().print(front_table(found))
+    console = _console()
+    console.print(front_table(found))
+    if mattered:
+        console.print(importance_table(mattered))
+    if history:
+        console.print(history_table(found))
 
 
 @app.command(epilog="Example: mergefront export runs/demo merged --pick knee")
@@ -136,6 +171,7 @@ def export(
         str, typer.Option(help="Which of the front: `knee` or `best:OBJECTIVE`.")
     ] = "knee",
     trial: Annotated[int | None, typer.Option(help="This trial instead.")] = None,
+    where: Where = None,
     force: Force = False,
 ) -> None:
     """Write a model of the front as an ordinary Hugging Face directory."""
@@ -145,8 +181,10 @@ def export(
 
         prepared, ledger = reopen(run)
         found = standing(ledger)
+        found = found.where(where) if where else found
         chosen = found.trial(trial) if trial is not None else found.pick(pick)
-        written = write(prepared, chosen, out, force=force)
+        with _disk():
+            written = write(prepared, chosen, out, beside=found.references, force=force)
     console = _console()
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     console.print(f"trial {chosen.number} ({scores}) is now {written.path}", highlight=False)
@@ -156,16 +194,35 @@ def export(
 
 @app.command(epilog="Example: mergefront merge recipe.yaml merged")
 def merge(
-    recipe: Annotated[Path, typer.Argument(help="A native recipe file.")],
-    out: Annotated[Path, typer.Argument(help="The model directory to make.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, ours or mergekit's.")],
+    out: Annotated[
+        Path | None, typer.Argument(help="The model directory to make.", show_default=False)
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what each group of tensors gets.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the masks of a mergekit recipe.")] = 0,
     force: Force = False,
 ) -> None:
-    """Make one merged model from a recipe file."""
+    """Make one merged model from a recipe file; with --explain, say what it does."""
     with _errors():
         from workers.merge import merge as write
-        from workers.recipe import Recipe
+        from workers.merge import read_recipe
 
-        write(Recipe.from_yaml(_read(recipe)), out, force=force)
+        if out is None and not explain:
+            raise ValueError("give the directory to make as OUT, or --explain to make none")
+        wanted = read_recipe(recipe, seed=seed)
+        if explain:
+            from search.explained import recipe_table
+            from workers.merge import explain as explained
+
+            _console().print(recipe_table(wanted, explained(wanted)))
+        if out is None:
+            return
+        with _disk():
+            warnings = write(wanted, out, force=force)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     _console().print(f"{out} is ready", highlight=False)
 
 
@@ -175,9 +232,12 @@ def demo(
 ) -> None:
     """Make small real models, search their merges, export the best and score it again."""
     with _errors():
-        from search.demo import run_demo
+        from search.demo import NotReproducedError, run_demo
 
-        run_demo(folder, _console(), search=_run)
+        try:
+            run_demo(folder, _console(), search=_run)
+        except NotReproducedError as error:
+            _fail(str(error), FAILED)
 
 
 def main() -> None:
@@ -224,16 +284,18 @@ def _errors() -> Iterator[None]:
         _fail(str(error), WRONG_INPUT)
 
 
+@contextmanager
+def _disk() -> Iterator[None]:
+    """A disk that gives up is a failure and no wrong input; nothing half-written is left."""
+    try:
+        yield
+    except OSError as error:
+        _fail(f"could not be written, and nothing is left of it: {error}", FAILED)
+
+
 def _fail(message: str, status: int) -> None:
     print(message, file=sys.stderr)
     raise typer.Exit(status)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
 
 
 def _say_finished(ledger: Ledger, budget: Budget) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,12 +20,12 @@ from search.export import export
 from search.first import UNIFORM
 from search.preflight import plan
 from search.session import begin, standing
-from workers.demo import make_demo
+from workers.demo import EXPERTS, make_demo
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.config import Budget
+    from search.budget import Budget
     from search.ledger import Ledger
     from search.objectives import Objective
     from search.preflight import Plan
@@ -34,16 +34,19 @@ if TYPE_CHECKING:
 
 Search = Callable[["Plan", "Ledger", "Budget"], None]
 
-SEARCH = {
+SEARCH: dict[str, Any] = {
     "name": "demo",
     "base": "models/base",
-    "models": {},
+    "models": {name: f"models/{name}" for name in EXPERTS},
     "methods": ["linear", "slerp", "task_arithmetic", "ties", "dare_ties"],
     "space": {"depth": {"groups": 2}, "membership": True},
     "tasks": "tasks",
-    "objectives": {},
+    "objectives": {
+        "letters": {"task": "letters", "metric": "bits_per_byte"},
+        "reverse": {"task": "reverse", "metric": "exact_match"},
+        "sort": {"task": "sort", "metric": "acc"},
+    },
     "documents": {"search": 0.6, "selection": 0.2, "report": 0.2},
-    "sampler": {"type": "tpe"},
     "budget": {"trials": 60},
     "workers": {"cpus": 1, "max": 2},
     "seed": 0,

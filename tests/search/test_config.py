@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from search.config import ConfigError
+from search.demo import SEARCH
 from search.preflight import plan
 from tests.search.conftest import write_task
+
+ROOT = Path(__file__).parents[2]
 
 
 def faults(write, config) -> list[str]:
@@ -151,3 +157,14 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"not valid YAML|a config is a mapping"):
         plan(path)
+
+
+def test_the_demo_config_is_the_search_that_the_demo_runs():
+    written = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+    shipped = yaml.safe_load(yaml.safe_dump(written).replace("../demo/", ""))
+    assert shipped.pop("run")
+    assert shipped == SEARCH
+
+
+def test_a_run_folder_is_never_taken_for_a_hub_id(write, config, tmp_path):
+    assert plan(write({**config, "run": "runs/01"})).config.run == tmp_path / "runs" / "01"

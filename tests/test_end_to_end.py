@@ -1,0 +1,155 @@
+"""The whole way on real Ray with the demo's models: killed, resumed, exported, re-scored."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from search.demo import SEARCH, rescore
+from search.export import export
+from search.ledger import Ledger
+from search.session import reopen, standing
+from workers.demo import DemoSettings, make_demo
+
+pytestmark = pytest.mark.slow
+
+TRIALS = 24
+PATIENCE = 300  # seconds that anything may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("demo")
+    make_demo(root, DemoSettings.tiny())
+    return root
+
+
+@pytest.fixture(scope="module")
+def killed(demo: Path) -> tuple[Path, list[str]]:
+    """A run whose driver was killed by kill -9 in the middle, and the trials it had finished."""
+    search, run = start(demo, "killed")
+    wait_for_trials(run, 8, search)
+    os.kill(search.pid, signal.SIGKILL)
+    search.wait()
+    return run, finished(run)
+
+
+@pytest.fixture(scope="module")
+def resumed(killed: tuple[Path, list[str]]) -> Path:
+    run, _ = killed
+    done = mergefront("resume", run)
+    assert done.returncode == 0, done.stderr
+    assert "Pareto front" in done.stdout
+    return run
+
+
+def command(*arguments: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("mergefront")), *map(str, arguments)]
+
+
+def mergefront(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def start(demo: Path, name: str) -> tuple[subprocess.Popen[bytes], Path]:
+    """A search in a process group of its own, as a shell would start it; it speaks to NAME.log."""
+    config = demo / f"{name}.yaml"
+    content = {**SEARCH, "run": name, "budget": {"trials": TRIALS}}
+    config.write_text(yaml.safe_dump(content))
+    with (demo / f"{name}.log").open("wb") as log:  # a pipe would be held open by Ray's processes
+        process = subprocess.Popen(
+            command("search", config), stdout=log, stderr=log, start_new_session=True
+        )
+    return process, demo / name
+
+
+def log_of(run: Path) -> str:
+    return run.with_name(f"{run.name}.log").read_text()
+
+
+def finished(run: Path) -> list[str]:
+    return sorted(file.name for file in run.glob("finished/0*.parquet"))
+
+
+def wait_for_trials(run: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    wait_until(lambda: len(finished(run)) >= count or process.poll() is not None)
+    assert process.poll() is None, log_of(run)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_search_killed_in_the_middle_keeps_every_finished_evaluation(killed, resumed):
+    run, before = killed
+    assert len(before) >= 8
+    assert set(before) <= set(finished(run))
+    trials = Ledger(resumed).trials()
+    assert sorted(trial.number for trial in trials) == list(range(TRIALS))
+    assert sorted(f"{trial.number:06}.parquet" for trial in trials[: len(before)]) == before
+    assert {trial.state for trial in trials} <= {"scored", "duplicate"}
+
+
+def test_all_workers_did_their_share_on_real_ray(resumed):
+    names = {trial.worker for trial in Ledger(resumed).trials() if trial.state == "scored"}
+    assert len(names) >= 2 + 1  # two of the first driver, at least one more of the second
+
+
+def test_ctrl_c_stops_the_search_says_how_to_go_on_and_loses_nothing(demo):
+    search, run = start(demo, "interrupted")
+    wait_for_trials(run, 6, search)
+    os.killpg(search.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    search.wait(timeout=PATIENCE)
+    said = log_of(run)
+    assert search.returncode == 3, said
+    assert f"mergefront resume {run}" in said
+    assert "Traceback" not in said
+    ledger = Ledger(run)
+    assert len(ledger.trials()) == len(ledger.proposals()) - still_asked_ahead(ledger)
+    assert {trial.state for trial in ledger.trials()} <= {"scored", "duplicate"}
+
+
+def still_asked_ahead(ledger: Ledger) -> int:
+    """Proposals that no worker had begun when the search was stopped: one is asked ahead."""
+    open_ones = set(ledger.proposals()) - {trial.number for trial in ledger.trials()}
+    assert len(open_ones) <= 1
+    return len(open_ones)
+
+
+def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):
+    content = json.loads(mergefront("front", resumed, "--json").stdout)
+    assert set(content["models"]) == set(SEARCH["models"])
+    assert content["base"]
+    assert content["uniform"]
+    assert content["front"]
+
+
+def test_an_exported_model_loads_and_plain_lm_eval_gives_it_the_recorded_scores(resumed, tmp_path):
+    prepared, ledger = reopen(resumed)
+    found = standing(ledger)
+    chosen = found.pick("knee")
+    written = export(prepared, chosen, tmp_path / "merged")
+    model = AutoModelForCausalLM.from_pretrained(written.path)
+    tokenizer = AutoTokenizer.from_pretrained(written.path)
+    with torch.no_grad():
+        logits = model(**tokenizer("abc", return_tensors="pt")).logits
+    assert logits.isfinite().all()
+    again = rescore(written.recheck)
+    for each in prepared.objectives:
+        assert again[each.task][each.key] == chosen.scores[each.name]
