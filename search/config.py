@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings
+from evaluators.vitals import GateSettings
 from search.budget import Budget
 from search.objectives import ObjectiveSettings, nearest
 from search.samplers import Auto, SamplerSettings
@@ -71,9 +72,11 @@ class Config(Settings):
     models: Annotated[dict[Name, Model], Field(min_length=2)]
     methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT])]
     space: SpaceSettings = SpaceSettings()
+    recipes: list[Path] = Field(default_factory=list)
     tasks: Path | None = None
     objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
     documents: DocumentSettings = DocumentSettings()
+    gate: GateSettings = GateSettings()
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
@@ -117,7 +120,7 @@ class Draft:
         return str(given) if is_hub_id else str(path)
 
     def folder(self, given: Path) -> Path:
-        """A folder of the file, made absolute; unlike a model it can be no hub id."""
+        """A folder or file, made absolute; unlike a model it can be no hub id."""
         return (self.path.parent / given.expanduser()).resolve()
 
     def source(self, given: Source | Mapping[str, Any]) -> Source:
@@ -139,6 +142,7 @@ class Draft:
             update={
                 "base": self.source(config.base),
                 "models": {name: self.source(each) for name, each in config.models.items()},
+                "recipes": [self.folder(recipe) for recipe in config.recipes],
                 "tasks": self.folder(config.tasks) if config.tasks else None,
                 "run": self.folder(config.run),
             }

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from evaluators.suite import Suite, SuiteSettings, TaskError
 from search.config import Config, ConfigError, Draft
 from search.objectives import Objective, TaskMetrics, resolve
+from search.recipes import read_recipes
+from search.samplers import Cmaes
 from search.space import Space
 from workers.checkpoint.reading import open_checkpoint
 from workers.doctor import Finding, examine
-from workers.recipe import Source
+from workers.recipe import Recipe, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,8 @@ class Plan:
     space: Space
     suite: SuiteSettings
     warnings: list[Finding]
+    recipes: Mapping[str, Recipe]
+    """The user's own, by name."""
 
 
 def plan(path: Path) -> Plan:
@@ -62,11 +66,23 @@ def _plan(path: Path, config: Config, objectives: list[Objective], warnings: lis
     models = {name: _source(where) for name, where in config.models.items()}
     layers = open_checkpoint(base).n_layers
     space = Space(tuple(config.methods), models, base, layers, config.space, config.seed)
+    faults, recipes = _sampler_faults(config), dict[str, Recipe]()
     try:
         _ = space.axes
+        recipes = read_recipes(config.recipes, space)
     except ValueError as error:
-        raise ConfigError(path, [str(error)]) from None
-    return Plan(config, base, models, objectives, space, suite_settings(config), warnings)
+        faults += str(error).split("; ")
+    if faults:
+        raise ConfigError(path, faults)
+    suite = suite_settings(config)
+    return Plan(config, base, models, objectives, space, suite, warnings, recipes)
+
+
+def _sampler_faults(config: Config) -> list[str]:
+    count = len(config.objectives)
+    if isinstance(config.sampler, Cmaes) and count > 1:
+        return [f"sampler: cmaes is for one objective, and there are {count}; evolution is for any"]
+    return []
 
 
 def _source(source: Source) -> Source:
@@ -85,7 +101,7 @@ def _metrics(draft: Draft) -> tuple[TaskMetrics, list[str]]:
     objectives, documents = draft["objectives"], draft["documents"]
     if not objectives or documents is None:
         return {}, []
-    folder = Path(draft.resolve(draft["tasks"])) if draft["tasks"] else None
+    folder = draft.folder(draft["tasks"]) if draft["tasks"] else None
     settings = _suite(list(objectives.values()), folder, documents)
     try:
         return Suite(settings).metrics(), []

@@ -86,7 +86,7 @@ def search(
             pool=pool,
             ledger=ledger,
             recipe_of=prepared.space.recipe,
-            first=first_trials(prepared.space),
+            first=first_trials(prepared.space, prepared.recipes),
             objectives=prepared.objectives,
             limits=budget,
             watch=watch,
@@ -104,7 +104,12 @@ def ray_pool(prepared: Plan, address: str) -> Pool:
     from workers.pool.on_ray import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
     from workers.worker import Setup, Worker  # noqa: PLC0415
 
-    setup = Setup(base=prepared.base, models=prepared.models, suite=prepared.suite)
+    setup = Setup(
+        base=prepared.base,
+        models=prepared.models,
+        suite=prepared.suite,
+        gate=prepared.config.gate,
+    )
     return RayPool(Worker, setup, prepared.config.workers, address)
 
 

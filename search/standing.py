@@ -156,6 +156,14 @@ class Standing:
         corner = normalised(self.reference[None], self._anchors)[0]
         return volumes(normalised(self._losses(ordered), self._anchors), corner)
 
+    def history_json(self) -> dict[str, Any]:
+        """What `mergefront front --json --history` adds; the keys are kept stable."""
+        signed = zip(self.objectives, self.reference if self.scored else (), strict=False)
+        return {
+            "reference": {each.name: each.sign * float(loss) for each, loss in signed},
+            "hypervolume": self.history,
+        }
+
     def where(self, expression: str) -> Standing:
         """The same run with only those trials on the front that fulfil an expression.
 

@@ -32,7 +32,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 _ALLOWED = (
     "numbers, objectives, base.OBJECTIVE, MODEL.OBJECTIVE, + - * /, comparisons, and, or, not"
 )
-_DASH = re.compile(r"(?<=[A-Za-z0-9_])-(?=[A-Za-z_])")  # inside a name; around a minus are spaces
+_DASHED = re.compile(r"[A-Za-z_]\w*(?:-(?=\w*[A-Za-z_])\w+)+")  # my-model, model-7b
 
 
 class Condition:
@@ -47,7 +47,9 @@ class Condition:
     def __init__(self, text: str) -> None:
         self.text = text
         try:
-            self._tree = ast.parse(_DASH.sub("_", text.strip()), mode="eval").body
+            self._tree = ast.parse(
+                _DASHED.sub(lambda found: _plain(found[0]), text.strip()), mode="eval"
+            ).body
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise ValueError(f"--where {text!r} is not an expression of {_ALLOWED}") from None
         if not _is_yes_or_no(self._tree):
@@ -83,7 +85,7 @@ class Condition:
 
     def _value(self, node: ast.expr, names: Mapping[str, float]) -> float | bool:
         match node:
-            case ast.BoolOp(op=op, values=parts):
+            case ast.BoolOp(op=op, values=parts) if all(map(_is_yes_or_no, parts)):
                 truths = [self._value(part, names) for part in parts]
                 return all(truths) if isinstance(op, ast.And) else any(truths)
             case ast.UnaryOp(op=ast.Not(), operand=part) if _is_yes_or_no(part):

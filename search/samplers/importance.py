@@ -1,0 +1,66 @@
+"""Which parameters mattered, by Optuna's PED-ANOVA (Watanabe 2023)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import create_trial
+
+LEAST = 20  # trials: of fewer, the best tenth says nothing
+
+
+def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) -> dict[str, float]:
+    """How much each parameter decides whether a trial is among the best tenth; the sum is 1.
+
+    Args:
+        points: of the scored trials, all in one space.
+        losses: of one objective, in the same order.
+
+    Raises:
+        ValueError: if there are too few trials to say.
+    """
+    if len(points) < LEAST:
+        raise ValueError(
+            f"{len(points)} scored trials lie in the space; importance needs {LEAST} of them"
+        )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    distributions = dict(_seen(points))
+    study = optuna.create_study()
+    study.add_trials(
+        [
+            create_trial(
+                params={name: point[name] for name in distributions},
+                distributions=distributions,
+                value=loss,
+            )
+            for point, loss in zip(points, losses, strict=True)
+        ]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    total = sum(found.values())
+    if not math.isfinite(total) or total <= 0:  # an objective that is the same for all trials
+        return dict.fromkeys(found, 0.0)
+    return {name: value / total for name, value in found.items()}
+
+
+def _seen(points: Sequence[Mapping[str, Any]]) -> list[tuple[str, BaseDistribution]]:
+    """The axes as far as they were searched; one that never moved cannot have mattered."""
+    found: list[tuple[str, BaseDistribution]] = []
+    for name in points[0]:
+        values = [point[name] for point in points]
+        if isinstance(values[0], str | bool):
+            choices = tuple(dict.fromkeys(values))
+            if len(choices) > 1:
+                found.append((name, CategoricalDistribution(choices)))
+        elif min(values) < max(values):
+            found.append((name, FloatDistribution(min(values), max(values))))
+    return found

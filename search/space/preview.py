@@ -1,0 +1,50 @@
+"""What a space is to search: how many parameters, their ranges, and the trials they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from search.space.axis import Axis
+
+PER_AXIS = 5  # trials that docs/samplers.md found worthwhile for a parameter
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Axes of one parameter, taken together."""
+
+    parameter: str
+    count: int
+    values: str
+    """Their range, or their choices."""
+
+
+def preview(axes: dict[str, Axis]) -> list[Preview]:
+    """One line for each parameter of the space."""
+    return [
+        Preview(name, len(some), " or ".join(sorted({_values(axis) for axis in some})))
+        for name, some in _by_parameter(axes)
+    ]
+
+
+def trials_wanted(axes: dict[str, Axis]) -> int:
+    """Trials, beside the first ones, after which a search of so many parameters shows something."""
+    return PER_AXIS * len(axes)
+
+
+def _by_parameter(axes: dict[str, Axis]) -> Iterator[tuple[str, list[Axis]]]:
+    def parameter(axis: Axis) -> str:
+        return axis.name.partition("[")[0].partition(".")[0]
+
+    for name, some in groupby(axes.values(), parameter):
+        yield name, list(some)
+
+
+def _values(axis: Axis) -> str:
+    if axis.choices:
+        return ", ".join(str(each) for each in axis.choices)
+    return f"{axis.low:g} to {axis.high:g}" + (", log" if axis.log else "")
