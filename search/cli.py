@@ -95,7 +95,6 @@ def resume(
 ) -> None:
     """Go on with a search where it stopped, whatever stopped it."""
     with _errors():
-        from search.budget import Budget
         from search.session import reopen
 
         prepared, ledger = reopen(run)
