@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings
 from evaluators.vitals import GateSettings
+from evaluators.vitals import GateSettings
 from search.budget import Budget
 from search.objectives import ObjectiveSettings, nearest
 from search.samplers import Auto, SamplerSettings
@@ -76,6 +77,7 @@ class Config(Settings):
     tasks: Path | None = None
     objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
     documents: DocumentSettings = DocumentSettings()
+    gate: GateSettings = GateSettings()
     gate: GateSettings = GateSettings()
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()

@@ -37,6 +37,6 @@ class Outcome:
     cause: str | None = None
     """Why there are no scores."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time by phase: merge, score."""
+    """Wall time by phase: merge, gate, score."""
     worker: str = ""
     """Host and process that did the work."""

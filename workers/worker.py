@@ -10,11 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from evaluators.gate import Gate
 from evaluators.suite import BrokenModel, Scores, Suite, SuiteSettings
+from evaluators.vitals import GateSettings, Vitals
 from workers.candidate import Candidate, Outcome, State
 from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
-from workers.recipe import Source
+from workers.recipe import Recipe, Source
+
+
+BASE = "base"
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Setup:
     base: Source
     models: Mapping[str, Source]
     suite: SuiteSettings
+    gate: GateSettings = field(default_factory=GateSettings)
     merging: MergeSettings = field(default_factory=MergeSettings)
     device: str = "cpu"
 
@@ -45,8 +51,14 @@ class Worker:
         self._engine = Engine(models, base=base, settings=setup.merging, device=setup.device)
         self._engine.prepare()
         self._model = load_model(base, device=setup.device)
+        tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
-        self._suite.bind(self._model, load_tokenizer(base))
+        self._suite.bind(self._model, tokenizer)
+        self._gate: Gate | None = None
+        if setup.gate.enabled:
+            probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
+            self._gate = Gate(setup.gate, tokenizer, probes)
+            self._inputs = self._vitals_of_inputs(setup, self._gate)
 
     def ready(self) -> str:
         """Answers once the worker has begun; its name."""
@@ -70,9 +82,26 @@ class Worker:
             worker=self.name,
         )
 
+    def _vitals_of_inputs(self, setup: Setup, gate: Gate) -> list[Vitals]:
+        """What the base and every model look like to the gate, for candidates to be held against.
+
+        Raises:
+            ValueError: if one of them is broken itself.
+        """
+        found = []
+        for name, source in {BASE: setup.base, **setup.models}.items():
+            self._engine.apply(Recipe("passthrough", {name: source}, base=setup.base), self._model)
+            found.append(gate.measure(self._model))
+            if fault := found[-1].fault:
+                raise ValueError(f"{source.path}: this model is broken: {fault}")
+        return found
+
     def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:
         with _timed(seconds, "merge"):
             self._engine.apply(candidate.recipe, self._model)
+        with _timed(seconds, "gate"):
+            if self._gate and (reason := self._gate.check(self._model, self._inputs)):
+                raise BrokenModel(reason)
         with _timed(seconds, "score"):
             return self._suite.score(self._suite.documents[candidate.documents])
 

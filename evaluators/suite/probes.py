@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def probes(
 ) -> Probes:
     """Right texts of all tasks in turn, and prompts of those that generate."""
     chosen = {name: [prompted[name][i] for i in ids[name]] for name in ids}
-    right = [(text(tasks[name], doc) for doc in docs) for name, docs in chosen.items()]
+    right = [map(partial(text, tasks[name]), docs) for name, docs in chosen.items()]
     open_ended = [
         (str(doc.requests[0].args[0]) for doc in docs)
         for name, docs in chosen.items()
