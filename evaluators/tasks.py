@@ -30,7 +30,7 @@ class SuiteSettings(Settings):
     tasks: tuple[str, ...]
     folder: Path | None = None
     documents: DocumentSettings = DocumentSettings()
-    batch_size: PositiveInt = 32  # at most
+    batch_size: PositiveInt = 128  # at most
     batch_tokens: PositiveInt = 16384  # of a batch of the longest requests, at most
     max_length: PositiveInt | None = None  # of a prompt with its answer; None: the model's
     max_gen_toks: PositiveInt | None = None  # of a generation; None: what each task says

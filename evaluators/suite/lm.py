@@ -39,15 +39,15 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             max_length=max_length,
             softmax_dtype=SOFTMAX_DTYPE,
         )
-        model.config.use_cache = (
-            False  # lm-eval reads the logits alone; generation asks for its own
-        )
+        self._max_length = self.max_length  # read from the config a thousand times otherwise
+        model.config.use_cache = False  # only the logits are read; generation asks for a cache
 
     @property
     def conditions(self) -> Conditions:
         """What the last bits of a score depend on, next to the weights and the documents."""
         return Conditions(self.batch_size, torch.get_num_threads(), str(self.device))
 
+    @torch.inference_mode()
     def ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
         """The responses to requests of one type; a batch too large for memory is halved."""
         while True:
