@@ -31,7 +31,7 @@ def finished(write, config):
     """A run whose first trials are scored, written by the ledger alone."""
     prepared = plan(write(config))
     ledger = begin(prepared)
-    for number, first in enumerate(first_trials(prepared.space)):
+    for number, first in enumerate(first_trials(prepared.space).known[:5]):
         proposal = Proposal(number, first.recipe, first.params, first.label)
         scores = {"picks": 0.1 * number, "text": 3.0 - (number == 4)}
         ledger.propose(proposal)
