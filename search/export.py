@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from search.preflight import suite_settings
 from workers.merge import merge
 
 if TYPE_CHECKING:
+    from search.objectives import Objective
     from search.preflight import Plan
     from search.trial import Trial
 
@@ -32,13 +34,34 @@ class Exported:
         return shlex.join(self.recheck)
 
 
-def export(prepared: Plan, trial: Trial, out: Path, *, force: bool = False) -> Exported:
+def export(
+    prepared: Plan,
+    trial: Trial,
+    out: Path,
+    *,
+    beside: Mapping[str, Trial] | None = None,
+    force: bool = False,
+) -> Exported:
     """Writes the model of a scored trial.
 
+    Args:
+        prepared: the run.
+        trial: a scored trial of it.
+        out: the directory to make.
+        beside: trials that the model card shows for comparison, by label.
+        force: replace `out` if it exists.
+
     Raises:
-        ValueError: if `out` is there already and not to be replaced.
+        ValueError: if `out` is there already and not to be replaced, or a model is gone.
+        OSError: if the disk gives up on the way.
     """
-    merge(trial.proposal.recipe, out, files=_files(trial), force=force)
+    merge(
+        trial.proposal.recipe,
+        out,
+        files=_files(trial),
+        evidence=_evidence(prepared, trial, beside or {}),
+        force=force,
+    )
     suite = Suite(suite_settings(prepared.config))
     return Exported(out, suite.command(suite.documents["search"], out.resolve()))
 
@@ -51,3 +74,24 @@ def _files(trial: Trial) -> dict[str, str]:
         "scores": dict(trial.scores),
     }
     return {SCORES: json.dumps(scores, indent=2) + "\n"}
+
+
+def _evidence(prepared: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
+    """The scores as a section of the model card."""
+    columns = {"this model": trial, **beside}
+    lines = [
+        f"| objective | better | {' | '.join(columns)} |",
+        f"|---|---|{'---|' * len(columns)}",
+        *(_scores(each, list(columns.values())) for each in prepared.objectives),
+    ]
+    intro = (
+        f"Trial {trial.number} of a search with seed {prepared.config.seed}, scored with the LM "
+        "Evaluation Harness on the documents that it was picked on, so these numbers flatter it."
+    )
+    return "\n".join(["## Scores", "", intro, "", *lines, ""])
+
+
+def _scores(objective: Objective, trials: Sequence[Trial]) -> str:
+    better = "more" if objective.direction == "maximize" else "less"
+    values = " | ".join(f"{trial.scores[objective.name]:.4f}" for trial in trials)
+    return f"| {objective.name} (`{objective.task}`, {objective.key}) | {better} | {values} |"

@@ -2,52 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workers.checkpoint import Checkpoint, open_checkpoint, write_model
-from workers.merging import Engine
+from workers import mergekit
+from workers.card import card
+from workers.checkpoint import Checkpoint, fitted, open_checkpoint, write_model
+from workers.doctor import Finding, examine
+from workers.merging import Engine, MergeSettings
 from workers.recipe import Recipe, Source
+
+RECIPE, MERGEKIT, CARD = "recipe.json", "mergekit_config.yml", "README.md"
+
+
+def read_recipe(path: Path, *, seed: int = 0) -> Recipe:
+    """Reads a recipe file, ours or mergekit's.
+
+    Args:
+        path: of the file.
+        seed: of the masks of a mergekit recipe; ours have their own.
+
+    Raises:
+        ValueError: if it cannot be read or is no recipe; every fault of a mergekit file by line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+    if _is_mergekit(text):
+        return mergekit.read(text, str(path), seed=seed)
+    try:
+        return Recipe.from_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def check(recipe: Recipe) -> list[Finding]:
+    """What the doctor warns of.
+
+    Raises:
+        ValueError: naming everything for which the models cannot be merged.
+    """
+    models = {name: source for name, source in recipe.sources.items() if name != "base"}
+    findings = examine(recipe.sources.get("base"), models, live=False)
+    if errors := [str(finding) for finding in findings if finding.level == "error"]:
+        raise ValueError("\n".join(["these models cannot be merged:", *(f"  {e}" for e in errors)]))
+    return findings
 
 
 def merge(
-    recipe: Recipe, out: Path, *, files: Mapping[str, str] | None = None, force: bool = False
-) -> None:
-    """Merges tensor by tensor into a new directory.
+    recipe: Recipe,
+    out: Path,
+    *,
+    files: Mapping[str, str] | None = None,
+    evidence: str = "",
+    force: bool = False,
+) -> list[Finding]:
+    """Merges tensor by tensor into a new directory; returns what the doctor warns of.
 
     Args:
         recipe: what to merge.
         out: the directory to make; it appears complete or not at all.
         files: further text files to put into it, by name.
+        evidence: a section for the model card: how good the model is.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` exists without `force`, or a model is missing, damaged or has changed
-            since the recipe was made.
+        ValueError: if `out` exists without `force`, or a model is missing, damaged, does not fit
+            the others, or has changed since the recipe was made.
+        OSError: if the disk gives up on the way.
     """
-    base = _open(recipe.base) if recipe.base else None
-    models = {name: _open(source) for name, source in recipe.models.items()}
-    if recipe.tokenizer in models:
-        donor = models[recipe.tokenizer]
-    else:
-        donor = base or next(iter(models.values()))
-    engine = Engine(models, base=base)
-    engine.prepare()
+    warnings = check(recipe)
+    opened = fitted({name: _open(source) for name, source in recipe.sources.items()})
+    like, donor = _like(opened), _donor(recipe, opened)
+    engine = Engine(
+        {name: each for name, each in opened.items() if name != "base"},
+        opened.get("base"),
+        settings=MergeSettings(mode="eager"),  # one merge does not repay compiling
+    )
     write_model(
         out,
         engine.stream(recipe),
-        like=donor,
-        dtype=recipe.dtype or donor.dtype,
-        files={"recipe.yaml": recipe.to_yaml(), **(files or {})},
+        like=like,
+        donor=donor,
+        dtype=recipe.dtype or like.dtype,
+        files={
+            RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
+            MERGEKIT: mergekit.write(recipe),
+            CARD: card(recipe, opened, evidence),
+            **(files or {}),
+        },
         force=force,
     )
+    return warnings
+
+
+def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
+    """What each group of tensors gets: tensor names and parameters, in order of the checkpoint.
+
+    Raises:
+        ValueError: if a model cannot be read.
+    """
+    like = _like(fitted({name: open_checkpoint(s) for name, s in recipe.sources.items()}))
+    found: dict[str, tuple[list[str], Mapping[str, object]]] = {}
+    for tensor in like.tensors:
+        parameters = recipe.parameters(tensor, like.n_layers)
+        key = json.dumps(parameters, default=dict, sort_keys=True)
+        found.setdefault(key, ([], parameters))[0].append(tensor)
+    return list(found.values())
+
+
+def _is_mergekit(text: str) -> bool:
+    return any(line.startswith("merge_method") for line in text.splitlines())
+
+
+def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:
+    return next(iter(opened.values()))
+
+
+def _donor(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Checkpoint:
+    return opened.get(recipe.tokenizer or "base", _like(opened))
 
 
 def _open(source: Source) -> Checkpoint:
     checkpoint = open_checkpoint(source)
     if source.fingerprint not in (None, checkpoint.fingerprint):
         raise ValueError(
-            f"{source.path}: its content has fingerprint {checkpoint.fingerprint}, "
-            f"the recipe was made for {source.fingerprint}"
+            f"{source}: its content has fingerprint {checkpoint.fingerprint}, the recipe was made "
+            f"for {source.fingerprint}; find that version of the model, or take the fingerprint "
+            "out of the recipe to merge this one"
         )
     return checkpoint

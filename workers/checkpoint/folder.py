@@ -42,7 +42,7 @@ def whole_or_not_at_all(out: Path, *, needs: int, force: bool) -> Iterator[Path]
         (folder / _LOCK).unlink()
         _sync_all(folder)
         folder.chmod(0o755)  # mkdtemp makes it private
-        _replace(folder, out)
+        _replace(folder, out, force=force)
         _sync(parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,9 +78,12 @@ def _sweep(out: Path, parent: Path) -> None:
             continue
 
 
-def _replace(folder: Path, out: Path) -> None:
-    if not out.exists():
-        folder.rename(out)
+def _replace(folder: Path, out: Path, *, force: bool) -> None:
+    if not (out.exists() and force):
+        try:
+            folder.rename(out)
+        except OSError:
+            raise ValueError(f"{out} was made by another while this was written") from None
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=out.parent))
     try:

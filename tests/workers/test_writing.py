@@ -1,0 +1,288 @@
+"""What leaves is an ordinary model directory: whole or not there, and as it was scored."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
+from workers import mergekit
+from workers.checkpoint import Checkpoint, load_model, open_checkpoint, write_model, writing
+from workers.merge import merge, read_recipe
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Group, Recipe, Source
+
+pytestmark = pytest.mark.usefixtures("cache")
+TIES = {"weight": {"a": 0.7, "b": 0.4}, "density": 0.6}
+
+
+def ties(base: Path, a: Path, b: Path, **changes) -> Recipe:
+    fields = {
+        "method": "ties",
+        "models": {"a": Source(str(a)), "b": Source(str(b))},
+        "groups": (Group(TIES | {"lambda": 0.8}, (0, 1), ("mlp", "norm")), Group(TIES)),
+        "base": Source(str(base)),
+        **changes,
+    }
+    return Recipe(**fields)
+
+
+def live(recipe: Recipe) -> torch.nn.Module:
+    """The model that a worker would score."""
+    opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
+    model = load_model(opened["base"])
+    base = opened.pop("base")
+    Engine(opened, base, settings=MergeSettings(mode="eager")).apply(recipe, model)
+    return model
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(torch.arange(24).view(2, 12)).logits
+
+
+def read(folder: Path) -> Checkpoint:
+    return open_checkpoint(Source(str(folder)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_exported_model_is_the_live_one_to_the_last_bit(architecture, dtype, zoo, tmp_path):
+    recipe = ties(*(zoo(architecture, seed, dtype=dtype) for seed in range(3)))
+    merge(recipe, tmp_path / "out")
+    loaded, report = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "out", output_loading_info=True
+    )
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert loaded.dtype == dtype
+    expected = live(recipe)
+    for name, tensor in expected.named_parameters():
+        assert torch.equal(loaded.get_parameter(name), tensor), name
+    assert torch.equal(logits(loaded), logits(expected))
+
+
+def test_experts_are_merged_as_files_and_load(zoo, tmp_path):
+    recipe = ties(*(zoo("mixtral", seed) for seed in range(3)))
+    merge(recipe, tmp_path / "out")
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert not torch.equal(
+        logits(merged), logits(AutoModelForCausalLM.from_pretrained(zoo("mixtral")))
+    )
+
+
+def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
+    recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
+    merge(recipe, tmp_path / "one")
+    monkeypatch.setattr(writing, "SHARD_BYTES", 4000)
+    merge(recipe, tmp_path / "many")
+    assert len(list((tmp_path / "many").glob("model-*.safetensors"))) > 2
+    one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / n) for n in ("one", "many"))
+    assert torch.equal(logits(one), logits(many))
+    assert read(tmp_path / "many").tensors.keys() == read(tmp_path / "one").tensors.keys()
+
+
+def test_a_mixed_tie_gets_a_head_of_its_own(zoo, tmp_path):
+    tied = zoo(tie_word_embeddings=True)
+    recipe = ties(tied, zoo(tie_word_embeddings=True, seed=1), zoo(seed=2))
+    warnings = merge(recipe, tmp_path / "out")
+    assert any("has a head of its own" in str(each) for each in warnings)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    head, embedding = merged.lm_head.weight, merged.model.embed_tokens.weight
+    assert not merged.config.tie_word_embeddings
+    assert not torch.equal(head, embedding)
+
+
+def test_tied_models_leave_without_a_head(zoo, tmp_path):
+    recipe = ties(*(zoo(tie_word_embeddings=True, seed=seed) for seed in range(3)))
+    merge(recipe, tmp_path / "out")
+    assert "lm_head.weight" not in read(tmp_path / "out").tensors
+
+
+@pytest.mark.parametrize("rows", [44, 52])
+def test_padding_rows_are_those_of_the_base(rows, zoo, tmp_path):
+    other = make_model(tmp_path / "other", seed=5, vocab_size=rows)
+    recipe = ties(zoo(), zoo(seed=1), other)
+    merge(recipe, tmp_path / "out")
+    merged = read(tmp_path / "out")
+    assert merged.vocabulary_rows == merged.config["vocab_size"] == 48
+    assert torch.isfinite(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "out"))).all()
+    same = merge(ties(zoo(), zoo(seed=1), other), tmp_path / "again")
+    assert same
+    assert read(tmp_path / "again").fingerprint == merged.fingerprint
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_merges_as_the_model_it_stands_for(zoo, tmp_path):
+    from peft import PeftModel
+
+    adapter = make_adapter(tmp_path / "adapter", zoo(seed=1))
+    whole = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(zoo(seed=1)), adapter)
+    whole.merge_and_unload(safe_merge=True).save_pretrained(tmp_path / "whole")
+    one = ties(zoo(), tmp_path / "whole", zoo(seed=2))
+    other = ties(zoo(), zoo(seed=1), zoo(seed=2))
+    other = Recipe.from_dict(
+        other.to_dict()
+        | {
+            "models": {
+                "a": {"path": str(zoo(seed=1)), "adapter": str(adapter)},
+                "b": str(zoo(seed=2)),
+            }
+        }
+    )
+    merge(one, tmp_path / "one")
+    merge(other, tmp_path / "other")
+    assert read(tmp_path / "one").fingerprint == read(tmp_path / "other").fingerprint
+
+
+def test_the_recipes_beside_the_weights_are_the_recipe(zoo, tmp_path):
+    recipe = ties(zoo(), zoo(seed=1), zoo(seed=2), seed=3)
+    merge(recipe, tmp_path / "out")
+    assert read_recipe(tmp_path / "out" / "recipe.json").digest == recipe.digest
+    assert read_recipe(tmp_path / "out" / "mergekit_config.yml").digest == recipe.digest
+
+
+def test_config_tokenizer_and_template_come_from_the_model_that_the_recipe_names(zoo, tmp_path):
+    donor = make_model(tmp_path / "donor", seed=2, max_position_embeddings=99)
+    (donor / "chat_template.jinja").write_text("donor: {{ messages }}")
+    recipe = ties(zoo(), zoo(seed=1), donor, tokenizer="b")
+    merge(recipe, tmp_path / "out")
+    assert read(tmp_path / "out").config["max_position_embeddings"] == 99
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer.chat_template == "donor: {{ messages }}"
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (donor / name).read_bytes()
+
+
+def test_the_manifest_names_every_file_with_its_digest(zoo, tmp_path):
+    merge(ties(zoo(), zoo(seed=1), zoo(seed=2)), tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    found = {file.name for file in (tmp_path / "out").iterdir()} - {"manifest.json"}
+    assert manifest["files"].keys() == found
+    listed = manifest["files"]["model.safetensors"]
+    assert listed["bytes"] == (tmp_path / "out" / "model.safetensors").stat().st_size
+
+
+def test_the_card_names_models_licences_and_evidence(zoo, tmp_path):
+    other = make_model(tmp_path / "other", seed=2)
+    (other / "README.md").write_text("---\nlicense: mit\n---\n")
+    merge(ties(zoo(), zoo(seed=1), other), tmp_path / "out", evidence="## Scores\n\nmaths 0.5")
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.base_model == [zoo().name, zoo(seed=1).name, "other"]
+    assert card.data.base_model_relation == "merge"
+    assert card.data.license == "other"
+    assert "| b | other |  | mit |" in card.text
+    assert "maths 0.5" in card.text
+
+
+def test_one_licence_of_all_models_is_that_of_the_merged_one(zoo, tmp_path):
+    merge(ties(zoo(), zoo(seed=1), zoo(seed=2)), tmp_path / "out")
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.license == "apache-2.0"
+
+
+def test_a_directory_is_replaced_only_by_force(zoo, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("")
+    recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
+    with pytest.raises(ValueError, match=r"out exists already; .* --force"):
+        merge(recipe, tmp_path / "out")
+    assert (tmp_path / "out" / "mine").exists()
+    merge(recipe, tmp_path / "out", force=True)
+    assert not (tmp_path / "out" / "mine").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "out"]
+
+
+def test_a_tensor_that_is_not_finite_leaves_nothing(zoo, tmp_path):
+    like = read(zoo())
+    broken = ((name, like.tensor(name) * float("nan")) for name in like.tensors)
+    with pytest.raises(ValueError, match=r"lm_head.weight .* not finite"):
+        write_model(tmp_path / "new" / "out", broken, like=like, dtype="float32")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_tensor_that_is_not_the_planned_one_leaves_nothing(zoo, tmp_path):
+    like = read(zoo())
+    wrong = ((name, like.tensor(name)[:1]) for name in like.tensors)
+    with pytest.raises(ValueError, match=r"planned lm_head.weight \(48, 16\)"):
+        write_model(tmp_path / "new" / "out", wrong, like=like, dtype="float32")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+SLOW_WRITE = """
+    import sys, time
+    from pathlib import Path
+    from workers.checkpoint import open_checkpoint, write_model
+    from workers.recipe import Source
+    like = open_checkpoint(Source(sys.argv[1]))
+    def tensors():
+        for i, name in enumerate(like.tensors):
+            if i == 3:
+                print("going", flush=True)
+                time.sleep(float(sys.argv[3]))
+            yield name, like.tensor(name)
+    write_model(Path(sys.argv[2]), tensors(), like=like, dtype="float32")
+"""
+
+
+def writer(like: Path, out: Path, pause: float, **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(SLOW_WRITE), str(like), str(out), str(pause)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_nothing_that_loads_and_the_next_one_clears_it(zoo, tmp_path):
+    out = tmp_path / "made" / "out"
+    with writer(zoo(), out, 60) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    left = list(out.parent.iterdir())
+    assert not out.exists()
+    assert [path.suffix for path in left] == [".unfinished"]
+    assert not (left[0] / "config.json").exists()
+    like = read(zoo())
+    write_model(out, ((n, like.tensor(n)) for n in like.tensors), like=like, dtype="float32")
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.slow
+def test_a_writer_leaves_the_work_of_another_that_lives_alone(zoo, tmp_path):
+    out = tmp_path / "made" / "out"
+    like = read(zoo())
+    with writer(zoo(), out, 3) as process:
+        process.stdout.readline()
+        write_model(out, ((n, like.tensor(n)) for n in like.tensors), like=like, dtype="float32")
+        assert len(list(out.parent.iterdir())) == 2
+        assert "out was made by another while this was written" in process.communicate()[1]
+    assert read(out).fingerprint == like.fingerprint
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.slow
+def test_a_disk_that_gives_up_on_the_way_leaves_nothing(zoo, tmp_path):
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+
+    out = tmp_path / "made" / "out"
+    with writer(zoo(), out, 0, preexec_fn=limit) as process:
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert "OSError: [Errno 27] File too large" in said
+    assert list(out.parent.iterdir()) == []
+
+
+def test_mergekit_is_never_imported(zoo, tmp_path):
+    merge(ties(zoo(), zoo(seed=1), zoo(seed=2)), tmp_path / "out")
+    assert mergekit.__file__.startswith(str(Path.cwd()))
+    assert not any(name.split(".")[0] == "mergekit" for name in sys.modules)

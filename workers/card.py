@@ -1,0 +1,138 @@
+"""The model card of a merged model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from workers.checkpoint import Checkpoint
+from workers.checkpoint.location import is_hub_id
+from workers.methods import METHODS
+from workers.recipe import Recipe, Source
+
+TEMPLATE = """---
+{{ card_data }}
+---
+
+# {{ title }}
+
+A merge of {{ count }} language models, made with mergefront.
+
+## Models
+
+| | model | revision | licence |
+|---|---|---|---|
+{{ rows }}
+
+{{ licences }}
+
+## Method
+
+`{{ method }}`: {{ summary }}{{ paper }}
+Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}.
+
+{{ evidence }}
+## Making it again
+
+    mergefront merge recipe.json OUT
+
+gives these weights bit for bit, from models of the same content. `mergekit_config.yml` says the
+same for mergekit{{ caveat }}.
+
+```yaml
+{{ recipe }}
+```
+"""
+_RANDOM = ", whose random masks are other ones"
+UNKNOWN = "not stated"
+
+
+def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -> str:
+    """The text of README.md.
+
+    Args:
+        recipe: what was merged.
+        opened: its models by name, the base first.
+        evidence: a section of Markdown: how good the model is.
+    """
+    licences = {name: licence_of(checkpoint.path) for name, checkpoint in opened.items()}
+    method = METHODS[recipe.method]
+    data = ModelCardData(
+        base_model=list(dict.fromkeys(_title(source) for source in recipe.sources.values())),
+        base_model_relation="merge",
+        library_name="transformers",
+        license=_common(licences),
+        pipeline_tag="text-generation",
+        tags=["merge", "mergefront", recipe.method],
+    )
+    made = ModelCard.from_template(
+        data,
+        template_str=TEMPLATE,
+        title="Merged model",
+        count=len(opened),
+        rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.sources.items()),
+        licences=_advice(licences),
+        method=method.name,
+        summary=method.summary,
+        paper=f" ([paper]({method.paper}))" if method.paper else "",
+        seed=recipe.seed,
+        digest=recipe.digest,
+        dtype=recipe.dtype or next(iter(opened.values())).dtype,
+        evidence=f"{evidence.strip()}\n" if evidence else "",
+        caveat=_RANDOM if recipe.method.startswith("dare") else "",
+        recipe=yaml.safe_dump(_brief(recipe), sort_keys=False).strip(),
+    )
+    return str(made)
+
+
+def licence_of(folder: Path) -> str:
+    """The licence that a model's own card states."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return UNKNOWN
+    try:
+        data = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
+    except (ValueError, yaml.YAMLError):
+        return UNKNOWN
+    given = data.get("license_name") or data.get("license")
+    return str(given) if given else UNKNOWN
+
+
+def _common(licences: Mapping[str, str]) -> str | None:
+    stated = set(licences.values())
+    only = next(iter(stated)) if len(stated) == 1 else "other"
+    return None if only == UNKNOWN else only
+
+
+def _advice(licences: Mapping[str, str]) -> str:
+    stated = set(licences.values())
+    if len(stated) == 1 and UNKNOWN not in stated:
+        return f"All models are under {min(stated)}."
+    unknown = [name for name, licence in licences.items() if licence == UNKNOWN]
+    asked = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
+    return (
+        "The terms of all these licences apply to this model; read them before you share it."
+        f"{asked}"
+    )
+
+
+def _row(name: str, source: Source, licence: str) -> str:
+    return f"| {name} | {_title(source)} | {source.revision or ''} | {licence} |"
+
+
+def _title(source: Source) -> str:
+    """A hub id as it is; of a directory here only its name, for others do not have it."""
+    path = source.path if is_hub_id(source.path) else Path(source.path).name
+    if not source.adapter:
+        return path
+    adapter = source.adapter if is_hub_id(source.adapter) else Path(source.adapter).name
+    return f"{path} + {adapter}"
+
+
+def _brief(recipe: Recipe) -> dict[str, object]:
+    content = recipe.to_dict()
+    models = {name: _title(source) for name, source in recipe.models.items()}
+    return {**content, "base": _title(recipe.base) if recipe.base else None, "models": models}
