@@ -69,6 +69,7 @@ class Driver:
     _asking: Asking = field(init=False, repr=False)
     _asked: tuple[int, int] = (0, 0)  # number and outcomes seen, of the ask under way
     _stopping: bool = False
+    _leaving: bool = False
 
     def run(self) -> None:
         """Searches until a limit is reached or `stop` was called.
@@ -93,6 +94,10 @@ class Driver:
         Safe in a signal handler; it never cuts into the recording of an outcome.
         """
         self._stopping = True
+
+    def leave(self) -> None:
+        """Ends the search at once, and keeps what has come back; as safe as `stop`."""
+        self._stopping = self._leaving = True
 
     @property
     def finished(self) -> bool:
@@ -125,10 +130,10 @@ class Driver:
 
     def _next(self) -> Proposal | None:
         """The next proposal whose recipe is neither scored nor being scored, if one is there."""
-        being_scored = {proposal.recipe.digest for proposal in self.running.values()}
+        being_scored = {proposal.digest for proposal in self.running.values()}
         while self._ready or self._propose():
             proposal = self._ready.popleft()
-            digest = proposal.recipe.digest
+            digest = proposal.digest
             if twin := self._scored.get(digest):
                 self._record(self._duplicate(proposal, twin))
             elif digest in being_scored:
@@ -172,7 +177,7 @@ class Driver:
 
     def _count_in(self, proposal: Proposal) -> None:
         self._labels.add(proposal.label)
-        self._digests.add(proposal.recipe.digest)
+        self._digests.add(proposal.digest)
 
     def _first(self) -> FirstTrial | None:
         return self.first.next(self._labels, self._digests, Standing(self.objectives, self.trials))
@@ -188,7 +193,8 @@ class Driver:
 
     @property
     def _seen(self) -> int:
-        return len(self.trials)
+        """The order of the next outcome; that of one whose file was lost is not used again."""
+        return self.trials[-1].order + 1 if self.trials else 0
 
     @property
     def _pace(self) -> Pace:
@@ -227,7 +233,7 @@ class Driver:
         trial = Trial(
             proposal,
             outcome.state,
-            order=len(self.trials),
+            order=self._seen,
             cause=outcome.cause,
             seconds=outcome.seconds,
             worker=outcome.worker,
@@ -249,7 +255,7 @@ class Driver:
     def _remember(self, trial: Trial) -> None:
         self.trials.append(trial)
         if trial.state == "scored":
-            self._scored.setdefault(trial.proposal.recipe.digest, trial)
+            self._scored.setdefault(trial.proposal.digest, trial)
         has_scores = trial.state in ("scored", "duplicate")
         values = [trial.scores[each.name] for each in self.objectives] if has_scores else None
         broken = trial.state == "broken"
@@ -266,7 +272,7 @@ class Driver:
         return Trial(
             proposal,
             "duplicate",
-            order=len(self.trials),
+            order=self._seen,
             scores=twin.scores,
             cause=f"the same recipe as trial {twin.number}",
             clock=self.clock,
@@ -276,28 +282,44 @@ class Driver:
 
     def _restore(self) -> None:
         """Leads the study through what the ledger knows, in the order in which it happened."""
-        outcomes = deque(self.ledger.trials())
-        left = self.ledger.proposals()
-        for number, proposal in sorted(left.items()):
-            while len(self.trials) < proposal.seen:
+        contents = self.ledger.contents()
+        for fault in contents.damage:
+            log.warning("%s", fault)
+        outcomes = deque(contents.trials)
+        everything = _without_gaps(contents.proposals)
+        for number, proposal in everything.items():
+            while outcomes and outcomes[0].order < proposal.seen:
                 self._remember(outcomes.popleft())
             self._note_added(number, proposal.params, proposal.notes)
             self._count_in(proposal)
         for trial in outcomes:
             self._remember(trial)
-        for trial in self.trials:
-            left.pop(trial.number)
-        self._ready.extend(left.values())
+        known = {trial.number for trial in self.trials}
+        self._ready.extend(each for n, each in everything.items() if n not in known)
         self._earlier = max((trial.clock for trial in self.trials), default=0.0)
         self.started = time.monotonic()
 
     def _wait_briefly(self) -> None:
         deadline = time.monotonic() + LAST_WAIT
-        while self.running and (left := deadline - time.monotonic()) > 0:
+        while self.running and not self._leaving and (left := deadline - time.monotonic()) > 0:
             self._receive(min(left, PATIENCE))
             self.watch(self)
-        if not self.finished:  # a resumed search goes on with what was being asked
+        if self.running:  # what came back in the last moment is kept too
+            self._receive(0)
+        if not (
+            self.finished or self._leaving
+        ):  # a resumed search goes on with what was being asked
             self._take_answer(max(0.0, deadline - time.monotonic()))
+
+
+def _without_gaps(proposals: Mapping[int, Proposal]) -> dict[int, Proposal]:
+    """The proposals by number; one whose files were lost becomes a second of its neighbour's."""
+    found: dict[int, Proposal] = {}
+    for number in range(max(proposals, default=-1) + 1):
+        near = proposals.get(number) or found.get(number - 1) or proposals[min(proposals)]
+        is_lost = number not in proposals
+        found[number] = Proposal(number, near.given, seen=near.seen) if is_lost else near
+    return found
 
 
 def _n_rows(outcome: Outcome) -> int:

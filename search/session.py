@@ -22,6 +22,8 @@ from search.standing import Standing
 if TYPE_CHECKING:
     from workers.pool import Pool
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 MakePool = Callable[[Plan, str], "Pool"]
 
 
@@ -56,6 +58,7 @@ def search(
     budget: Budget,
     *,
     address: str = "local",
+    takeover: bool = False,
     watch: Callable[[Driver], None] = lambda _: None,
     make_pool: MakePool | None = None,
 ) -> Driver:
@@ -73,7 +76,7 @@ def search(
         RunBusyError: if another driver works on this run.
         PoolError: if no worker can work any more.
     """
-    with ledger.driving():
+    with ledger.driving(takeover=takeover):
         study = Study(
             prepared.config.sampler,
             prepared.space.axes,
@@ -132,16 +135,20 @@ def _plain(objective: Objective) -> dict[str, str]:
 
 @contextmanager
 def _stopped_by_signals(driver: Driver) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the search; a second Ctrl-C leaves at once.
+    """A signal stops the search, the second leaves at once, the third does not even tidy up.
 
     Installed after Ray has started, which puts its own SIGTERM handler in place.
     """
+    ways = iter((driver.stop, driver.leave))
 
     def stop(number: int, _: object) -> None:
-        driver.stop()
-        signal.signal(number, signal.default_int_handler)
+        way = next(ways, None)
+        if way is None:
+            signal.default_int_handler(number, None)
+        else:
+            way()
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 from workers.recipe import Recipe
@@ -11,12 +13,48 @@ from workers.recipe import Recipe
 TrialState = Literal["scored", "stopped", "broken", "failed", "duplicate"]
 
 
+class Kept(Mapping[str, Any]):
+    """A JSON object that is parsed when it is first looked into.
+
+    A run has thousands of trials with hundreds of parameters each, and most of what reads a run
+    looks into a few of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.text)
+        return content
+
+    def __getitem__(self, key: str) -> Any:
+        return self._content[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __repr__(self) -> str:
+        return repr(self._content)
+
+
 @dataclass(frozen=True)
+class KeptRecipe:
+    """A recipe as it was written down."""
+
+    digest: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """A numbered attempt: what was to be tried, and why."""
 
     number: int
-    recipe: Recipe
+    given: Recipe | KeptRecipe
     params: Mapping[str, Any] | None = None
     """The point of the space; None for a recipe that no point gives."""
     label: str | None = None
@@ -26,24 +64,53 @@ class Proposal:
     seen: int = 0
     """How many outcomes there were when it was proposed: the first so many in their order."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `from_dict` takes them back."""
-        return {
-            "number": self.number,
-            "label": self.label,
-            "params": dict(self.params) if self.params is not None else None,
-            "notes": dict(self.notes),
-            "seen": self.seen,
-            "digest": self.recipe.digest,
-            "recipe": self.recipe.to_dict(),
-        }
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe; one that was written down is read when it is first asked for."""
+        if isinstance(self.given, Recipe):
+            return self.given
+        return Recipe.from_dict(dict(self.given.content))
+
+    @cached_property
+    def digest(self) -> str:
+        """The recipe's digest."""
+        return self.given.digest
+
+    @cached_property
+    def params_text(self) -> str | None:
+        """The params as JSON."""
+        return None if self.params is None else _text(self.params)
+
+    @cached_property
+    def recipe_text(self) -> str:
+        """The recipe as JSON."""
+        given = self.given
+        return _text(given.to_dict() if isinstance(given, Recipe) else given.content)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proposal) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash((self.number, self.digest))
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        params = None if self.params is None else dict(self.params)
+        return self.number, self.digest, params, self.label, dict(self.notes), self.seen
+
+    def to_json(self) -> str:
+        """One JSON object; `from_dict` takes it back."""
+        head = {"number": self.number, "label": self.label, "seen": self.seen}
+        head |= {"notes": dict(self.notes), "digest": self.digest}
+        rest = f'"params":{self.params_text or "null"},"recipe":{self.recipe_text}'
+        return f"{_text(head)[:-1]},{rest}}}"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Proposal:
-        """Reads what `to_dict` wrote."""
+        """Reads what `to_json` wrote."""
         return cls(
             number=content["number"],
-            recipe=Recipe.from_dict(content["recipe"]),
+            given=KeptRecipe(content["digest"], content["recipe"]),
             params=content["params"],
             label=content["label"],
             notes=content["notes"],
@@ -92,3 +159,22 @@ class Trial:
             "share": self.share,
             "clock": self.clock,
         }
+
+    def to_json(self) -> str:
+        """One JSON object, the proposal inside; `from_dict` takes it back."""
+        return f'{_text(self.summary())[:-1]},"proposal":{self.proposal.to_json()}}}'
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Trial:
+        """Reads what `to_json` wrote."""
+        rest = {name: content[name] for name in _FIELDS}
+        return cls(Proposal.from_dict(content["proposal"]), **rest)
+
+
+_FIELDS = [each.name for each in fields(Trial) if each.name != "proposal"]
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    if isinstance(content, Kept):
+        return content.text
+    return json.dumps(dict(content), separators=(",", ":"))

@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import time
+import shutil
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from evaluators.scores import SCHEMA
-from search.ledger import Ledger, RunBusyError
+from search.ledger import Ledger
+from search.ledger import ledger as ledger_module
 from search.trial import Proposal, Trial
 from tests.search.conftest import make_space
 
 HEADER = {"name": "test", "objectives": {}, "trials": 5}
+SPACE = make_space("linear")
+PARAMS = {name: axis.centre for name, axis in SPACE.axes.items()}
+RECIPE = SPACE.recipe(PARAMS)
 
 
 def a_trial(number: int, **changes) -> Trial:
-    space = make_space("linear")
-    params = {name: axis.centre for name, axis in space.axes.items()}
-    proposal = Proposal(number, space.recipe(params), params, notes={"generation": 3})
+    proposal = Proposal(number, RECIPE, PARAMS, notes={"generation": 3})
     return Trial(
         proposal,
         **{"state": "scored", "order": number, "scores": {"x": 0.1 + 0.2}, **changes},
     )
 
 
+def documents(value: float = 1.0) -> pa.Table:
+    rows = [["t", doc, "h", "p", "acc", "none", value, None] for doc in range(3)]
+    return pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
+
+
+def fill(ledger: Ledger, numbers) -> list[Trial]:
+    trials = [a_trial(number) for number in numbers]
+    for trial in trials:
+        ledger.propose(trial.proposal)
+        ledger.finish(trial, documents(trial.number))
+    return trials
+
+
+def ranges(stems: list[str]) -> set[str]:
+    return {name for name in stems if "-" in name}
+
+
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger.create(tmp_path / "run", HEADER, "name: test\n")
+def root(tmp_path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def ledger(root):
+    return Ledger.create(root, HEADER, "name: test\n")
+
+
+@pytest.fixture
+def small_files_are_few(monkeypatch):
+    monkeypatch.setattr(ledger_module, "LOOSE", 4)
 
 
 def test_a_finished_trial_comes_back_as_it_was(ledger):
     trial = a_trial(3, seconds={"merge": 0.25}, worker="host:1", cause=None)
-    rows = [["t", 0, "h", "p", "acc", "none", 1.0, None]]
-    documents = pa.table(list(zip(*rows, strict=True)), schema=SCHEMA)
     ledger.propose(trial.proposal)
-    ledger.finish(trial, documents)
+    ledger.finish(trial, documents())
     (back,) = Ledger(ledger.root).trials()
     assert back == trial
-    assert ledger.documents(3).to_pylist() == documents.to_pylist()
+    assert back.proposal.recipe == RECIPE
+    assert ledger.documents(3).to_pylist() == documents().to_pylist()
 
 
 def test_trials_come_in_the_order_of_finishing(ledger):
@@ -52,14 +79,14 @@ def test_trials_come_in_the_order_of_finishing(ledger):
     assert [trial.number for trial in ledger.trials()] == [1, 2, 0]
 
 
-def test_a_file_that_was_being_written_when_the_driver_died_is_not_read(ledger):
-    trial = a_trial(0)
-    ledger.propose(trial.proposal)
-    ledger.finish(trial)
-    (ledger.root / "finished" / ".000001.parquet.4711").write_bytes(b"PAR1 half")
-    (ledger.root / "proposed" / ".000001.json.4711").write_bytes(b'{"numb')
+def test_a_file_that_was_being_written_when_the_driver_died_is_not_read(ledger, root):
+    fill(ledger, [0])
+    (root / "finished" / ".000001.parquet.4711").write_bytes(b"PAR1 half")
+    (root / "proposed" / ".000001.json.4711").write_bytes(b'{"numb')
     assert [each.number for each in ledger.trials()] == [0]
     assert list(ledger.proposals()) == [0]
+    with ledger.driving():
+        assert not list(root.glob("*/.*"))
 
 
 def test_a_second_run_is_not_written_over_the_first(ledger):
@@ -74,29 +101,135 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         Ledger(tmp_path)
 
 
-def test_a_run_of_another_format_is_named(ledger):
-    (ledger.root / "run.json").write_text('{"format": 99}')
+def test_a_place_of_no_known_kind_is_named():
+    with pytest.raises(ValueError, match="ftp://host/run: not a place for a run"):
+        Ledger("ftp://host/run")
+
+
+def test_a_run_of_another_format_is_named(ledger, root):
+    (root / "run.json").write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99; this version reads 1"):
-        Ledger(ledger.root)
+        Ledger(root)
 
 
-def hold(root, started) -> None:
-    with Ledger(root).driving():
-        started.set()
-        time.sleep(600)
+def test_a_run_is_the_same_by_its_path_and_by_its_uri(ledger, root):
+    written = fill(ledger, [0, 1])
+    assert Ledger(f"file://{root}").trials() == written
 
 
-def test_one_driver_at_a_time_and_a_dead_one_lets_go(ledger):
-    context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    holder = context.Process(target=hold, args=(ledger.root, started))
-    holder.start()
-    assert started.wait(60)
-    assert ledger.is_driven
-    with pytest.raises(RunBusyError, match=f"process {holder.pid} on"), ledger.driving():
-        pass
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.join()
+def test_a_disk_that_is_full_leaves_nothing_half_written(ledger, root, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        ledger.propose(a_trial(0).proposal)
+    assert not list((root / "proposed").iterdir())
+
+
+# -- many files into one
+
+
+def test_old_trials_move_into_larger_files_and_nothing_else_changes(
+    ledger, root, small_files_are_few
+):
     with ledger.driving():
-        pass
-    assert not ledger.is_driven
+        written = fill(ledger, range(10))
+    files = [path.stem for path in (root / "finished").iterdir()]
+    assert len(files) < 10
+    assert any("-" in name for name in files)
+    assert {path.stem for path in (root / "proposed").iterdir()} == set(files) - ranges(files)
+    again = Ledger(root)
+    assert again.trials() == written
+    assert [again.documents(n)["value"][0].as_py() for n in range(10)] == list(range(10))
+    assert not again.contents().damage
+
+
+def test_document_scores_of_all_trials_are_one_table_for_any_reader(
+    ledger, root, small_files_are_few
+):
+    with ledger.driving():
+        fill(ledger, range(6))
+    found = ds.dataset(root / "finished").to_table()
+    assert found.column_names == ["trial", *SCHEMA.names]
+    assert sorted(set(found["trial"].to_pylist())) == list(range(6))
+    assert found.num_rows == 18
+
+
+@pytest.mark.parametrize("lost", ["deleted", "truncated"])
+def test_an_index_that_is_lost_is_not_missed(ledger, root, small_files_are_few, lost):
+    with ledger.driving():
+        written = fill(ledger, range(5))
+    (index,) = (root / "trials").iterdir()
+    index.unlink() if lost == "deleted" else index.write_bytes(index.read_bytes()[:50])
+    assert Ledger(root).trials() == written
+
+
+def test_a_crash_between_the_large_file_and_the_small_ones_loses_and_doubles_nothing(
+    ledger, root, small_files_are_few, tmp_path
+):
+    before = tmp_path / "before"
+    written = fill(ledger, range(3))
+    shutil.copytree(root, before)
+    with ledger.driving():
+        written += fill(ledger, range(3, 5))
+    assert ranges([path.stem for path in (root / "finished").iterdir()])
+    shutil.copytree(before, root, dirs_exist_ok=True)  # as if they had never been removed
+    again = Ledger(root)
+    assert again.trials() == written
+    with again.driving():
+        assert not (root / "finished" / "000002.parquet").exists()
+    assert Ledger(root).trials() == written
+
+
+def test_a_disk_that_is_full_while_files_are_put_together_loses_nothing(
+    ledger, root, small_files_are_few, monkeypatch, caplog
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("search.ledger.rows.many", full)
+    with ledger.driving():
+        written = fill(ledger, range(5))
+    assert Ledger(root).trials() == written
+    assert "4 trials stay in small files" in caplog.text
+
+
+# -- damage by hand
+
+
+def test_a_truncated_file_is_named_and_the_rest_is_usable(ledger, root):
+    fill(ledger, range(4))
+    file = root / "finished" / "000002.parquet"
+    file.write_bytes(file.read_bytes()[:100])
+    contents = Ledger(root).contents()
+    assert [trial.number for trial in contents.trials] == [0, 1, 3]
+    assert list(contents.waiting) == [2]
+    assert str(file) in contents.damage[0]
+
+
+def test_a_deleted_file_is_noticed_and_its_trial_waits_to_be_scored_again(ledger, root):
+    fill(ledger, range(4))
+    (root / "finished" / "000002.parquet").unlink()
+    contents = Ledger(root).contents()
+    assert list(contents.waiting) == [2]
+    assert "1 of the files of finished/ are missing" in contents.damage[0]
+
+
+def test_a_truncated_proposal_is_named_and_its_finished_trial_stays(ledger, root):
+    fill(ledger, range(2))
+    ledger.propose(a_trial(2).proposal)
+    for number in (1, 2):
+        (root / "proposed" / f"{number:06}.json").write_text('{"numb')
+    contents = Ledger(root).contents()
+    assert [trial.number for trial in contents.trials] == [0, 1]
+    assert not contents.waiting
+    assert len(contents.damage) == 1
+    assert "proposed/000002.json" in contents.damage[0]
+
+
+def test_a_trial_that_is_gone_without_a_trace_is_named_by_its_number(ledger, root):
+    fill(ledger, range(3))
+    for name in ("proposed/000001.json", "finished/000001.parquet"):
+        (root / name).unlink()
+    assert ledger.contents().damage == ["proposed/000001.json is missing, and so is its outcome"]

@@ -1,0 +1,109 @@
+"""One driver at a time."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from search.ledger import Ledger, RunBusyError
+from search.ledger import lease as lease_module
+from search.trial import Proposal
+from workers.recipe import Recipe, Source
+
+RECIPE = Recipe("passthrough", {"a": Source("/a")})
+HEADER = {"name": "test", "objectives": {}, "trials": 5}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger.create(tmp_path / "run", HEADER, "name: test\n")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(lease_module, "BEAT", 0.1)
+    monkeypatch.setattr(lease_module, "EXPIRY", 2.0)
+
+
+def hold(root, started) -> None:
+    with Ledger(root).driving():
+        started.set()
+        time.sleep(600)
+
+
+def race(root, start, winners) -> None:
+    start.wait()
+    try:
+        with Ledger(root).driving():
+            winners.put(os.getpid())
+            time.sleep(2)
+    except RunBusyError:
+        winners.put(None)
+
+
+def test_one_driver_at_a_time_and_a_dead_one_lets_go(ledger):
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    holder = context.Process(target=hold, args=(ledger.root, started))
+    holder.start()
+    assert started.wait(60)
+    assert ledger.is_driven
+    said = rf"searched by process {holder.pid} on .* since \d{{4}}-.*; .* --takeover"
+    with pytest.raises(RunBusyError, match=said), ledger.driving():
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    assert not ledger.is_driven
+    with ledger.driving():
+        assert ledger.is_driven
+    assert not ledger.is_driven
+
+
+def test_of_drivers_that_race_for_a_run_one_wins(ledger):
+    context = multiprocessing.get_context("fork")
+    start, winners = context.Barrier(5), context.Queue()
+    racers = [context.Process(target=race, args=(ledger.root, start, winners)) for _ in range(5)]
+    for racer in racers:
+        racer.start()
+    found = [winners.get(timeout=60) for _ in racers]
+    for racer in racers:
+        racer.join()
+    assert len([pid for pid in found if pid]) == 1
+
+
+def elsewhere(ledger: Ledger, root) -> str:
+    """A driver's note as another machine would have left it."""
+    with ledger.driving():
+        (name,) = (root / "drivers").iterdir()
+        content = json.loads(name.read_text())
+    name.write_text(json.dumps({**content, "machine": "another", "who": "process 7 on far"}))
+    return name
+
+
+def test_a_driver_on_another_machine_counts_as_dead_when_it_is_silent(ledger, tmp_path, quick):
+    note = elsewhere(ledger, tmp_path / "run")
+    assert ledger.is_driven
+    began = time.monotonic()
+    with ledger.driving():
+        assert time.monotonic() - began >= 2.0
+        assert not note.exists()
+
+
+def test_takeover_breaks_the_hold_of_a_driver_that_is_surely_gone(ledger, tmp_path):
+    elsewhere(ledger, tmp_path / "run")
+    with ledger.driving(takeover=True):
+        assert "far" not in ledger.driver.who
+
+
+def test_a_driver_whose_run_was_taken_over_writes_no_more(ledger, quick):
+    with ledger.driving():
+        other = Ledger(ledger.root)
+        with other.driving(takeover=True):
+            time.sleep(0.5)
+            with pytest.raises(RunBusyError, match="was taken over by another driver"):
+                ledger.propose(Proposal(0, RECIPE))
