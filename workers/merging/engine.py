@@ -60,7 +60,12 @@ class Engine:
         self._sources = Sources(models, base)
         self._settings = settings or MergeSettings()
         self._device = torch.device(device)
-        self._runner = Runner(self._settings, self._device, self._sources.entries)
+        self._runner = Runner(
+            self._settings,
+            self._device,
+            entries=self._sources.entries,
+            n_models=len(self._sources.checkpoints),
+        )
         self._facts: dict[str, TensorFacts] | None = None
 
     @property

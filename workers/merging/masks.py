@@ -58,15 +58,14 @@ def kept(
     """Whether each element is kept, from its index (int32); the rest are buffers or None.
 
     Stays in int32, whose products wrap around; an arithmetic shift followed by a mask is a
-    logical one. 64-bit arithmetic doubled the cost.
+    logical one. 64-bit arithmetic doubled the cost. The mixer's last step is left out: it changes
+    only the lower half of the bits, and the comparison hangs on the upper.
     """
     x = torch.add(index, noise.before, out=hashed)
     x = torch.bitwise_xor(x, _shift(x, 16, shifted), out=hashed)
     x = torch.bitwise_xor(torch.mul(x, _FIRST, out=hashed), noise.between, out=hashed)
     x = torch.bitwise_xor(x, _shift(x, 15, shifted), out=hashed)
-    x = torch.mul(x, _SECOND, out=hashed)
-    x = torch.bitwise_xor(x, _shift(x, 16, shifted), out=hashed)
-    return torch.le(x, noise.limit, out=out)
+    return torch.le(torch.mul(x, _SECOND, out=hashed), noise.limit, out=out)
 
 
 def _shift(x: Tensor, bits: int, out: Tensor | None) -> Tensor:

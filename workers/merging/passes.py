@@ -1,8 +1,14 @@
 """The three passes over memory, each defined once.
 
 Every operation takes `out=`. Eager, that is a buffer of one chunk, made once; compiled, it is None
-and the whole pass becomes one kernel. Multiplications and additions stay separate operations
-(`add` with `alpha` would fuse them into one rounding), so both give the same bytes.
+and the whole pass becomes one kernel. Both give the same bytes because every operation is one
+IEEE rounding (a multiplication and an addition are never fused, as `add` with `alpha` would) and
+because the sign of a zero, which torch leaves open in places, is kept from the result: the base
+comes in without negative zeros.
+
+The passes are bound by the number of instructions, not by memory, and comparisons are dear: eager,
+one into bools costs seven times one into floats; compiled, a mask is four instructions. So a
+choice is made by comparison only where `relu` cannot make it.
 
 Shapes: all tensors are flat, of one length, in any floating dtype; numbers are 0-dimensional
 float32 tensors. What a function returns is float32, rounded by whoever stores it.
@@ -26,27 +32,35 @@ class Buffers(NamedTuple):
     value: Tensor | None = None
     term: Tensor | None = None
     total: Tensor | None = None
-    upward: Tensor | None = None
-    downward: Tensor | None = None
-    up_share: Tensor | None = None
-    down_share: Tensor | None = None
+    share: Tensor | None = None
     kept: Tensor | None = None
     element: Tensor | None = None
     hashed: Tensor | None = None
     shifted: Tensor | None = None
+    votes: Sequence[Tensor] | None = None
+    """One for each model."""
 
     @classmethod
-    def of(cls, length: int, device: torch.device) -> Buffers:
-        """Buffers for chunks of up to `length` elements."""
-        dtypes = dict.fromkeys(cls._fields, torch.float32) | {
-            "kept": torch.bool,
-            **dict.fromkeys(("element", "hashed", "shifted"), torch.int32),
-        }
-        return cls(**{k: torch.empty(length, dtype=v, device=device) for k, v in dtypes.items()})
+    def of(cls, length: int, device: torch.device, n_models: int) -> Buffers:
+        """Buffers for chunks of up to `length` elements of up to `n_models` models."""
+        *single, _ = cls._fields
+        words = ("element", "hashed", "shifted")
+        dtypes = {name: torch.int32 if name in words else torch.float32 for name in single}
+        votes = torch.empty(n_models, length, dtype=torch.float32, device=device).unbind()
+        return cls(
+            **{name: torch.empty(length, dtype=d, device=device) for name, d in dtypes.items()},
+            votes=votes,
+        )
 
     def first(self, length: int) -> Buffers:
         """The same buffers, cut to a shorter chunk."""
-        return Buffers(*(buffer[:length] for buffer in self if buffer is not None))
+        *single, votes = self
+        cut = {
+            name: buffer[:length]
+            for name, buffer in zip(self._fields, single, strict=False)
+            if isinstance(buffer, Tensor)
+        }
+        return Buffers(**cut, votes=[vote[:length] for vote in votes or ()])
 
 
 class Bounds(NamedTuple):
@@ -79,17 +93,13 @@ def masked_sum(
     buffers: Buffers,
 ) -> Tensor:
     """The masked sum b + Σ c_j·(δ_j where rule j keeps it)."""
-    base = _float32(base, buffers.base)
-    zero = torch.zeros((), device=base.device)
-    total: Tensor | None = None
-    for tensor, coefficient, rule in zip(tensors, coefficients, rules, strict=True):
-        term = kept_delta(base, tensor, rule, index, zero, buffers)
-        if total is None:
-            total = torch.mul(term, coefficient, out=buffers.total)
-        else:
-            term = torch.mul(term, coefficient, out=buffers.term)
-            total = torch.add(total, term, out=buffers.total)
-    return torch.add(base, total, out=buffers.total)  # type: ignore[arg-type]
+    base = _base(base, buffers)
+    terms = zip(tensors, coefficients, rules, strict=True)
+    total = _kept(base, *next(terms), index, buffers, buffers.total)
+    for term in terms:
+        added = _kept(base, *term, index, buffers, buffers.value)
+        total = torch.add(total, added, out=buffers.total)
+    return torch.add(base, total, out=buffers.total)
 
 
 def elected_sum(
@@ -105,77 +115,103 @@ def elected_sum(
 ) -> Tensor:
     """Adds up those v_j = factor_j·(δ_j where kept) whose sign is that of Σ v_j: b + scale·Σ.
 
-    Both signs are summed on the way and the winner is picked at the end, so that no v_j has to be
-    kept or computed twice. A sum of 0 counts as positive, as in mergekit.
+    A sum of 0 counts as positive, as in mergekit. With `normalise`, what is added up is divided by
+    the sum of its weights, which are positive.
     """
-    base = _float32(base, buffers.base)
-    zero = torch.zeros((), device=base.device)
-    votes: Tensor | None = None
-    sums: list[Tensor] = []
-    for tensor, factor, weight, rule in zip(tensors, factors, weights, rules, strict=True):
-        vote = kept_delta(base, tensor, rule, index, zero, buffers)
-        vote = torch.mul(vote, factor, out=buffers.term)
-        sums = _split(sums, vote, weight if normalise else None, zero, buffers)
-        votes = _plus(votes, vote, buffers.total)
-    won = torch.ge(votes, 0.0, out=buffers.kept)  # type: ignore[arg-type]
-    total = torch.where(won, sums[0], sums[1], out=buffers.total)
+    base = _base(base, buffers)
+    rooms = (buffers.votes or (None,) * len(tensors))[: len(tensors)]
+    votes = [
+        _kept(base, tensor, factor, rule, index, buffers, room)
+        for tensor, factor, rule, room in zip(tensors, factors, rules, rooms, strict=True)
+    ]
+    total = _sum(votes, buffers.total)
+    sign = _sign(total, buffers.term)
+    agreed = [
+        _relu(torch.mul(vote, sign, out=room), room)
+        for vote, room in zip(votes, rooms, strict=True)
+    ]
+    total = torch.mul(_sum(agreed, buffers.total), sign, out=buffers.total)
     if normalise:
-        share = torch.where(won, sums[2], sums[3], out=buffers.term)
-        empty = torch.eq(share, 0.0, out=buffers.kept)  # nothing was kept here: 0 / 1
-        one = torch.ones((), device=base.device)
-        share = torch.where(empty, one, share, out=buffers.value)
+        share = _shares(agreed, weights, buffers)
         total = torch.div(total, share, out=buffers.total)
     total = torch.mul(total, scale, out=buffers.total)
     return torch.add(base, total, out=buffers.total)
 
 
-def kept_delta(
+def _kept(
     base: Tensor,
     tensor: Tensor,
+    factor: Tensor,
     rule: Rule | None,
     index: Tensor,
-    zero: Tensor,
     buffers: Buffers,
+    out: Tensor | None,
 ) -> Tensor:
-    """δ = x − b where the rule keeps it, else 0; `base` is float32 already."""
+    """The term factor·(x − b) where the rule keeps it, else 0; `base` as `_base` gives it."""
     delta = torch.sub(_float32(tensor, buffers.value), base, out=buffers.value)
-    if rule is None:
-        return delta
     if isinstance(rule, masks.Noise):
         keep = masks.kept(index, rule, buffers.hashed, buffers.shifted, buffers.kept)
-    else:
+        delta = _where(keep, delta, buffers.value)
+    elif rule is not None:
         magnitude = torch.abs(delta, out=buffers.term)
         keep = torch.ge(magnitude, rule.least, out=buffers.kept)
+        delta = _where(keep, delta, buffers.value)
         if rule.most is not None:
-            delta = torch.where(keep, delta, zero, out=buffers.value)
             keep = torch.le(magnitude, rule.most, out=buffers.kept)
-    return torch.where(keep, delta, zero, out=buffers.value)
+            delta = _where(keep, delta, buffers.value)
+    return torch.mul(delta, factor, out=out)
 
 
-def _split(
-    sums: list[Tensor], vote: Tensor, weight: Tensor | None, zero: Tensor, buffers: Buffers
-) -> list[Tensor]:
-    """Adds a model's votes to the sums upward and downward, and its weight to the shares."""
-    targets = (buffers.upward, buffers.downward, buffers.up_share, buffers.down_share)
-    kinds = [(torch.gt, vote), (torch.lt, vote)]
-    if weight is not None:
-        kinds += [(torch.gt, weight), (torch.lt, weight)]
-    added = []
-    for i, (compare, amount) in enumerate(kinds):
-        agrees = compare(vote, 0.0, out=buffers.kept)
-        part = torch.where(agrees, amount, zero, out=buffers.value if sums else targets[i])
-        added.append(torch.add(sums[i], part, out=targets[i]) if sums else part)
-    return added
+def _shares(agreed: Sequence[Tensor], weights: Sequence[Tensor], buffers: Buffers) -> Tensor:
+    """Sum of the weights of those with a vote above 0; next to nothing where there is none."""
+    share: Tensor | None = None
+    for vote, weight in zip(agreed, weights, strict=True):
+        rest = torch.sub(weight, torch.mul(vote, _HUGE, out=buffers.value), out=buffers.value)
+        part = torch.sub(weight, _relu(rest, buffers.value), out=buffers.value)
+        if share is not None:
+            share = torch.add(share, part, out=buffers.share)
+        else:
+            share = part if buffers.share is None else buffers.share.copy_(part)
+    assert share is not None  # there is at least one model
+    above = _relu(torch.sub(share, _TINY, out=buffers.share), buffers.share)
+    return torch.add(above, _TINY, out=buffers.share)
 
 
-def _plus(total: Tensor | None, term: Tensor, out: Tensor | None) -> Tensor:
-    if total is not None:
-        return torch.add(total, term, out=out)
-    return term.clone() if out is None else out.copy_(term)
+_HUGE = 1e38  # times any vote worth counting, more than any weight
+_TINY = 1e-37  # what 0 is divided by; lost in the rounding of any weight
+
+
+def _sum(terms: Sequence[Tensor], out: Tensor | None) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = torch.add(total, term, out=out)
+    return total
+
+
+def _sign(tensor: Tensor, out: Tensor | None) -> Tensor:
+    """1 where the tensor is at least 0, else −1."""
+    if out is None:
+        return torch.where(tensor >= 0.0, 1.0, -1.0)
+    return torch.ge(tensor, 0.0, out=out).mul_(2.0).sub_(1.0)
+
+
+def _where(keep: Tensor, tensor: Tensor, out: Tensor | None) -> Tensor:
+    """The tensor where `keep` holds, else 0 of either sign."""
+    return torch.where(keep, tensor, 0.0) if out is None else torch.mul(tensor, keep, out=out)
+
+
+def _relu(tensor: Tensor, out: Tensor | None) -> Tensor:
+    """The tensor where it is above 0, else 0 of either sign; in place if there is a buffer."""
+    return torch.relu(tensor) if out is None else torch.relu_(tensor)
 
 
 def _weighted(tensor: Tensor, coefficient: Tensor, buffers: Buffers, out: Tensor | None) -> Tensor:
     return torch.mul(_float32(tensor, buffers.value), coefficient, out=out)
+
+
+def _base(base: Tensor, buffers: Buffers) -> Tensor:
+    """The base in float32, without negative zeros: whatever 0 is added to it, the sum is +0."""
+    return torch.add(_float32(base, buffers.base), 0.0, out=buffers.base)
 
 
 def _float32(tensor: Tensor, out: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -27,6 +28,14 @@ GPU_CHUNK = 1 << 24
 
 Kernel = Callable[..., None]
 
+_INLINE = MappingProxyType(
+    {  # or torch splits a long pass into parts, and its CPU kernels then take half vectors
+        "realize_opcount_threshold": 10_000,
+        "realize_reads_threshold": 1_000,
+        "realize_acc_reads_threshold": 1_000,
+    }
+)
+
 
 class Runner:
     """Carries out passes on one device.
@@ -35,16 +44,19 @@ class Runner:
         settings: mode, threads and chunk.
         device: where the tensors lie.
         entries: of the whole model, which decides whether compiling pays.
+        n_models: the most that a pass will read.
     """
 
-    def __init__(self, settings: MergeSettings, device: torch.device, entries: int) -> None:
+    def __init__(
+        self, settings: MergeSettings, device: torch.device, *, entries: int, n_models: int
+    ) -> None:
         self._device = device
         self._compiled = _compiles(settings.mode, device, entries)
         self._threads = settings.threads or torch.get_num_threads()
         self._chunk = settings.chunk if device.type == "cpu" else GPU_CHUNK
         workers = self._threads if device.type == "cpu" and not self._compiled else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._buffers = [Buffers.of(self._chunk, device) for _ in range(workers)]
+        self._buffers = [Buffers.of(self._chunk, device, n_models) for _ in range(workers)]
         self._ramp = torch.arange(self._chunk, dtype=torch.int32, device=device)
 
     @property
@@ -136,5 +148,5 @@ def _kernel(layout: Layout) -> Kernel:
         kernel.__globals__,
         closure=kernel.__closure__,
     )
-    compiled: Kernel = torch.compile(own, dynamic=True, fullgraph=True)
+    compiled: Kernel = torch.compile(own, dynamic=True, fullgraph=True, options=dict(_INLINE))
     return compiled
