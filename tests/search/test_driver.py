@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -169,6 +170,78 @@ def test_a_recipe_is_never_scored_twice(tmp_path):
     twin = next(trial for trial in driver.trials if trial.state == "duplicate")
     assert twin.scores
     assert "the same recipe as trial" in twin.cause
+
+
+def test_a_proposal_says_which_outcomes_it_had_seen(tmp_path):
+    driver = make_driver(tmp_path / "run", workers=1)
+    driver.run()
+    seen = [trial.proposal.seen for trial in driver.trials]
+    assert seen == sorted(seen)
+    assert seen[-1] == 22  # all but its own and that of the trial it was asked ahead of
+
+
+def test_a_slow_sampler_keeps_no_outcome_waiting_and_sees_what_it_says(tmp_path):
+    driver = make_driver(tmp_path / "run", workers=4)
+    ask, tell = driver.study.ask, driver.study.tell
+    told, asks = [], []
+
+    def slow(pace):
+        deadline = time.monotonic() + 5.0
+        while driver.running and time.monotonic() < deadline:
+            time.sleep(0.01)  # all candidates come back while this one is asked for
+        asks.append((len(told), len(driver.trials)))
+        return ask(pace)
+
+    driver.study.ask = slow
+    driver.study.tell = lambda number, values, *, broken: (
+        told.append(number),
+        tell(number, values, broken=broken),
+    )
+    driver.run()
+    asked = [trial for trial in driver.trials if trial.label is None]
+    by_number = sorted(asked, key=lambda trial: trial.number)
+    assert [trial.proposal.seen for trial in by_number] == [seen for seen, _ in asks]
+    assert any(finished > seen for seen, finished in asks)
+
+
+def test_a_broken_model_is_told_as_a_constraint_and_a_failed_one_as_a_failure(tmp_path):
+    told = {}
+
+    def faulty(candidate: Candidate) -> Outcome:
+        state = {18: "broken", 19: "failed"}.get(candidate.trial)
+        return Outcome(candidate.trial, state) if state else evaluate(candidate)
+
+    driver = make_driver(tmp_path / "run", evaluate=faulty, workers=1)
+    tell = driver.study.tell
+    driver.study.tell = lambda number, values, *, broken: (
+        told.update({number: (values is not None, broken)}),
+        tell(number, values, broken=broken),
+    )
+    driver.run()
+    assert (told[17], told[18], told[19]) == ((True, False), (False, True), (False, False))
+
+
+def test_a_space_with_nothing_to_search_ends_after_the_first_trials(tmp_path):
+    space = make_space("karcher")
+    driver = make_driver(tmp_path / "run")
+    driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
+    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.run()
+    assert driver.reason == "there is nothing to search but the first trials"
+    labels = [trial.label for trial in driver.trials]
+    assert labels[:5] == ["base", "a", "b", "c", "uniform soup"]
+    assert "karcher defaults" in labels
+
+
+def test_hours_of_earlier_sessions_count(tmp_path):
+    first = make_driver(tmp_path / "run", trials=5)
+    first.run()
+    spent = first.trials[-1].clock
+    second = make_driver(tmp_path / "run", trials=24)
+    second.limits = Budget(trials=24, hours=spent / 3600)
+    second.run()
+    assert len(second.trials) == 5
+    assert "hours is spent" in second.reason
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.first import BASE, UNIFORM, first_trials
+from search.first import first_trials
 from search.space import Axis, Space, SpaceSettings
 from tests.search.conftest import make_space
 from workers.methods import METHODS
@@ -83,16 +83,10 @@ def test_recipes_of_different_points_differ_unless_the_method_ignores_the_differ
 
 @pytest.mark.parametrize("space", SPACES)
 def test_first_trials_that_lie_in_the_space_are_their_own_points(space):
-    for first in first_trials(space):
+    for first in first_trials(space).known:
         if first.params is not None:
             assert space.recipe(first.params).digest == first.recipe.digest
             assert all(space.axes[name].holds(value) for name, value in first.params.items())
-
-
-def test_first_trials_are_the_base_every_model_and_the_uniform_soup():
-    space = make_space("linear", "ties")
-    assert [first.label for first in first_trials(space)] == [BASE, "a", "b", "c", UNIFORM]
-    assert all(first.params for first in first_trials(space)[1:])
 
 
 def test_methods_share_the_axes_of_the_parameters_they_share():
