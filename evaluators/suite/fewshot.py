@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lm_eval.api.samplers import FirstNSampler
+
 from evaluators.suite.answers import doc_hash
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from lm_eval.api.task import Task
+
+
+def is_redrawn(task: Task) -> bool:
+    """Whether a document's examples depend on the documents asked before it."""
+    return bool(task.get_config("num_fewshot")) and not isinstance(task.sampler, FirstNSampler)
 
 
 def separate(task: Task, scored: AbstractSet[str]) -> None:

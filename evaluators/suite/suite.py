@@ -8,7 +8,7 @@ from evaluators.documents import split
 from evaluators.scores import Scores, raw_values, response_table, table
 from evaluators.suite.answers import Prompted, answer, doc_hash, fresh, prompted
 from evaluators.suite.command import command
-from evaluators.suite.fewshot import separate
+from evaluators.suite.fewshot import is_redrawn, separate
 from evaluators.suite.loading import load
 from evaluators.suite.probes import probes
 from evaluators.suite.reports import reported, reported_by_group
@@ -75,6 +75,15 @@ class Suite:
         """What to show a model to see whether it is broken: from all tasks, searched on only."""
         found = {name: self._prompted[name] for name in self.documents["search"]}
         return probes(self._loaded.tasks, found, self.documents["search"], texts, prompts)
+
+    @property
+    def redrawn(self) -> tuple[str, ...]:
+        """Tasks whose few-shot examples lm-eval draws anew for every choice of documents.
+
+        Here a document keeps the prompt it has when all are asked, so the command repeats the
+        scores of these tasks only for all their documents.
+        """
+        return tuple(name for name, task in self._loaded.tasks.items() if is_redrawn(task))
 
     def metrics(self) -> dict[str, Directions]:
         """Task or group -> "metric,filter" as lm-eval names it -> is higher better.

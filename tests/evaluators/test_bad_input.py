@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,21 @@ def test_examples_are_never_documents_that_are_scored(write: Any, tmp_path: Path
         "task pick: 2 examples wanted, but of 30 documents to take them from 30 are scored; "
         "name a fewshot_split of its own, or say `num_fewshot: 0`"
     )
+
+
+def test_scored_documents_among_the_examples_are_left_out(
+    write: Any, tmp_path: Path, model_dirs: list[Path], tokenizer: Any
+) -> None:
+    examples = [*DOCS[:6], *({"q": f"own{i}", "choices": ["x"], "gold": 0} for i in range(6))]
+    (tmp_path / "shots.jsonl").write_text("".join(json.dumps(doc) + "\n" for doc in examples))
+    write(
+        num_fewshot=4,
+        training_split="train",
+        dataset_kwargs={"data_files": {"test": "pick.jsonl", "train": "shots.jsonl"}},
+    )
+    suite = Suite(SuiteSettings(tasks=("pick",), folder=tmp_path))
+    suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+    for text in suite.probes(texts=10, prompts=0).texts:
+        shown = [part.split()[0] for part in text.split("\n\n")[:-1]]
+        assert len(shown) == 4
+        assert all(word.startswith("own") for word in shown)

@@ -136,6 +136,10 @@ def test_a_documents_prompt_is_the_same_in_every_set(suite: Suite) -> None:
     assert {row["doc_id"]: row["prompt_hash"] for row in part} == {3: prompts[3], 7: prompts[7]}
 
 
+def test_tasks_whose_examples_are_drawn_are_named(suite: Suite) -> None:
+    assert suite.redrawn == ("pick_shots",)
+
+
 def test_aggregates_follow_from_the_table(suite: Suite) -> None:
     scores = suite.score(suite.documents["search"])
     assert suite.aggregate(scores.documents) == scores.values

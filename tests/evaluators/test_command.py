@@ -1,0 +1,65 @@
+"""The printed command, run as a person would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lm_eval.tasks import TaskManager
+from transformers import LlamaForCausalLM
+
+from evaluators.scores import Conditions
+from evaluators.suite import Suite, SuiteSettings, builtin
+
+TASKS = ("pick", "turn", "text", "end")
+
+
+def test_a_command_says_all_that_a_score_depends_on(settings: SuiteSettings) -> None:
+    suite = Suite(settings.model_copy(update={"num_fewshot": 0, "max_gen_toks": 4}))
+    found = suite.command({"end": [3, 1]}, Path("/models/a"), Conditions(16, 2, "cpu"))
+    assert found == [
+        *("env", "-C", str(settings.folder), "OMP_NUM_THREADS=2"),
+        *("lm_eval", "run", "--model", "hf"),
+        *("--model_args", "pretrained=/models/a,softmax_dtype=float32"),
+        *("--tasks", "end", "--batch_size", "16", "--samples", '{"end": [1, 3]}'),
+        *("--include_path", str(settings.folder), "--num_fewshot", "0"),
+        *("--gen_kwargs", "max_gen_toks=4", "--device", "cpu"),
+    ]
+
+
+@pytest.mark.slow  # lm-eval's command reads 14,000 task files first
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_command_gives_the_same_scores_to_the_last_bit(
+    threads: int, settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any, tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        suite = Suite(settings.model_copy(update={"tasks": TASKS}))
+        suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+        scores = suite.score(suite.documents["search"])
+    finally:
+        torch.set_num_threads(before)
+    command = suite.command(suite.documents["search"], model_dirs[0], scores.conditions)
+    command[command.index("lm_eval")] = str(Path(sys.executable).with_name("lm_eval"))
+    subprocess.run([*command, "--output_path", str(tmp_path)], check=True, capture_output=True)
+    (written,) = tmp_path.rglob("*.json")
+    result = json.loads(written.read_text())["results"]
+    for task in TASKS:
+        ours = {k: v for k, v in scores.values[task].items() if not k.startswith("gold_logprob")}
+        assert ours
+        assert ours.items() <= result[task].items()
+
+
+@pytest.mark.slow
+def test_names_read_off_the_files_are_those_that_lm_eval_knows() -> None:
+    manager = TaskManager()
+    names = builtin.names()
+    assert set(manager.all_tasks) <= names.files.keys() | names.tags
+    for name in (*manager.all_subtasks, *manager.all_groups):
+        assert names.files[name] == manager.task_index[name].yaml_path
