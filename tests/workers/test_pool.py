@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ class Orders:
     marks: Path
     deadly: tuple[int, ...] = ()
     dies_once: tuple[int, ...] = ()
+    hangs: tuple[int, ...] = ()
     stillborn: bool = False
+    seconds: float = 0.0
 
 
 class MortalWorker:
@@ -52,7 +55,9 @@ class MortalWorker:
         tries = len(list(self.orders.marks.glob(f"{candidate.trial}.*")))
         first = candidate.trial in self.orders.dies_once and tries == 1
         if candidate.trial in self.orders.deadly or first:
+            print(f"trial {candidate.trial} is too much for me", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600 if candidate.trial in self.orders.hangs else self.orders.seconds)
         return Outcome(candidate.trial, "scored", {"t": {"m,none": float(candidate.trial)}})
 
 
@@ -67,8 +72,8 @@ def local_ray() -> Iterator[None]:
 def on_ray(local_ray: None, tmp_path: Path) -> Iterator[Callable[..., RayPool]]:
     pools = []
 
-    def make(**orders: object) -> RayPool:
-        pools.append(RayPool(MortalWorker, Orders(tmp_path, **orders), SETTINGS))
+    def make(settings: PoolSettings = SETTINGS, **orders: object) -> RayPool:
+        pools.append(RayPool(MortalWorker, Orders(tmp_path, **orders), settings))
         return pools[-1]
 
     yield make
@@ -123,16 +128,39 @@ def test_a_candidate_that_kills_its_workers_fails_with_the_cause_and_the_others_
     outcomes = run_all(on_ray(deadly=(2,)), list(range(5)))
     assert outcomes[2].state == "failed"
     assert "its worker died 3 times" in outcomes[2].cause
+    assert "trial 2 is too much for me" in outcomes[2].cause  # the last lines of its log
     assert {outcomes[n].state for n in (0, 1, 3, 4)} == {"scored"}
 
 
 @pytest.mark.slow
+def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(on_ray):
+    pool = on_ray(PoolSettings(cpus=1, max=2, retries=0, deadline=1.5), hangs=(1,))
+    outcomes = run_all(pool, list(range(4)))
+    assert outcomes[1].state == "failed"
+    assert "no answer after" in outcomes[1].cause
+    assert {outcomes[n].state for n in (0, 2, 3)} == {"scored"}
+
+
+@pytest.mark.slow
+def test_a_deadly_candidate_does_not_close_the_only_slot(on_ray):
+    outcomes = run_all(on_ray(PoolSettings(cpus=2, max=1), deadly=(0,)), list(range(3)))
+    assert [outcomes[number].state for number in range(3)] == ["failed", "scored", "scored"]
+
+
+@pytest.mark.slow
 def test_workers_that_cannot_begin_end_the_search_with_the_reason(on_ray):
+    pool = on_ray(stillborn=True)
     with pytest.raises(PoolError, match="no model directory at /nowhere"):
-        run_all(on_ray(stillborn=True), [0])
+        run_all(pool, [0])
+    assert "is closed: " in pool.report["troubles"][0]
 
 
 @pytest.mark.slow
 def test_a_worker_larger_than_the_machine_is_refused_with_both_numbers(local_ray, tmp_path):
-    with pytest.raises(PoolError, match="it wants 99 CPUs and 0 GPUs, Ray has 2 and 0"):
+    with pytest.raises(PoolError, match="it wants 99 CPUs and 0 GPUs, Ray has 2 and 0 on 1 mach"):
         RayPool(MortalWorker, Orders(tmp_path), PoolSettings(cpus=99))
+
+
+def test_rays_client_is_refused_with_what_to_do_instead():
+    with pytest.raises(ValueError, match=r"does not run through Ray's client.*mergefront submit"):
+        RayPool(MortalWorker, None, SETTINGS, "ray://head:10001")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from workers.candidate import Candidate, Outcome
 
@@ -24,6 +25,15 @@ class InProcessPool:
     @property
     def free(self) -> int:
         return self.workers - len(self._queue)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {
+            "workers": self.workers,
+            "starting": 0,
+            "busy": len(self._queue),
+            "troubles": [],
+        }
 
     def submit(self, candidate: Candidate) -> None:
         self._queue.append(candidate)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from evaluators.settings import Settings
 
@@ -13,16 +13,28 @@ if TYPE_CHECKING:
 
 
 class PoolSettings(Settings):
-    """The size of a worker and how many there may be."""
+    """The size of a worker, how many there may be, and how long they are waited for."""
 
     gpus: NonNegativeFloat | None = None
-    """Per worker; a share of one is fine. By default one, where there are any."""
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    """Per worker; a share of one is fine, and over several the model is laid out. By default one,
+    where there are any."""
+    cpus: PositiveFloat | None = None
     """Per worker. By default two where there is no GPU."""
+    memory: PositiveFloat | None = None
+    """GiB per worker that Ray keeps free for it."""
     max: PositiveInt | None = None
-    """How many workers at most; by default as many as fit."""
+    """How many workers at most; by default as many as fit. A cluster is asked for so many, which is
+    what its autoscaler goes by."""
+    per_node: PositiveInt | None = None
+    """How many workers at most on one machine."""
+    runtime_env: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """Of the workers' processes, as Ray takes it."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a candidate whose worker died is tried again."""
+    deadline: PositiveFloat | None = None
+    """Seconds after which a candidate counts as hung; by default ten times the median so far."""
+    room: PositiveFloat = 1800.0
+    """Seconds to wait for a machine while there is none that a worker fits on."""
 
 
 class PoolError(RuntimeError):
@@ -39,6 +51,10 @@ class Pool(Protocol):
     @property
     def free(self) -> int:
         """How many more candidates can begin at once."""
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How the workers are, as plain JSON values: `workers`, `starting`, `busy`, `troubles`."""
 
     def submit(self, candidate: Candidate) -> None:
         """Hands a candidate to a free worker."""

@@ -1,0 +1,92 @@
+"""The Ray pool on machines that come and go: Ray's own imitation of a cluster on this one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from tests.workers.test_pool import RECIPE, MortalWorker, Orders, run_all
+from workers.candidate import Candidate
+from workers.pool import PoolSettings
+from workers.pool.on_ray import RayPool
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Cluster]:
+    found = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    ray.init(address=found.address, log_to_driver=False)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+@pytest.fixture
+def make_pool(machines: Cluster, tmp_path: Path) -> Iterator[Callable[..., RayPool]]:
+    pools = []
+
+    def make(settings: PoolSettings, **orders: object) -> RayPool:
+        orders = Orders(tmp_path, **orders)
+        pools.append(RayPool(MortalWorker, orders, settings, machines.address))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def until(condition: Callable[[], bool], pool: RayPool, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, pool.report
+        pool.wait(0.2)
+
+
+def ready(pool: RayPool) -> int:
+    return pool.workers - pool.report["starting"]
+
+
+def test_a_pool_grows_with_the_machines_and_loses_no_candidate_when_one_is_killed(
+    machines, make_pool
+):
+    pool = make_pool(PoolSettings(cpus=1, retries=2), seconds=0.5)
+    assert pool.workers == 1
+    joined = machines.add_node(num_cpus=1)
+    until(lambda: ready(pool) == 2, pool)
+    for number in (0, 1):
+        pool.submit(Candidate(number, RECIPE))
+    machines.remove_node(joined, allow_graceful=False)
+    first = {outcome.trial: outcome for outcome in pool.wait(0.1)}
+    deadline = time.monotonic() + 90
+    while len(first) < 2:
+        assert time.monotonic() < deadline
+        first |= {outcome.trial: outcome for outcome in pool.wait(0.5)}
+    rest = run_all(pool, [2, 3])
+    assert {each.state for each in (first | rest).values()} == {"scored"}
+    until(lambda: pool.workers == 1, pool)
+
+
+def test_a_cluster_is_asked_for_the_workers_that_do_not_fit_yet(machines, make_pool):
+    pool = make_pool(PoolSettings(cpus=1, max=3))
+    until(lambda: ready(pool) == 1, pool)
+    assert pool.report == {"workers": 3, "starting": 2, "busy": 0, "troubles": []}
+    assert {each.state for each in run_all(pool, [0, 1]).values()} == {"scored"}
+
+
+def test_no_more_workers_than_allowed_share_a_machine(machines, make_pool):
+    joined = machines.add_node(num_cpus=3)
+    try:
+        pool = make_pool(PoolSettings(cpus=1, per_node=1))
+        until(lambda: ready(pool) == 2, pool)
+        nodes = [slot.node for slot in pool._slots]
+        assert len(set(nodes)) == 2
+    finally:
+        machines.remove_node(joined)

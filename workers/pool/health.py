@@ -1,0 +1,54 @@
+"""Who is to blame when a worker dies: its candidate, its slot, or its node."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+FAILURES = 3  # in a row, after which a slot or node is closed
+
+
+@dataclass
+class Health:
+    """Counts deaths until someone works again.
+
+    A slot is closed when so many different candidates died in it in a row: one deadly candidate
+    says nothing about a slot. A node is closed when so many workers in a row could not begin there.
+    """
+
+    closed_nodes: dict[str, str] = field(default_factory=dict)
+    """With the cause of each."""
+    closed_slots: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """How many, by node."""
+    causes: list[str] = field(default_factory=list)
+    """Of all deaths, in their order."""
+    _starts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _victims: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def works(self, slot: int, node: str) -> None:
+        """A worker has begun, or has brought an outcome."""
+        self._starts[node] = 0
+        self._victims.pop(slot, None)
+
+    def could_not_begin(self, node: str, cause: str) -> bool:
+        """Whether that was once too often, and the node is closed now."""
+        self.causes.append(cause)
+        self._starts[node] += 1
+        if self._starts[node] < FAILURES:
+            return False
+        self.closed_nodes[node] = cause
+        return True
+
+    def died_of(self, slot: int, node: str, trial: int, cause: str) -> bool:
+        """Whether that was one candidate too many, and the slot is closed now."""
+        self.causes.append(cause)
+        self._victims[slot].add(trial)
+        if len(self._victims[slot]) < FAILURES:
+            return False
+        self.closed_slots[node] += 1
+        return True
+
+    def acquit(self, trial: int) -> None:
+        """A candidate was set aside as deadly: the slots it died in are not to blame."""
+        for victims in self._victims.values():
+            victims.discard(trial)
