@@ -34,7 +34,7 @@ def shortened(names: Sequence[str]) -> list[str]:
         head, _, rest = name.partition(f".{layer}.") if layer is not None else (name, "", "")
         layers.setdefault((head, rest), []).extend([] if layer is None else [layer])
     return [
-        f"{head}.{{{_ranges(found)}}}.{rest}" if found else head
+        f"{head}.{_ranges(found)}.{rest}" if found else head
         for (head, rest), found in layers.items()
     ]
 
@@ -44,7 +44,8 @@ def _ranges(layers: Sequence[int]) -> str:
     starts = [n for n in ordered if n - 1 not in ordered]
     ends = [n for n in ordered if n + 1 not in ordered]
     pairs = zip(starts, ends, strict=True)
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in pairs)
+    text = ",".join(str(a) if a == b else f"{a}-{b}" for a, b in pairs)
+    return text if len(layers) == 1 else f"{{{text}}}"
 
 
 def _parameters(parameters: Mapping[str, object]) -> list[str]:

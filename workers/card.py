@@ -42,9 +42,13 @@ Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}.
 gives these weights bit for bit, from models of the same content. `mergekit_config.yml` says the
 same for mergekit{{ caveat }}.
 
+<details><summary>The recipe</summary>
+
 ```yaml
 {{ recipe }}
 ```
+
+</details>
 """
 _RANDOM = ", whose random masks are other ones"
 UNKNOWN = "not stated"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -32,6 +33,7 @@ def whole_or_not_at_all(out: Path, *, needs: int, force: bool) -> Iterator[Path]
     if out.exists() and not force:
         raise ValueError(f"{out} exists already; choose another directory or pass --force")
     parent = _parent(out)
+    out = parent / out.resolve().name
     _check_space(out, parent, needs)
     _sweep(out, parent)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=parent))
@@ -82,7 +84,9 @@ def _replace(folder: Path, out: Path, *, force: bool) -> None:
     if not (out.exists() and force):
         try:
             folder.rename(out)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
             raise ValueError(f"{out} was made by another while this was written") from None
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=out.parent))

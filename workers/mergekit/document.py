@@ -160,16 +160,20 @@ def _slices(
     top: Item,
     faults: Faults,
 ) -> tuple[Slice, ...]:
-    if ("models" in content or legacy) == ("slices" in content):
+    if bool("models" in content or legacy) == ("slices" in content):
         faults.add(top.line, "a recipe lists either `models` or `slices`")
         return ()
     if "slices" in content:
         given = faults.items(content["slices"], "slices")
+        if not given:
+            faults.add(content["slices"].line, "slices: none are listed")
         return tuple(_slice(item, base, faults) for item in given)
     listed = [
         _listed(item, faults, layered=False)
         for item in faults.items(content.get("models"), "models")
     ]
+    if not listed and not legacy:
+        faults.add(content["models"].line, "models: none are listed")
     if legacy:  # the oldest files give parameters apart from the models, or instead of them
         models = [each.model for each in listed]
         lines = {each.model: each for each in listed}
