@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 from typing import TYPE_CHECKING
 
 import torch
@@ -74,7 +75,7 @@ class Gate:
         if not bool(every.isfinite().all()):
             return Vitals("the logits are not finite")
         nll = tuple(loss.mean().item() for loss in losses)
-        return Vitals(None, nll, every.quantile(0.95).item(), entropy)
+        return Vitals(None, nll, every.quantile(0.95).item(), entropy, log(logits.shape[-1]))
 
     def _with_repetition(self, model: PreTrainedModel, vitals: Vitals) -> Vitals:
         if vitals.fault or not self._prompts:

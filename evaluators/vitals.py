@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
 class GateSettings(Settings):
     """What is probed, and how far from the input models a candidate may be.
 
@@ -26,14 +29,16 @@ class GateSettings(Settings):
     texts: PositiveInt = 8
     tokens: PositiveInt = 256  # of a text, at most
     prompts: PositiveInt = 4
-    new_tokens: PositiveInt = 24  # after a prompt
-    perplexity: Annotated[float, Field(gt=1)] = 2.5
+    new_tokens: PositiveInt = 16  # after a prompt
+    perplexity: Annotated[float, Field(gt=1)] = 2.0
     """Factor by which the perplexity may exceed the worst input model's, text by text."""
     perplexity_p95: Annotated[float, Field(gt=1)] = 100.0
     """The same for the perplexity that 5 % of the tokens exceed: it heeds single bad tokens."""
-    entropy: Annotated[float, Field(gt=1)] = 3.0
-    """Factor by which the entropy may lie above or below all input models'."""
-    repetition: Annotated[float, Field(gt=0, le=1)] = 0.5
+    certainty: Annotated[float, Field(gt=1)] = 3.0
+    """Factor by which the entropy may fall short of the surest input model's."""
+    doubt: Share = 0.75
+    """Share of the way from the least sure input model's entropy to knowing nothing."""
+    repetition: Share = 0.5
     """Share of the way from the most repetitive input model to pure repetition."""
 
 
@@ -53,6 +58,7 @@ class Vitals:
     nll: tuple[float, ...] = ()  # per text, mean over its tokens, nats
     nll_p95: float = 0.0  # over all tokens
     entropy: float = 0.0  # of the next token, mean over all tokens, nats
+    ignorance: float = 0.0  # the entropy of a model that knows nothing: log of the vocabulary
     repetition: float | None = None  # share of repeated 4-grams in greedy text, 0 to 1
 
 
@@ -73,8 +79,8 @@ def _faults(v: Vitals, references: Sequence[Vitals], settings: GateSettings) -> 
         _above(
             "perplexity of 5 % of the tokens", _exp(v.nll_p95), _exp(p95), settings.perplexity_p95
         ),
-        _above("entropy", v.entropy, high, settings.entropy),
-        _below("entropy", v.entropy, low, settings.entropy),
+        _below("entropy", v.entropy, low, settings.certainty),
+        _doubts(v, high, settings.doubt),
         _repeats(v, references, settings),
     ]
 
@@ -93,6 +99,16 @@ def _below(what: str, value: float, least: float, factor: float) -> str | None:
     if value >= least / factor:
         return None
     return f"{what} {value:.3g}, under 1/{factor:g} of the input models' lowest {least:.3g}"
+
+
+def _doubts(v: Vitals, high: float, share: float) -> str | None:
+    limit = high + share * (v.ignorance - high)
+    if v.entropy <= limit:
+        return None
+    return (
+        f"entropy {v.entropy:.3g}, over {limit:.3g}; the input models' highest is {high:.3g}, "
+        f"and {v.ignorance:.3g} is to know nothing"
+    )
 
 
 def _repeats(v: Vitals, references: Sequence[Vitals], settings: GateSettings) -> str | None:

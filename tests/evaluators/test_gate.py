@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -137,22 +138,29 @@ def test_measuring_twice_gives_the_same(gate: Gate, trained: list[LlamaForCausal
     assert gate.measure(trained[0]) == gate.measure(trained[0])
 
 
+HEALTHY = Vitals(None, (2.0, 4.1), 8.5, 1.0, 5.0, 0.5)
+
+
 @pytest.mark.parametrize(
-    ("vitals", "reason"),
+    ("change", "reason"),
     [
-        (Vitals(None, (2.0, 4.1), 8.5, 1.0, 0.5), None),
-        (Vitals(None, (3.5, 4.5), 8.0, 1.0, 0.5), "perplexity 54.6, over 2.5 times"),
-        (Vitals(None, (2.0, 4.0), 8.7, 1.0, 0.5), "perplexity of 5 % of the tokens"),
-        (Vitals(None, (1e4, 1e4), 1e5, 1.0, 0.5), "perplexity 1.01e+304, over 2.5 times"),
-        (Vitals(None, (2.0, 4.0), 8.0, 3.1, 0.5), "entropy 3.1, over 3 times"),
-        (Vitals(None, (2.0, 4.0), 8.0, 0.1, 0.5), "entropy 0.1, under 1/3"),
-        (Vitals(None, (2.0, 4.0), 8.0, 1.0, 0.81), "81% of its text repeats itself, over 80%"),
-        (Vitals("the logits are not finite"), "the logits are not finite"),
+        ({}, None),
+        ({"nll": (3.8, 4.8)}, "perplexity 73.7, over 2 times"),
+        ({"nll": (1e4, 1e4)}, "perplexity 1.01e+304, over 2 times"),
+        ({"nll_p95": 8.7}, "perplexity of 5 % of the tokens 6e+03, over 100 times"),
+        ({"entropy": 0.1}, "entropy 0.1, under 1/3"),
+        ({"entropy": 3.9}, None),
+        ({"entropy": 4.1}, "entropy 4.1, over 4; the input models' highest is 1"),
+        ({"repetition": 0.81}, "81% of its text repeats itself, over 80%"),
+        ({"fault": "the logits are not finite"}, "the logits are not finite"),
     ],
 )
 def test_a_model_is_judged_against_the_worst_input_model(
-    vitals: Vitals, reason: str | None
+    change: dict[str, Any], reason: str | None
 ) -> None:
-    references = [Vitals(None, (3.0, 1.0), 4.0, 1.0, 0.6), Vitals(None, (1.0, 3.0), 2.0, 0.5, 0.2)]
-    judged = judge(vitals, references, SETTINGS)
+    references = [
+        Vitals(None, (3.0, 2.0), 4.0, 1.0, 5.0, 0.6),
+        Vitals(None, (1.0, 4.0), 2.0, 0.5, 5.0, 0.2),
+    ]
+    judged = judge(replace(HEALTHY, **change), references, SETTINGS)
     assert judged is None if reason is None else judged is not None and judged.startswith(reason)
