@@ -1,7 +1,7 @@
 """Measures scoring against the model's own work and against repeated lm-eval, in one run.
 
     scripts/bench score
-    scripts/bench score --layers 12 --width 768 --device cuda
+    scripts/bench score --layers 12 --width 1024 --device cuda
 
 One live model gets the weights of one demo model after another, as a search does with candidates,
 and is scored on all of the demo's documents by the suite and by `lm_eval.simple_evaluate`, which
