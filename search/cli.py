@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from search.budget import Budget
+    from search.diagnosis import Diagnosis
     from search.ledger import Ledger
     from search.preflight import Plan
 
@@ -48,26 +49,40 @@ Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists."
 
 
 @app.command(epilog="Example: mergefront doctor configs/demo.yaml")
-def doctor(config: ConfigFile, as_json: AsJson = False) -> None:
-    """Say what would fail or surprise in a search of CONFIG; starts nothing."""
+def doctor(
+    what: Annotated[
+        list[str],
+        typer.Argument(help="A search's YAML file, or models, the base first.", metavar="CONFIG"),
+    ],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the weights: which models clash, and where.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write what --deep finds as an HTML page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what would fail or surprise in a search of CONFIG, or in merging models."""
     with _errors():
-        from search.preflight import plan
+        from search.config import ConfigError
+        from search.diagnosis import diagnose
+        from search.diagnosis import picture as draw
 
-        prepared = plan(config)
+        try:
+            found = diagnose(what, deep=deep or picture is not None)
+        except ConfigError as error:
+            if as_json:
+                print(json.dumps({"version": 1, "errors": error.faults, "warnings": []}, indent=2))
+                raise typer.Exit(WRONG_INPUT) from None
+            raise
+    if picture and found.deep:
+        draw(found.deep, picture)
     if as_json:
-        print(json.dumps(_doctor_json(prepared), indent=2))
-        return
-    console = _console()
-    for finding in prepared.warnings:
-        console.print(f"[yellow]warning[/] {finding}")
-    console.print(
-        f"{config}: {len(prepared.models)} models can be merged by "
-        f"{', '.join(prepared.config.methods)}; {len(prepared.space.axes)} parameters, "
-        f"{prepared.config.budget.trials} trials"
-    )
-    from search.tables import preview_table
-
-    console.print(preview_table(prepared.space.axes, prepared.config.budget.trials))
+        print(json.dumps(found.to_json(), indent=2))
+    else:
+        _say_diagnosis(found, what)
+    if found.errors:
+        raise typer.Exit(WRONG_INPUT)
 
 
 @app.command(epilog="Example: mergefront search configs/demo.yaml")
@@ -311,13 +326,27 @@ def _say_warnings(prepared: Plan) -> None:
         print(f"warning: {finding}", file=sys.stderr)
 
 
-def _doctor_json(prepared: Plan) -> dict[str, object]:
-    return {
-        "version": 1,
-        "warnings": [str(finding) for finding in prepared.warnings],
-        "parameters": list(prepared.space.axes),
-        "trials": prepared.config.budget.trials,
-    }
+def _say_diagnosis(found: Diagnosis, what: list[str]) -> None:
+    from search.diagnosis import deep_table, findings_table
+    from search.tables import preview_table
+
+    console = _console()
+    if found.findings:
+        console.print(findings_table(found.findings))
+    if found.plan:
+        space, config = found.plan.space, found.plan.config
+        console.print(
+            f"{what[0]}: {len(found.plan.models)} models can be merged by "
+            f"{', '.join(config.methods)}; {len(space.axes)} parameters, "
+            f"{config.budget.trials} trials"
+        )
+        console.print(preview_table(space.axes, config.budget.trials))
+    elif not found.errors:
+        console.print(f"{len(what)} models can be merged", highlight=False)
+    for line in found.takes.lines() if found.takes else []:
+        console.print(line, highlight=False)
+    if found.deep:
+        console.print(deep_table(found.deep))
 
 
 def _console(*, stderr: bool = False) -> Console:
