@@ -84,7 +84,7 @@ def benchmark_problem(file: TaskFile) -> str | None:
     found = public_test(file)
     return found and (
         f"task {file.name}: scores the public test set {found}; models tuned on it can't be "
-        "compared by it, so say `allow_benchmark_tuning: true` if you mean it"
+        "compared by it, so say `scoring: {allow_benchmark_tuning: true}` if you mean it"
     )
 
 
@@ -93,7 +93,7 @@ def code_problem(file: TaskFile) -> str | None:
     found = ", ".join(dict.fromkeys(_code(file.config)))
     return found and (
         f"task {file.name}: {file.path} runs code ({found}); if you trust it, say "
-        f"`allow_code: [{file.name}]`"
+        f"`scoring: {{allow_code: [{file.name}]}}`"
     )
 
 

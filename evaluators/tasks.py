@@ -24,12 +24,9 @@ class TaskError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-class SuiteSettings(Settings):
-    """The tasks, where they are, and how a model is asked."""
+class ScoringSettings(Settings):
+    """How a model is asked, and what its tasks are allowed."""
 
-    tasks: tuple[str, ...]
-    folder: Path | None = None
-    documents: DocumentSettings = DocumentSettings()
     batch_size: PositiveInt = 128  # at most
     batch_tokens: PositiveInt = 16384  # of a batch of the longest requests, at most
     max_length: PositiveInt | None = None  # of a prompt with its answer; None: the model's
@@ -39,6 +36,14 @@ class SuiteSettings(Settings):
     keep_responses: bool = False
     allow_code: tuple[str, ...] = ()
     allow_benchmark_tuning: bool = False
+
+
+class SuiteSettings(ScoringSettings):
+    """The tasks, where they are, and how a model is asked."""
+
+    tasks: tuple[str, ...]
+    folder: Path | None = None
+    documents: DocumentSettings = DocumentSettings()
 
 
 class Function(str):

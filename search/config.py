@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 
 from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings
-from evaluators.vitals import GateSettings
+from evaluators.tasks import ScoringSettings
 from evaluators.vitals import GateSettings
 from search.budget import Budget
 from search.objectives import ObjectiveSettings, nearest
@@ -77,7 +77,7 @@ class Config(Settings):
     tasks: Path | None = None
     objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
     documents: DocumentSettings = DocumentSettings()
-    gate: GateSettings = GateSettings()
+    scoring: ScoringSettings = ScoringSettings()
     gate: GateSettings = GateSettings()
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()

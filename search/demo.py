@@ -84,15 +84,15 @@ def run_demo(folder: Path, console: Console, search: Search) -> None:
 def rescore(command: list[str]) -> dict[str, dict[str, float]]:
     """Runs lm-eval's own command line; task -> "metric,filter" -> value.
 
-    With one thread, as a worker of the demo has: sums in another order round differently.
-
     Raises:
         NotReproducedError: if lm-eval fails.
     """
     with tempfile.TemporaryDirectory() as results:
+        at = command.index("lm_eval")  # before it stands what it needs of the environment
+        mine = [*command[:at], sys.executable, "-m", *command[at:], "--output_path", results]
         done = subprocess.run(
-            [sys.executable, "-m", *command, "--output_path", results],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            mine,
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
             capture_output=True,
             text=True,
             check=False,

@@ -10,7 +10,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search.asking import Asker, Asking
@@ -237,6 +237,7 @@ class Driver:
             cause=outcome.cause,
             seconds=outcome.seconds,
             worker=outcome.worker,
+            conditions=asdict(outcome.conditions) if outcome.conditions else None,
             share=self._share(outcome),
             clock=self.clock,
         )
@@ -275,6 +276,7 @@ class Driver:
             order=self._seen,
             scores=twin.scores,
             cause=f"the same recipe as trial {twin.number}",
+            conditions=twin.conditions,
             clock=self.clock,
         )
 

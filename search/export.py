@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluators.scores import Conditions
 from evaluators.suite import Suite
 from search.preflight import suite_settings
 from workers.merge import merge
@@ -63,7 +64,8 @@ def export(
         force=force,
     )
     suite = Suite(suite_settings(prepared.config))
-    return Exported(out, suite.command(suite.documents["search"], out.resolve()))
+    conditions = Conditions(**trial.conditions) if trial.conditions else None
+    return Exported(out, suite.command(suite.documents["search"], out, conditions))
 
 
 def _files(trial: Trial) -> dict[str, str]:

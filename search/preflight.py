@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evaluators.documents import DocumentSettings
+    from evaluators.tasks import ScoringSettings
     from search.objectives import ObjectiveSettings
 
 
@@ -58,7 +59,8 @@ def plan(path: Path) -> Plan:
 
 def suite_settings(config: Config) -> SuiteSettings:
     """What the workers score on."""
-    return _suite(list(config.objectives.values()), config.tasks, config.documents)
+    objectives = list(config.objectives.values())
+    return _suite(objectives, config.tasks, config.documents, config.scoring)
 
 
 def _plan(path: Path, config: Config, objectives: list[Objective], warnings: list[Finding]) -> Plan:
@@ -98,11 +100,13 @@ def _examine(draft: Draft) -> list[Finding]:
 
 def _metrics(draft: Draft) -> tuple[TaskMetrics, list[str]]:
     """What the tasks of the objectives report, and what is wrong with the tasks."""
-    objectives, documents = draft["objectives"], draft["documents"]
-    if not objectives or documents is None:
+    objectives, documents, scoring = (
+        draft[field] for field in ("objectives", "documents", "scoring")
+    )
+    if not objectives or documents is None or scoring is None:
         return {}, []
     folder = draft.folder(draft["tasks"]) if draft["tasks"] else None
-    settings = _suite(list(objectives.values()), folder, documents)
+    settings = _suite(list(objectives.values()), folder, documents, scoring)
     try:
         return Suite(settings).metrics(), []
     except TaskError as error:
@@ -130,7 +134,10 @@ def _known(
 
 
 def _suite(
-    objectives: list[ObjectiveSettings], folder: Path | None, documents: DocumentSettings
+    objectives: list[ObjectiveSettings],
+    folder: Path | None,
+    documents: DocumentSettings,
+    scoring: ScoringSettings,
 ) -> SuiteSettings:
     tasks = tuple(dict.fromkeys(each.task for each in objectives))
-    return SuiteSettings(tasks=tasks, folder=folder, documents=documents)
+    return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **scoring.model_dump())

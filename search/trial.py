@@ -135,6 +135,8 @@ class Trial:
     """Of the work of a full scoring that was spent on it."""
     clock: float = 0.0
     """Seconds of the run when it finished, those between its sessions left out."""
+    conditions: Mapping[str, Any] | None = None
+    """What the last bits of the scores depend on: `evaluators.scores.Conditions` by field."""
 
     @property
     def number(self) -> int:
@@ -158,6 +160,7 @@ class Trial:
             "worker": self.worker,
             "share": self.share,
             "clock": self.clock,
+            "conditions": None if self.conditions is None else dict(self.conditions),
         }
 
     def to_json(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from evaluators.scores import Conditions
     from workers.recipe import Recipe
 
 State = Literal["scored", "stopped", "broken", "failed"]
@@ -40,3 +41,5 @@ class Outcome:
     """Wall time by phase: merge, gate, score."""
     worker: str = ""
     """Host and process that did the work."""
+    conditions: Conditions | None = None
+    """What the last bits of the scores depend on."""

@@ -18,7 +18,6 @@ from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoi
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Recipe, Source
 
-
 BASE = "base"
 
 
@@ -78,6 +77,7 @@ class Worker:
             state="scored",
             values=scores.values,
             documents=scores.documents,
+            conditions=scores.conditions,
             seconds=seconds,
             worker=self.name,
         )

@@ -172,7 +172,7 @@ def _load(manager: TaskManager, names: Iterable[str]) -> tuple[dict[str, Task], 
         except SecurityError as error:
             problems.append(
                 f"task {name}: a template reaches beyond its document ({error}); "
-                f"if you trust it, say `allow_code: [{name}]`"
+                f"if you trust it, say `scoring: {{allow_code: [{name}]}}`"
             )
             continue
         except Exception as error:  # whatever a data set or a task file's code raises

@@ -136,7 +136,7 @@ def test_a_task_with_code_must_be_allowed_by_name(write: Any, tmp_path: Path) ->
     path.write_text(path.read_text().replace("'{{q}}'", "!function own.text"))
     assert problems(tmp_path) == (
         f"task pick: {path} runs code (!function own.text); if you trust it, say "
-        "`allow_code: [pick]`"
+        "`scoring: {allow_code: [pick]}`"
     )
     allowed = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_code=("pick",))
     assert Suite(allowed).metrics()["pick"]["acc,none"]
@@ -178,7 +178,7 @@ def test_a_public_test_set_must_be_allowed(
     monkeypatch.chdir(tmp_path)  # so that it is this folder and nothing is downloaded
     assert problems(tmp_path) == (
         "task pick: scores the public test set openai/gsm8k, test; models tuned on it can't be "
-        "compared by it, so say `allow_benchmark_tuning: true` if you mean it"
+        "compared by it, so say `scoring: {allow_benchmark_tuning: true}` if you mean it"
     )
     settings = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_benchmark_tuning=True)
     assert Suite(settings).benchmarks == ("openai/gsm8k, test",)
