@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
+import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from search.preflight import Plan
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 3
+FOLLOW_EVERY = 5.0  # seconds
 
 app = typer.Typer(
     name="mergefront",
@@ -32,7 +34,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Run = Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)]
+Run = Annotated[
+    str, typer.Argument(help="The run's folder, or its URI: s3://bucket/run.", show_default=False)
+]
 ConfigFile = Annotated[Path, typer.Argument(help="The search's YAML file.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Address = Annotated[
@@ -45,6 +49,19 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+Takeover = Annotated[
+    bool, typer.Option("--takeover", help="Break the hold of a driver that is surely gone.")
+]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option(help="Of what goes to standard error.", metavar="FORMAT")
+]
+Dashboard = Annotated[
+    str,
+    typer.Option(help="The cluster's dashboard.", metavar="URL", envvar="RAY_API_SERVER_ADDRESS"),
+]
+JobName = Annotated[str, typer.Argument(help="The job: the last part of its run's place.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until it is over.")]
+HERE = "http://127.0.0.1:8265"
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
 
 
@@ -86,16 +103,36 @@ def doctor(
 
 
 @app.command(epilog="Example: mergefront search configs/demo.yaml")
-def search(config: ConfigFile, address: Address = "local") -> None:
+def search(
+    config: ConfigFile,
+    address: Address = "local",
+    earlier: Annotated[
+        str | None,
+        typer.Option("--from", help="Begin with the trials of this run.", metavar="RUN"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run if it is there already.")
+    ] = False,
+    takeover: Takeover = False,
+    log_format: LogFormat = "text",
+) -> None:
     """Run the search that CONFIG describes and print its front."""
-    with _errors():
+    with _errors(log_format):
+        from search.ledger import Ledger
         from search.preflight import plan
-        from search.session import begin
+        from search.session import begin, go_on
 
         prepared = plan(config)
-        ledger = begin(prepared)
+        if resume and Ledger.is_at(prepared.config.run):
+            prepared, ledger, changed = go_on(prepared.config.run, config)
+            _say_changed(changed)
+        else:
+            old = Ledger(earlier) if earlier else None
+            ledger = begin(prepared)
+            if old:
+                _take_over(prepared, old, ledger)
     _say_warnings(prepared)
-    _run(prepared, ledger, prepared.config.budget, address)
+    _run(prepared, ledger, prepared.config.budget, address, takeover, log_format)
 
 
 @app.command(epilog="Example: mergefront resume runs/demo --trials 300")
@@ -106,37 +143,100 @@ def resume(
         float | None,
         typer.Option(min=0, help="New budget of wall hours, earlier sessions counted in."),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A config to go on with; only what changes no trial may differ."),
+    ] = None,
     address: Address = "local",
+    takeover: Takeover = False,
+    log_format: LogFormat = "text",
 ) -> None:
     """Go on with a search where it stopped, whatever stopped it."""
-    with _errors():
-        from search.session import reopen
+    with _errors(log_format):
+        from search.session import go_on
 
-        prepared, ledger = reopen(run)
+        prepared, ledger, changed = go_on(run, config)
+        _say_changed(changed)
         planned = prepared.config.budget
         raised = {"trials": trials, "hours": hours}
         budget = planned.model_copy(update={k: v for k, v in raised.items() if v is not None})
     if len(ledger.trials()) >= budget.trials:
         _say_finished(ledger, budget)
         return
-    _run(prepared, ledger, budget, address)
+    _run(prepared, ledger, budget, address, takeover, log_format)
 
 
 @app.command(epilog="Example: mergefront status runs/demo --json")
-def status(run: Run, as_json: AsJson = False) -> None:
-    """Say how far a search is."""
+def status(run: Run, follow: Follow = False, as_json: AsJson = False) -> None:
+    """Say how far a search is, who runs it, and what is wrong."""
     with _errors():
         from search.ledger import Ledger
         from search.status import status_of
+        from search.tables import status_lines
 
-        found = status_of(Ledger(run))
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    from search.tables import status_lines
+        ledger, console = Ledger(run), _console()
+        while True:
+            found = status_of(ledger)
+            if as_json:
+                print(json.dumps(found, indent=None if follow else 2), flush=True)
+            for line in () if as_json else status_lines(found):
+                console.print(line, highlight=False)
+            if not follow or found["state"] != "running":
+                return
+            time.sleep(FOLLOW_EVERY)
 
-    for line in status_lines(found):
-        _console().print(line, highlight=False)
+
+@app.command(epilog="Example: mergefront submit configs/demo.yaml --address http://head:8265")
+def submit(
+    config: ConfigFile,
+    address: Dashboard = HERE,
+    follow: Follow = False,
+    log_format: LogFormat = "text",
+) -> None:
+    """Run the search as a job of a Ray cluster; a run that is there already goes on."""
+    with _errors():
+        from search.launch import submit as send
+
+        name = send(config, address, log_format=log_format)
+    print(f"job {name} is submitted; mergefront logs {name} --follow --address {address}")
+    if follow:
+        logs(name, address, follow=True)
+
+
+@app.command(epilog="Example: mergefront jobs --address http://head:8265")
+def jobs(address: Dashboard = HERE) -> None:
+    """List the searches of a Ray cluster."""
+    with _errors():
+        from workers.pool.jobs import Jobs
+
+        found = Jobs(address).jobs()
+    for job in found:
+        print(f"{job.name}  {job.status}  {job.run}")
+
+
+@app.command(epilog="Example: mergefront logs demo --follow --address http://head:8265")
+def logs(name: JobName, address: Dashboard = HERE, follow: Follow = False) -> None:
+    """Print what a submitted search says; with --follow, exit as it does."""
+    with _errors():
+        from workers.pool.jobs import Jobs
+
+        cluster = Jobs(address)
+        for text in cluster.follow(name) if follow else [cluster.logs(name)]:
+            print(text, end="", flush=True)
+        job = cluster.job(name)
+    if follow and job.status != "SUCCEEDED":
+        stopped = STOPPED if job.status == "STOPPED" else FAILED
+        _fail(f"job {name} is {job.status}: {job.message}", job.exit_code or stopped)
+
+
+@app.command(epilog="Example: mergefront stop demo --address http://head:8265")
+def stop(name: JobName, address: Dashboard = HERE) -> None:
+    """Stop a submitted search; submitting it again goes on with it."""
+    with _errors():
+        from workers.pool.jobs import Jobs
+
+        job = Jobs(address).stop(name)
+    print(f"job {name} is {job.status}; mergefront submit CONFIG goes on with it")
 
 
 @app.command(epilog="Example: mergefront front runs/demo --where 'general >= 0.98 * base.general'")
@@ -259,7 +359,14 @@ def main() -> None:
     app()
 
 
-def _run(prepared: Plan, ledger: Ledger, budget: Budget, address: str = "local") -> None:
+def _run(
+    prepared: Plan,
+    ledger: Ledger,
+    budget: Budget,
+    address: str = "local",
+    takeover: bool = False,
+    log_format: str = "text",
+) -> None:
     """Searches with progress shown; prints the front, or how to go on, and exits accordingly."""
     from search.ledger import RunBusyError
     from search.progress import Progress
@@ -269,15 +376,22 @@ def _run(prepared: Plan, ledger: Ledger, budget: Budget, address: str = "local")
     from workers.pool import PoolError
 
     console = _console(stderr=True)
-    console.print(f"run {ledger.root}", highlight=False)
-    how = f"mergefront resume {ledger.root}"
+    how = f"mergefront resume {shlex.quote(ledger.root)}"
+    if log_format == "text":
+        console.print(f"run {ledger.root}", highlight=False)
+    else:
+        console = _console(quiet=True)
     try:
         with Progress(console).shown() as watch:
-            driver = run_search(prepared, ledger, budget, address=address, watch=watch)
+            driver = run_search(
+                prepared, ledger, budget, address=address, takeover=takeover, watch=watch
+            )
     except RunBusyError as busy:
         _fail(str(busy), WRONG_INPUT)
     except PoolError as error:
         _fail(f"{error}\nEvery finished trial is kept. Go on with: {how}", STOPPED)
+    except OSError as error:
+        _fail(f"{ledger.root}: {error}\nWhat is written is whole. Go on with: {how}", STOPPED)
     except KeyboardInterrupt:
         _fail(f"left at once; every finished trial is kept. Go on with: {how}", STOPPED)
     if not driver.finished:
@@ -287,15 +401,17 @@ def _run(prepared: Plan, ledger: Ledger, budget: Budget, address: str = "local")
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(log_format: Literal["text", "json"] = "text") -> Iterator[None]:
     """Wrong input becomes one message and exit status 2, without a traceback."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname).1s %(name)s  %(message)s"
-    )
+    from search.logs import set_up
+
+    set_up(log_format)
     try:
         yield
     except ValueError as error:
         _fail(str(error), WRONG_INPUT)
+    except OSError as error:
+        _fail(str(error), FAILED)
 
 
 @contextmanager
@@ -319,6 +435,19 @@ def _say_finished(ledger: Ledger, budget: Budget) -> None:
     console = _console()
     console.print(f"its budget of {budget.trials} trials is spent; --trials N raises it")
     console.print(front_table(standing(ledger)))
+
+
+def _say_changed(changed: list[str]) -> None:
+    for each in changed:
+        print(f"note: {each}", file=sys.stderr)
+
+
+def _take_over(prepared: Plan, old: Ledger, new: Ledger) -> None:
+    from search.branch import take_over
+
+    count, scored = take_over(prepared, old, new)
+    how = "with their scores" if scored else "of its front, to be scored anew"
+    print(f"{count} trials of {old.root} are taken over, {how}", file=sys.stderr)
 
 
 def _say_warnings(prepared: Plan) -> None:
@@ -349,7 +478,7 @@ def _say_diagnosis(found: Diagnosis, what: list[str]) -> None:
         console.print(deep_table(found.deep))
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    return Console(stderr=stderr, quiet=quiet)

@@ -65,6 +65,14 @@ Name = Annotated[str, BeforeValidator(_unreserved)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
 
+def _place(given: str | Path) -> str | Path:
+    return given if "://" in str(given) else Path(given)
+
+
+Place = Annotated[Path | str, BeforeValidator(_place)]
+"""A folder, or the URI of one: `s3://bucket/run`."""
+
+
 class Config(Settings):
     """One search."""
 
@@ -82,7 +90,7 @@ class Config(Settings):
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
-    run: Path = Path("runs/run")
+    run: Place = Path("runs/run")
     seed: int = 0
 
     def to_yaml(self) -> str:
@@ -146,7 +154,7 @@ class Draft:
                 "models": {name: self.source(each) for name, each in config.models.items()},
                 "recipes": [self.folder(recipe) for recipe in config.recipes],
                 "tasks": self.folder(config.tasks) if config.tasks else None,
-                "run": self.folder(config.run),
+                "run": self.folder(config.run) if isinstance(config.run, Path) else config.run,
             }
         )
 

@@ -72,7 +72,7 @@ def run_demo(folder: Path, console: Console, search: Search) -> None:
     found = standing(ledger)
     _say_who_won(found, console)
     chosen = found.pick("knee")
-    out = prepared.config.run / "merged"
+    out = Path(prepared.config.run) / "merged"
     written = export(prepared, chosen, out)
     console.print(
         f"\nexported trial {chosen.number} to {out}; scoring it again with plain lm-eval:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,12 @@ from workers.doctor import Finding, examine
 from workers.recipe import Recipe, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evaluators.documents import DocumentSettings
     from evaluators.tasks import ScoringSettings
     from search.objectives import ObjectiveSettings
+
+
+TaskDigests = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Plan:
     warnings: list[Finding]
     recipes: Mapping[str, Recipe]
     """The user's own, by name."""
+    tasks: TaskDigests
+    """Task -> digests of how it asks and measures, and of its documents."""
 
 
 def plan(path: Path) -> Plan:
@@ -48,13 +52,13 @@ def plan(path: Path) -> Plan:
     draft = Draft(path)
     findings = _examine(draft)
     draft.faults += [str(finding) for finding in findings if finding.level == "error"]
-    metrics, problems = _metrics(draft)
+    metrics, tasks, problems = _metrics(draft)
     draft.faults += problems
     objectives, faults = resolve(_known(draft["objectives"], metrics), metrics)
     draft.faults += faults
     config = draft.finished()
     warnings = [finding for finding in findings if finding.level == "warning"]
-    return _plan(path, config, objectives, warnings)
+    return _plan(path, config, objectives, tasks, warnings)
 
 
 def suite_settings(config: Config) -> SuiteSettings:
@@ -63,7 +67,13 @@ def suite_settings(config: Config) -> SuiteSettings:
     return _suite(objectives, config.tasks, config.documents, config.scoring)
 
 
-def _plan(path: Path, config: Config, objectives: list[Objective], warnings: list[Finding]) -> Plan:
+def _plan(
+    path: Path,
+    config: Config,
+    objectives: list[Objective],
+    tasks: TaskDigests,
+    warnings: list[Finding],
+) -> Plan:
     base = _source(config.base)
     models = {name: _source(where) for name, where in config.models.items()}
     layers = open_checkpoint(base).n_layers
@@ -77,7 +87,7 @@ def _plan(path: Path, config: Config, objectives: list[Objective], warnings: lis
     if faults:
         raise ConfigError(path, faults)
     suite = suite_settings(config)
-    return Plan(config, base, models, objectives, space, suite, warnings, recipes)
+    return Plan(config, base, models, objectives, space, suite, warnings, recipes, tasks)
 
 
 def _sampler_faults(config: Config) -> list[str]:
@@ -98,19 +108,21 @@ def _examine(draft: Draft) -> list[Finding]:
     return examine(draft.source(base), {name: draft.source(each) for name, each in models.items()})
 
 
-def _metrics(draft: Draft) -> tuple[TaskMetrics, list[str]]:
-    """What the tasks of the objectives report, and what is wrong with the tasks."""
+def _metrics(draft: Draft) -> tuple[TaskMetrics, TaskDigests, list[str]]:
+    """What the tasks of the objectives report, their digests, and what is wrong with them."""
     objectives, documents, scoring = (
         draft[field] for field in ("objectives", "documents", "scoring")
     )
     if not objectives or documents is None or scoring is None:
-        return {}, []
+        return {}, {}, []
     folder = draft.folder(draft["tasks"]) if draft["tasks"] else None
     settings = _suite(list(objectives.values()), folder, documents, scoring)
     try:
-        return Suite(settings).metrics(), []
+        suite = Suite(settings)
     except TaskError as error:
-        return _one_by_one(settings, error)
+        metrics, problems = _one_by_one(settings, error)
+        return metrics, {}, problems
+    return suite.metrics(), suite.fingerprints, []
 
 
 def _one_by_one(settings: SuiteSettings, error: TaskError) -> tuple[TaskMetrics, list[str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 from rich.text import Text
 
+from search.clock import duration
 from search.standing import Standing
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from search.driver import Driver
 
 EVERY = 15.0  # seconds between two lines where there is no terminal
+LIVE = 0.5  # seconds between two looks on one
 WINDOW = 30  # finished trials that the rate is taken over
 
 
@@ -48,10 +50,12 @@ class Progress:
             self._finished = done
         self._times += [now] * (done - self._finished)
         self._finished = done
+        if now - self._last < (EVERY if self._live is None else LIVE) and not driver.finished:
+            return
+        self._last = now
         if self._live is not None:
             self._live.update(Text(self.line(driver)))
-        elif now - self._last >= EVERY or driver.finished:
-            self._last = now
+        else:
             self._console.print(self.line(driver), highlight=False)
 
     def line(self, driver: Driver) -> str:
@@ -74,16 +78,3 @@ class Progress:
         rate = (len(times) - 1) / (time.monotonic() - times[0])
         left = (driver.limits.trials - len(driver.trials)) / rate
         return [f"{60 * rate:.1f} trials/min", f"ETA {duration(left)}"]
-
-
-def duration(seconds: float) -> str:
-    """A time span as a person writes it.
-
-    >>> duration(75), duration(3700)
-    ('1m 15s', '1h 01m')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

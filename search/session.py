@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from search.budget import Budget
 from search.driver import Driver
 from search.first import first_trials
+from search.inputs import changed_inputs, changed_keys, inputs
 from search.ledger import CONFIG, Ledger
 from search.objectives import Objective
 from search.preflight import Plan, plan
@@ -20,6 +22,7 @@ from search.samplers import Study
 from search.standing import Standing
 
 if TYPE_CHECKING:
+    from search.ledger import Lease
     from workers.pool import Pool
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,18 +41,54 @@ def begin(prepared: Plan) -> Ledger:
         "name": config.name,
         "objectives": {each.name: _plain(each) for each in prepared.objectives},
         "trials": config.budget.trials,
+        "inputs": inputs(prepared),
     }
     return Ledger.create(config.run, header, config.to_yaml())
 
 
-def reopen(root: Path) -> tuple[Plan, Ledger]:
+def reopen(root: str | Path) -> tuple[Plan, Ledger]:
     """A run that is there, and its plan checked once more: models or tasks may have gone.
 
     Raises:
         ValueError: if it is no run, or a model, task or metric is not there any more.
     """
     ledger = Ledger(root)
-    return plan(root / CONFIG), ledger
+    if ledger.is_local:
+        return plan(Path(root) / CONFIG), ledger
+    with tempfile.TemporaryDirectory() as folder:  # its paths are absolute: any place will do
+        copy = Path(folder) / CONFIG
+        copy.write_text(ledger.config, encoding="utf-8")
+        return plan(copy), ledger
+
+
+def go_on(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, list[str]]:
+    """A run to go on with, if what decides its scores is what it was.
+
+    Args:
+        root: of the run.
+        config: a config to go on with instead of the run's own.
+
+    Returns:
+        The plan, the ledger, and what has changed without harm.
+
+    Raises:
+        ValueError: if a model, task, document or key of the config has changed that matters.
+    """
+    prepared, ledger = reopen(root)
+    before = ledger.header["inputs"]
+    matters, harmless = changed_inputs(before, inputs(prepared)), list[str]()
+    if config is not None:
+        own, prepared = prepared, plan(config)
+        changed, harmless = changed_keys(own.config, prepared.config)
+        matters = changed_inputs(before, inputs(prepared)) + changed
+    if matters:
+        raise ValueError(
+            f"{root} cannot go on, for its trials would not be comparable:\n"
+            + "".join(f"  {each}\n" for each in matters)
+            + "Put that back as it was, or begin a new run with its trials: set another `run:` in "
+            f"a config and `mergefront search CONFIG --from {root}`"
+        )
+    return prepared, ledger, harmless
 
 
 def search(
@@ -69,6 +108,7 @@ def search(
         ledger: where it is kept.
         budget: when it ends; of a resumed run, what the earlier sessions spent is counted in.
         address: of the Ray cluster; "local" starts one here.
+        takeover: break the hold of another driver, that is surely dead.
         watch: is called after every step.
         make_pool: something else than a pool of Ray actors.
 
@@ -76,7 +116,7 @@ def search(
         RunBusyError: if another driver works on this run.
         PoolError: if no worker can work any more.
     """
-    with ledger.driving(takeover=takeover):
+    with ledger.driving(takeover=takeover) as lease:
         study = Study(
             prepared.config.sampler,
             prepared.space.axes,
@@ -92,7 +132,7 @@ def search(
             first=first_trials(prepared.space, prepared.recipes),
             objectives=prepared.objectives,
             limits=budget,
-            watch=watch,
+            watch=lambda driver: _tell(driver, lease, watch),
         )
         try:
             with _stopped_by_signals(driver):
@@ -113,7 +153,7 @@ def ray_pool(prepared: Plan, address: str) -> Pool:
         suite=prepared.suite,
         gate=prepared.config.gate,
     )
-    return RayPool(Worker, setup, prepared.config.workers, address)
+    return RayPool(Worker, setup, prepared.config.workers, address, prepared.config.name)
 
 
 def standing(ledger: Ledger) -> Standing:
@@ -127,6 +167,12 @@ def config_of(ledger: Ledger) -> dict[str, Any]:
     """The run's config as it was understood."""
     content: dict[str, Any] = yaml.safe_load(ledger.config)
     return content
+
+
+def _tell(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
+    """Leaves word in the run for `mergefront status`, which may be asked on another machine."""
+    lease.report({"running": sorted(driver.running), **driver.pool.report})
+    watch(driver)
 
 
 def _plain(objective: Objective) -> dict[str, str]:

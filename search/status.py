@@ -4,29 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from search.budget import worker_hours
 from search.driver import counts
-from search.session import standing
+from search.objectives import Objective
+from search.standing import Standing
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
+    from search.trial import Trial
+
+WINDOW = 30  # finished trials that the pace is taken from
 
 
 def status_of(ledger: Ledger) -> dict[str, Any]:
     """What `mergefront status --json` prints; the keys are kept stable."""
-    found = standing(ledger)
-    proposed, done = len(ledger.proposals()), len(found.trials)
-    budget = ledger.header["trials"]
-    driven = ledger.is_driven
+    contents = ledger.contents()
+    described = ledger.header["objectives"]
+    found = Standing([Objective(name, **each) for name, each in described.items()], contents.trials)
+    done, budget = len(contents.trials), ledger.header["trials"]
+    driver = ledger.driver
+    report = dict(driver.report) if driver else {}
+    running = report.get("running", [])
     return {
         "version": 1,
         "run": ledger.header["name"],
-        "state": "running" if driven else "finished" if done >= budget else "stopped",
+        "state": "running" if driver else "finished" if done >= budget else "stopped",
         "trials": {
-            "proposed": proposed,
-            "running": proposed - done if driven else 0,
-            **counts(found.trials),
+            "proposed": done + len(contents.waiting),
+            "running": len(running),
+            **counts(contents.trials),
         },
         "front": len(found.front),
         "best": found.best(),
-        "budget": {"trials": budget, "spent": done},
+        "budget": {
+            "trials": budget,
+            "spent": done,
+            "hours": max((trial.clock for trial in contents.trials), default=0.0) / 3600,
+            "worker_hours": worker_hours(contents.trials),
+        },
+        "driver": {"who": driver.who, "since": driver.since} if driver else None,
+        "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
+        "troubles": [*report.get("troubles", []), *contents.damage],
+        "seconds_left": _left(contents.trials, budget) if driver else None,
     }
+
+
+def _left(trials: list[Trial], budget: int) -> float | None:
+    """Seconds until the budget of trials is spent, at the pace of the last ones."""
+    clocks = [trial.clock for trial in trials][-WINDOW:]
+    if len(clocks) < 2 or clocks[-1] <= clocks[0]:
+        return None
+    return float(budget - len(trials)) * (clocks[-1] - clocks[0]) / (len(clocks) - 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from search.clock import duration
 from search.first import BASE, UNIFORM
 from search.space.preview import preview, trials_wanted
 
@@ -99,6 +100,20 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"{status['run']}: {status['state']}, {budget['spent']} of {budget['trials']} trials",
         f"trials: {trials or 'none yet'}",
         f"front: {status['front']}   best: {best or 'nothing scored yet'}",
+        *_driver_lines(status),
+        *(f"trouble: {trouble}" for trouble in status["troubles"]),
+    ]
+
+
+def _driver_lines(status: Mapping[str, Any]) -> list[str]:
+    driver, workers = status["driver"], status["workers"]
+    if not driver:
+        return []
+    left = status["seconds_left"]
+    pace = f", about {duration(left)} left" if left is not None else ""
+    return [
+        f"driver: {driver['who']} since {driver['since']}{pace}",
+        f"workers: {workers['workers']}, {workers['busy']} busy, {workers['starting']} starting",
     ]
 
 

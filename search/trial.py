@@ -100,7 +100,7 @@ class Proposal:
 
     def to_json(self) -> str:
         """One JSON object; `from_dict` takes it back."""
-        head = {"number": self.number, "label": self.label, "seen": self.seen}
+        head: dict[str, Any] = {"number": self.number, "label": self.label, "seen": self.seen}
         head |= {"notes": dict(self.notes), "digest": self.digest}
         rest = f'"params":{self.params_text or "null"},"recipe":{self.recipe_text}'
         return f"{_text(head)[:-1]},{rest}}}"

@@ -9,6 +9,7 @@ from evaluators.scores import Scores, raw_values, response_table, table
 from evaluators.suite.answers import Prompted, answer, doc_hash, fresh, prompted
 from evaluators.suite.command import command
 from evaluators.suite.fewshot import is_redrawn, separate
+from evaluators.suite.fingerprints import of_documents, of_task
 from evaluators.suite.loading import load
 from evaluators.suite.probes import probes
 from evaluators.suite.reports import reported, reported_by_group
@@ -63,6 +64,11 @@ class Suite:
             problems += str(error).splitlines()
         if problems:
             raise TaskError(problems)
+        self.fingerprints: Mapping[str, tuple[str, str]] = {
+            name: (of_task(task), of_documents(hashes[name]))
+            for name, task in self._loaded.tasks.items()
+        }
+        """Task -> digests of how it asks and measures, and of its documents."""
         self._prompted: dict[str, list[Prompted]] = {}
         self._lm: KeptLM | None = None
 

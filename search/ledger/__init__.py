@@ -13,7 +13,7 @@ Every file appears whole or not at all, and none is ever changed: a file of many
 before the files it replaces go.
 """
 
-from search.ledger.lease import RunBusyError
+from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Contents, Ledger
 
-__all__ = ["CONFIG", "Contents", "Ledger", "RunBusyError"]
+__all__ = ["CONFIG", "Contents", "Lease", "Ledger", "RunBusyError"]

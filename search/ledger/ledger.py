@@ -102,6 +102,11 @@ class Ledger:
         return Store(root).exists(HEADER)
 
     @property
+    def is_local(self) -> bool:
+        """Whether the run is a folder of this machine."""
+        return "://" not in self.root
+
+    @property
     def config(self) -> str:
         """The config's YAML, as it was understood when the run began."""
         return self._store.read(CONFIG).decode()

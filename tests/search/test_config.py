@@ -42,7 +42,7 @@ def test_paths_are_relative_to_the_file(write, config, world, tmp_path):
 
 def test_a_resolved_config_is_a_config(write, config):
     prepared = plan(write(config))
-    path = prepared.config.run.parent / "again.yaml"
+    path = Path(prepared.config.run).parent / "again.yaml"
     path.write_text(prepared.config.to_yaml())
     assert plan(path).config == prepared.config
 

@@ -223,7 +223,7 @@ class RayPool:
 
     def _actor(self) -> Any:
         threads = str(max(1, int(self._need["num_cpus"])))
-        given = self._settings.runtime_env
+        given = self._settings.runtime_env or {}
         environment = {
             "OMP_NUM_THREADS": threads,
             "TOKENIZERS_PARALLELISM": "false",

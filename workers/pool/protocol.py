@@ -27,7 +27,7 @@ class PoolSettings(Settings):
     what its autoscaler goes by."""
     per_node: PositiveInt | None = None
     """How many workers at most on one machine."""
-    runtime_env: Annotated[dict[str, Any], Field(default_factory=dict)]
+    runtime_env: dict[str, Any] | None = None
     """Of the workers' processes, as Ray takes it."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a candidate whose worker died is tried again."""

@@ -1,0 +1,5 @@
+"""`python -m search`: the command line, where it is not installed."""
+
+from search.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""A new run that begins with the trials of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from search.inputs import inputs
+from search.session import standing
+from search.trial import Proposal
+
+if TYPE_CHECKING:
+    from search.ledger import Ledger
+    from search.preflight import Plan
+    from search.trial import Trial
+    from workers.recipe import Recipe
+
+
+def take_over(prepared: Plan, old: Ledger, new: Ledger) -> tuple[int, bool]:
+    """Fills a new run from an old one.
+
+    Where models, tasks, documents and objectives are the same, trials come with their scores.
+    Else only the points of the old front come, and are scored anew.
+
+    Returns:
+        How many were taken over, and whether with their scores.
+    """
+    if _scores_hold(prepared, old, new):
+        trials = old.trials()
+        for order, trial in enumerate(trials):
+            _copy(prepared, trial, order, old, new)
+        return len(trials), True
+    points = [params for trial in standing(old).front if (params := _point(prepared, trial))]
+    for number, params in enumerate(points):
+        new.propose(Proposal(number, prepared.space.recipe(params), params))
+    return len(points), False
+
+
+def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
+    before = old.header.get("inputs", {})
+    same = all(before.get(name) == digest for name, digest in inputs(prepared).items())
+    known = old.header["objectives"]
+    return same and all(known.get(n) == each for n, each in new.header["objectives"].items())
+
+
+def _copy(prepared: Plan, trial: Trial, order: int, old: Ledger, new: Ledger) -> None:
+    kept = trial.proposal
+    params = _params(prepared, kept.recipe)
+    proposal = Proposal(trial.number, kept.given, params, kept.label, seen=0)
+    wanted = new.header["objectives"]
+    scores = {name: value for name, value in trial.scores.items() if name in wanted}
+    new.propose(proposal)
+    new.finish(
+        replace(trial, proposal=proposal, order=order, scores=scores),
+        old.documents(trial.number),
+    )
+
+
+def _point(prepared: Plan, trial: Trial) -> dict[str, Any] | None:
+    """The trial's point in the new space, if it has one there."""
+    params: Mapping[str, Any] | None = trial.proposal.params
+    if params is None or set(params) != set(prepared.space.axes):
+        return None
+    return dict(params)
+
+
+def _params(prepared: Plan, recipe: Recipe) -> dict[str, Any] | None:
+    try:
+        return prepared.space.params(recipe)
+    except ValueError:  # it has no point in the new space: kept, and not learned from
+        return None

@@ -1,0 +1,147 @@
+"""Searches as jobs of a Ray cluster: its own Jobs API, with the run's name as submission id."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+PERIOD = 2.0  # seconds between two looks at a job
+
+
+class JobError(ValueError):
+    """The cluster or the job is not there, or the job cannot do what is asked."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted search."""
+
+    name: str
+    status: str
+    message: str
+    run: str
+    exit_code: int | None
+    """Of its command, when it has ended by itself."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not go on by itself."""
+        return bool(JobStatus(self.status).is_terminal())
+
+
+class Jobs:
+    """The searches of one cluster.
+
+    Args:
+        address: of its dashboard, `http://head:8265`. Ray's token authentication takes its token
+            from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token.
+
+    Raises:
+        JobError: if nothing answers there.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            self._client = JobSubmissionClient(address)
+        except (ConnectionError, RuntimeError) as error:
+            raise JobError(f"{address}: no Ray dashboard answers: {error}") from None
+
+    def submit(
+        self,
+        name: str,
+        entrypoint: str,
+        *,
+        folder: Path,
+        packages: list[Path],
+        run: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Starts a job; one of that name that is over makes room for it.
+
+        Args:
+            folder: the job's working directory.
+            packages: Python packages that are sent along.
+
+        Raises:
+            JobError: if a job of that name still runs.
+        """
+        if earlier := self._find(name):
+            if not earlier.is_over:
+                raise JobError(
+                    f"job {name} is {earlier.status}; `mergefront stop {name}` ends it, and "
+                    f"`mergefront logs {name} --follow` shows what it does"
+                )
+            self._client.delete_job(name)
+        self._client.submit_job(
+            submission_id=name,
+            entrypoint=entrypoint,
+            runtime_env={
+                "working_dir": str(folder),
+                "py_modules": [str(package) for package in packages],
+                "env_vars": dict(environment or {}),
+            },
+            metadata={"mergefront": run},
+        )
+
+    def jobs(self) -> list[Job]:
+        """Every search of the cluster."""
+        found = [_job(details) for details in self._client.list_jobs() if _is_ours(details)]
+        return sorted(found, key=lambda job: job.name)
+
+    def job(self, name: str) -> Job:
+        """One of them.
+
+        Raises:
+            JobError: if there is none of that name.
+        """
+        if found := self._find(name):
+            return found
+        known = ", ".join(job.name for job in self.jobs()) or "none"
+        raise JobError(f"no job {name!r}; there are: {known}")
+
+    def logs(self, name: str) -> str:
+        """All it has said so far."""
+        return str(self._client.get_job_logs(self.job(name).name))
+
+    def follow(self, name: str) -> Iterator[str]:
+        """What it says, as it says it, until it is over."""
+        lines = self._client.tail_job_logs(self.job(name).name)
+        with asyncio.Runner() as runner:
+            while True:
+                try:
+                    yield runner.run(anext(lines))
+                except StopAsyncIteration:
+                    return
+
+    def stop(self, name: str) -> Job:
+        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed."""
+        self.job(name)
+        self._client.stop_job(name)
+        while not (found := self.job(name)).is_over:
+            time.sleep(PERIOD)
+        return found
+
+    def _find(self, name: str) -> Job | None:
+        found = [job for job in self.jobs() if job.name == name]
+        return found[0] if found else None
+
+
+def _is_ours(details: JobDetails) -> bool:
+    return "mergefront" in (details.metadata or {})
+
+
+def _job(details: JobDetails) -> Job:
+    metadata: dict[str, Any] = details.metadata or {}
+    return Job(
+        str(details.submission_id),
+        details.status.value,
+        details.message or "",
+        metadata["mergefront"],
+        details.driver_exit_code,
+    )
