@@ -1,0 +1,149 @@
+"""Whatever is killed, whenever: no finished evaluation is lost, none is told twice, and the search
+goes on as if nothing had happened.
+
+The drivers here are real processes that are killed by kill -9; their workers answer from a formula,
+so that hundreds of kills take seconds. `tests/test_faults_ray.py` kills real workers and nodes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from search.budget import Budget
+from search.driver import Driver
+from search.first import first_trials
+from search.ledger import Contents, Ledger, RunBusyError
+from search.ledger import ledger as ledger_module
+from search.samplers import Study
+from search.samplers.settings import Evolution
+from tests.search.conftest import OBJECTIVES, make_space
+from tests.search.test_driver import evaluate
+from workers.candidate import Candidate, Outcome
+from workers.pool import InProcessPool
+
+SPACE = make_space("linear", "ties", "dare_ties", depth={"groups": 2})
+HEADER = {"name": "test", "objectives": {}, "trials": 5, "inputs": {}}
+TRIALS = 60
+FORK = multiprocessing.get_context("fork")  # begins in milliseconds
+
+
+def search(root: Path, told: Path, pause: float, trials: int = TRIALS) -> None:
+    """One driver; notes every outcome that a worker has given away before the driver has it."""
+
+    def working(candidate: Candidate) -> Outcome:
+        time.sleep(pause)
+        return evaluate(candidate)
+
+    ledger = Ledger(root) if Ledger.is_at(root) else Ledger.create(root, HEADER, "")
+    directions = [each.direction for each in OBJECTIVES]
+    with ledger.driving():
+        driver = Driver(
+            study=Study(Evolution(), SPACE.axes, directions, seed=7),
+            pool=InProcessPool(working, workers=4),
+            ledger=ledger,
+            recipe_of=SPACE.recipe,
+            first=first_trials(SPACE),
+            objectives=OBJECTIVES,
+            limits=Budget(trials=trials),
+            watch=lambda driver: told.write_text(str(len(driver.trials))),
+        )
+        driver.run()
+
+
+def killed_again_and_again(root: Path, kills: int, seed: int) -> list[int]:
+    """How many trials were finished at each kill; the last session ends by itself."""
+    chance, told = random.Random(seed), root.with_suffix(".told")
+    counts = []
+    for _ in range(kills):
+        process = FORK.Process(target=search, args=(root, told, 0.002))
+        process.start()
+        process.join(chance.uniform(0.0, 0.6))
+        if not process.is_alive():
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        said = int(told.read_text()) if told.exists() and told.read_text() else 0
+        trials = Ledger(root).trials() if Ledger.is_at(root) else []
+        assert len(trials) >= said, "a finished evaluation was lost"
+        counts.append(len(trials))
+    search(root, told, 0.0)
+    return counts
+
+
+def check(root: Path, kills: int, seed: int) -> int:
+    counts = killed_again_and_again(root / str(seed), kills, seed)
+    assert counts == sorted(counts)
+    contents = Ledger(root / str(seed)).contents()
+    assert not contents.damage
+    assert [trial.order for trial in contents.trials] == list(range(TRIALS))
+    assert sorted(trial.number for trial in contents.trials) == list(range(TRIALS))
+    for number, params in replayed(contents).items():
+        assert contents.proposals[number].params == params
+    return len(counts)
+
+
+def replayed(contents: Contents) -> dict[int, dict]:
+    """What a study asks for that was never interrupted, led through outcomes in the same order."""
+    study = Study(Evolution(), SPACE.axes, [each.direction for each in OBJECTIVES], seed=7)
+    outcomes, asked = deque(contents.trials), {}
+    for number, proposal in contents.proposals.items():
+        while outcomes and outcomes[0].order < proposal.seen:
+            trial = outcomes.popleft()
+            study.tell(trial.number, [trial.scores[each.name] for each in OBJECTIVES])
+        if proposal.label is None:
+            asked[number] = study.ask()[1]
+        else:
+            study.add(proposal.params)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def small_files_are_few(monkeypatch):
+    monkeypatch.setattr(ledger_module, "LOOSE", 16)  # so that compaction is killed as well
+
+
+def test_a_driver_killed_at_random_moments_loses_nothing_and_searches_the_same(tmp_path):
+    assert check(tmp_path, kills=6, seed=1) >= 1
+
+
+@pytest.mark.long
+def test_a_hundred_kills(tmp_path):
+    done, seed = 0, 100
+    while done < 100:
+        done += check(tmp_path, kills=8, seed=seed)
+        seed += 1
+
+
+def compete(root: Path, told: Path, start, results) -> None:
+    start.wait()
+    try:
+        search(root, told, 0.002, trials=20)
+        results.put("won")
+    except RunBusyError as error:
+        results.put(str(error))
+
+
+def test_of_two_drivers_that_begin_at_once_one_searches_and_the_other_is_told_who(tmp_path):
+    root = tmp_path / "run"
+    Ledger.create(root, HEADER, "")
+    start, results = FORK.Barrier(2), FORK.Queue()
+    both = [
+        FORK.Process(target=compete, args=(root, tmp_path / f"{i}.told", start, results))
+        for i in range(2)
+    ]
+    for each in both:
+        each.start()
+    found = sorted(results.get(timeout=60) for _ in both)
+    for each in both:
+        each.join()
+    assert found[1] == "won"
+    assert "is being searched by process" in found[0]
+    assert [trial.order for trial in Ledger(root).trials()] == list(range(20))
