@@ -201,7 +201,7 @@ def _train(
     model: LlamaForCausalLM, batches: Iterator[Tensor], steps: int, rate: float
 ) -> Iterator[None]:
     """AdamW with a short warm-up, then linearly down to nothing; yields after each step."""
-    warmup = min(50, steps // 2)
+    warmup = min(50, steps)
     optimiser = torch.optim.AdamW(
         model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
