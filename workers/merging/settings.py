@@ -26,6 +26,8 @@ class MergeSettings:
     """Entries that an eager pass on a CPU takes at a time: what fits into a core's cache."""
     placement: Placement = "auto"
     """Where the models lie: on the device, pinned in host memory, or memory-mapped."""
+    reserve: int = 4 << 30
+    """Bytes of a GPU that are left to a scoring batch, when places are chosen by size."""
     cache: Path | None = None
     """Where statistics are kept; None is mergefront's folder in the user's cache directory."""
 

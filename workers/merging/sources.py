@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from workers.merging.cache import digest
 from workers.recipe import module_of
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ BASE = "base"
 class Sources:
     """Checkpoints by name, checked against each other; tensors stay memory-mapped once read.
 
-    The reference (the base, or the first model) decides names, order and shapes. Where it ties
-    its head to the embedding, a stored head is merged as the embedding is.
+    The reference (the base, or the first model) decides names, order and shapes. The head of a
+    model that ties it is its embedding.
 
     Raises:
         ValueError: if tensors are missing, left over or of different shapes.
@@ -53,11 +55,17 @@ class Sources:
     @property
     def entries(self) -> int:
         """Entries of the merged model."""
-        return sum(_entries(info.shape) for info in self.reference.tensors.values())
+        return sum(math.prod(info.shape) for info in self.reference.tensors.values())
 
-    def origin(self, tensor: str) -> str:
-        """The tensor that is merged under this name: itself, or what it is tied to."""
-        return self._stored(self.reference, tensor) if self.reference.tied else tensor
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor of the merged model, in order."""
+        return {name: info.shape for name, info in self.reference.tensors.items()}
+
+    def digest(self) -> str:
+        """Of the content of all models: statistics belong to it."""
+        prints = {name: each.fingerprint for name, each in self.checkpoints.items()}
+        base = prints[BASE] if self.has_base else None
+        return digest(base, [prints[name] for name in self.models])
 
     def flat(self, model: str, tensor: str) -> Tensor:
         """One tensor of one model, memory-mapped and flat."""
@@ -91,10 +99,3 @@ class Sources:
             if name not in wanted and not (checkpoint.tied and module_of(name) == "head")
         ]
         return faults[:3]
-
-
-def _entries(shape: tuple[int, ...]) -> int:
-    entries = 1
-    for extent in shape:
-        entries *= extent
-    return entries

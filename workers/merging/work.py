@@ -136,9 +136,25 @@ def _unpack(
     return [None] * n
 
 
-def as_tensors(each: Work, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The numbers (float32) and words (int32) of a pass."""
-    return (
-        torch.tensor(each.numbers, dtype=torch.float32, device=device),
-        torch.tensor(each.words, dtype=torch.int32, device=device),
+def packed(works: Sequence[Work], device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Numbers (float32) and words (int32) of each pass, brought to the device in one piece."""
+    return list(
+        zip(
+            _rows([each.numbers for each in works], torch.float32, device),
+            _rows([each.words for each in works], torch.int32, device),
+            strict=True,
+        )
     )
+
+
+def _rows(
+    rows: Sequence[Sequence[float]], dtype: torch.dtype, device: torch.device
+) -> list[Tensor]:
+    """The rows as views of one tensor, each at a multiple of 16 bytes as kernels like it."""
+    values: list[float] = [0.0] * 4  # no row at 0: torch would compile another kernel for it
+    starts = []
+    for row in rows:
+        starts.append(len(values))
+        values += [*row, *[0] * (-len(row) % 4)]
+    table = torch.tensor(values, dtype=dtype).to(device)
+    return [table[a : a + len(row)] for a, row in zip(starts, rows, strict=True)]

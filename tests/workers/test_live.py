@@ -1,0 +1,68 @@
+"""Live models: which tensor of theirs a merged one goes to."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from tests.workers.makers import ARCHITECTURES, MIXTRAL, SHAPE
+from workers.checkpoint import load_model, open_checkpoint
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Recipe, Source
+
+NEOX = {k: v for k, v in SHAPE.items() if k not in ("num_key_value_heads", "head_dim")}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A base and a model of an architecture, saved as transformers saves them."""
+
+    def save(architecture: str, shape: dict):
+        for i, name in enumerate(("base", "model")):
+            torch.manual_seed(i)
+            config = AutoConfig.for_model(architecture, **shape)
+            AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / name)
+        return [open_checkpoint(Source(str(tmp_path / name))) for name in ("base", "model")]
+
+    return save
+
+
+def applied(base, model, live, tmp_path):
+    settings = MergeSettings(mode="eager", cache=tmp_path / "cache")
+    recipe = Recipe("passthrough", {"model": Source(str(model.path))})
+    return Engine({"model": model}, base, settings=settings).apply(recipe, live)
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "gpt_neox"])
+def test_a_live_model_becomes_the_one_that_was_merged(architecture, saved, tmp_path):
+    base, model = saved(architecture, ARCHITECTURES.get(architecture, NEOX))
+    live = load_model(base)
+    applied(base, model, live, tmp_path)
+    expected = load_model(model).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in live.state_dict().items())
+
+
+def test_fused_experts_are_refused_by_name(saved, tmp_path):
+    base, model = saved("mixtral", MIXTRAL)
+    live = load_model(base)
+    with pytest.raises(ValueError, match=r"mixtral: .*w1\.weight and 7 more tensors are fused"):
+        applied(base, model, live, tmp_path)
+
+
+def test_a_live_model_of_another_shape_is_refused_by_tensor(saved, tmp_path):
+    base, model = saved("llama", SHAPE)
+    other = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model("llama", **{**SHAPE, "intermediate_size": 20})
+    )
+    with pytest.raises(ValueError, match=r"mlp\.\w+_proj\.weight is \(\d+, \d+\) live, but"):
+        applied(base, model, other, tmp_path)
+
+
+def test_a_live_model_with_a_parameter_too_many_is_refused(saved, tmp_path):
+    base, model = saved("llama", SHAPE)
+    other = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model("llama", **{**SHAPE, "num_hidden_layers": 3})
+    )
+    with pytest.raises(ValueError, match=r"layers\.2\.\S+ is not among the merged tensors"):
+        applied(base, model, other, tmp_path)

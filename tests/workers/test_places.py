@@ -1,0 +1,84 @@
+"""Places: host copies that processes share, and what is chosen where."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+import torch
+
+from workers.merging import Engine, MergeSettings
+from workers.merging.hostcopy import HostCopy
+from workers.merging.sources import Sources
+
+ROWS = {"w": torch.randn(5, 7), "b": torch.randn(3).bfloat16(), "empty": torch.empty(0)}
+
+
+@pytest.fixture
+def sources(checkpoint_of):
+    return Sources({"model": checkpoint_of("model", ROWS)}, None)
+
+
+@pytest.fixture
+def shared(tmp_path):
+    folder = tmp_path / "shm"
+    folder.mkdir()
+    return folder
+
+
+def test_a_host_copy_holds_the_tensors(sources, shared):
+    copy = HostCopy(sources, "model", pin=False, folder=shared)
+    for name, tensor in ROWS.items():
+        assert torch.equal(copy.flat(name), tensor.reshape(-1))
+        assert copy.flat(name).dtype == tensor.dtype
+    copy.close()
+
+
+def test_processes_share_one_copy_and_the_last_removes_it(sources, shared):
+    first = HostCopy(sources, "model", pin=False, folder=shared)
+    inode = first.path.stat().st_ino
+
+    def another(queue):
+        second = HostCopy(sources, "model", pin=False, folder=shared)
+        queue.put((second.path.stat().st_ino, second.flat("w").tolist()))
+        second.close()
+
+    processes = multiprocessing.get_context("fork")
+    queue = processes.Queue()
+    process = processes.Process(target=another, args=(queue,))
+    process.start()
+    assert queue.get() == (inode, first.flat("w").tolist())
+    process.join()
+    assert first.path.exists()
+    first.close()
+    assert list(shared.iterdir()) == []
+
+
+def test_a_copy_whose_process_died_is_removed_by_the_next(sources, shared, checkpoint_of):
+    def die():
+        HostCopy(sources, "model", pin=False, folder=shared)
+        os_exit(1)
+
+    from os import _exit as os_exit
+
+    process = multiprocessing.get_context("fork").Process(target=die)
+    process.start()
+    process.join()
+    assert len(list(shared.iterdir())) == 3  # the copy and its two locks
+    other = Sources({"other": checkpoint_of("other", {"w": torch.ones(2)})}, None)
+    copy = HostCopy(other, "other", pin=False, folder=shared)
+    assert {path.stem for path in shared.iterdir()} == {copy.path.name}
+    copy.close()
+
+
+def test_a_gpus_places_are_refused_on_a_cpu(checkpoint_of, tmp_path):
+    settings = MergeSettings(placement="pinned", cache=tmp_path)
+    engine = Engine({"model": checkpoint_of("model", {"w": torch.ones(2)})}, settings=settings)
+    with pytest.raises(ValueError, match="'pinned' is for a GPU"):
+        engine.prepare()
+
+
+def test_models_stay_mapped_on_a_cpu(checkpoint_of, tmp_path):
+    settings = MergeSettings(cache=tmp_path)
+    engine = Engine({"model": checkpoint_of("model", {"w": torch.ones(2)})}, settings=settings)
+    assert engine.placement == "mapped"
