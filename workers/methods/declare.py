@@ -57,6 +57,8 @@ class Method:
 
     name: str
     summary: str
+    details: str
+    """How the maths reads, and where it differs from the paper or from mergekit, and why."""
     paper: str | None
     needs_base: bool
     models: tuple[int, int | None]
@@ -134,7 +136,8 @@ def merge_method(
 
     `Annotated[PerModel, Range(...)]` is one number per model (a default `(0.1,)` is that of each),
     `Annotated[float, Range(...)]` one number, `bool` a yes or no. A trailing underscore is not
-    part of a name: `lambda_` is `lambda`.
+    part of a name: `lambda_` is `lambda`. The docstring's first line is the method's summary, the
+    rest its page in docs/methods.md.
     """
 
     def declare(function: Callable[..., Pass]) -> Method:
@@ -142,9 +145,11 @@ def merge_method(
         arguments = inspect.signature(function).parameters.values()
         searched = [each for each in arguments if each.kind is each.KEYWORD_ONLY]
         parameters = [_parameter(each, hints[each.name]) for each in searched]
+        summary, _, details = (inspect.getdoc(function) or "").partition("\n")
         return Method(
             name=function.__name__,
-            summary=(inspect.getdoc(function) or "").splitlines()[0],
+            summary=summary,
+            details=details.strip(),
             paper=paper,
             needs_base=needs_base,
             models=models,

@@ -29,7 +29,15 @@ _CLOSE = 1e-5  # and below this an angle
     advice_on_many="; use multislerp or karcher for more than two",
 )
 def slerp(stats: TensorStatistics, *, t: Annotated[float, T]) -> LinearCombination:
-    """Interpolate along the arc from the first model (t = 0) to the second (t = 1)."""
+    """Interpolate along the arc from the first model (t = 0) to the second (t = 1).
+
+    With θ the angle between x₁ and x₂: m = sin((1−t)θ)/sin θ · x₁ + sin(tθ)/sin θ · x₂, on the
+    tensors as they are, not on unit vectors. Where |cos θ| > 0.9995 the arc is a line and
+    m = (1−t)·x₁ + t·x₂. The base plays no part, but may be one of the two.
+
+    Same as mergekit, whose base model is our first one. θ comes from a float64 dot product that
+    is computed once.
+    """
     gram = stats.gram()
     norms = np.sqrt(np.diag(gram))
     norms[norms <= 1e-8] = 1.0
@@ -49,7 +57,14 @@ def slerp(stats: TensorStatistics, *, t: Annotated[float, T]) -> LinearCombinati
     advice_on_many="; use multislerp or karcher for more than two",
 )
 def nuslerp(stats: TensorStatistics, *, weight: Annotated[PerModel, SHARE]) -> LinearCombination:
-    """Interpolate along the arc by the two models' weights; between task vectors with a base."""
+    """Interpolate along the arc by the two models' weights; between task vectors with a base.
+
+    SLERP with t = w₂/(w₁+w₂): with a base of δ₁ and δ₂, and b is added; without one of x₁ and x₂.
+    Only where sin θ < 1e-8 does it become a line.
+
+    Same as mergekit with `nuslerp_flatten`. Its row-wise and column-wise variants are not taken
+    over: its documentation and its code disagree on which is which.
+    """
     t = weight[1] / sum(weight)
     gram = _vectors(stats)
     norms = np.sqrt(np.diag(gram)).clip(1e-7)
@@ -67,7 +82,16 @@ def multislerp(
     weight: Annotated[PerModel, SHARE],
     normalize_weights: bool = True,
 ) -> LinearCombination:
-    """Average directions in the plane that touches the sphere at their mean; lengths linearly."""
+    """Average directions in the plane that touches the sphere at their mean; lengths linearly.
+
+    With v the task vectors (or the models, without a base), u their unit vectors and p the unit
+    vector of Σ wⱼ·uⱼ: τ = Σ wⱼ·(uⱼ − ⟨uⱼ,p⟩·p), r = p·cos‖τ‖ + τ·sin‖τ‖/‖τ‖, and
+    m = (b +) r·Σ wⱼ·‖vⱼ‖. All of it is a linear combination whose numbers follow from the dot
+    products of the v.
+
+    Same as mergekit, except where the directions cancel out: there it stops for more than two
+    models, and here the answer is the linear one.
+    """
     shares = np.array(weight) / (sum(weight) if normalize_weights else 1.0)
     gram = _vectors(stats)
     norms = np.sqrt(np.diag(gram))
@@ -86,7 +110,14 @@ def multislerp(
 
 @merge_method(paper="https://doi.org/10.1002/cpa.3160300502", needs_base=False, models=(2, None))
 def karcher(stats: TensorStatistics) -> LinearCombination:
-    """Average the models on the sphere: the point of least squared angles to all of them."""
+    """Average the models on the sphere: the point of least squared angles to all of them.
+
+    The Karcher mean of the models' unit vectors, each with the same share, times their mean
+    length: at most ten steps, until one is shorter than 1e-5. The base takes part only if it is
+    listed as a model. Tensors that are zero have no direction and are left out of the mean.
+
+    Same as mergekit; the steps are taken on dot products in float64, not on the tensors.
+    """
     gram = stats.gram()
     norms = np.sqrt(np.diag(gram))
     there = norms > _CLOSE

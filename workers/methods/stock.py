@@ -11,7 +11,16 @@ from workers.methods.statistics import TensorStatistics
 
 @merge_method(paper="https://arxiv.org/abs/2403.19522", models=(2, None))
 def model_stock(stats: TensorStatistics) -> LinearCombination:
-    """Average the models and go back to the base as far as their task vectors disagree."""
+    """Average the models and go back to the base as far as their task vectors disagree.
+
+    With c the mean cosine between pairs of task vectors and N models: r = N·c/(1 + (N−1)·c) and
+    m = r·mean(x) + (1−r)·b, per tensor.
+
+    Where task vectors point apart on average (c < 0) the formula would go to behind the base, or
+    without bound; here that gives the base. `compat: mergekit` keeps mergekit's answer. The paper
+    has one angle for all pairs; the mean of their cosines is mergekit's reading of it. Its
+    `filter_wise` variant is not taken over.
+    """
     n = stats.n_models
     gram = stats.delta_gram()
     norms = np.sqrt(np.diag(gram))
