@@ -10,7 +10,7 @@ from workers import mergekit
 from workers.card import card
 from workers.checkpoint import Checkpoint, fitted, open_checkpoint, write_model
 from workers.doctor import Finding, examine
-from workers.merging import Engine, MergeSettings
+from workers.portions import stream
 from workers.recipe import Recipe, Source
 
 RECIPE, MERGEKIT, CARD = "recipe.json", "mergekit_config.yml", "README.md"
@@ -76,14 +76,9 @@ def merge(
     warnings = check(recipe)
     opened = fitted({name: _open(source) for name, source in recipe.sources.items()})
     like, donor = _like(opened), _donor(recipe, opened)
-    engine = Engine(
-        {name: each for name, each in opened.items() if name != "base"},
-        opened.get("base"),
-        settings=MergeSettings(mode="eager"),  # one merge does not repay compiling
-    )
     write_model(
         out,
-        engine.stream(recipe),
+        stream(recipe, opened),
         like=like,
         donor=donor,
         dtype=recipe.dtype or like.dtype,
@@ -127,7 +122,7 @@ def _donor(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Checkpoint:
 
 def _open(source: Source) -> Checkpoint:
     checkpoint = open_checkpoint(source)
-    if source.fingerprint not in (None, checkpoint.fingerprint):
+    if source.fingerprint and source.fingerprint != checkpoint.fingerprint:
         raise ValueError(
             f"{source}: its content has fingerprint {checkpoint.fingerprint}, the recipe was made "
             f"for {source.fingerprint}; find that version of the model, or take the fingerprint "

@@ -1,0 +1,118 @@
+"""Merging a model larger than memory: a few tensors of every model at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from workers.checkpoint import Checkpoint
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Recipe, is_vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workers.merging.statistics import Progress, TensorFacts
+
+PORTION = 128 * 2**20
+"""Bytes of one model's tensors that are open at a time, if no single tensor is larger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portion(Checkpoint):
+    """Some tensors of a checkpoint; what was read is let go when the portion goes."""
+
+    original: Checkpoint
+    said: str
+    """The fingerprint that the recipe names. The content was compared with it before."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What the recipe says of the whole checkpoint."""
+        return self.said
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor of the original."""
+        return self.original.tensor(name)
+
+
+class PortionEngine(Engine):
+    """An engine for one merge: statistics are gathered when a method asks, and not kept.
+
+    Several methods ask for none at all, and a merge is then not slower than its reading.
+    """
+
+    def prepare(self, progress: Progress | None = None) -> None:  # noqa: ARG002 - nothing to tell
+        """Gathers nothing yet."""
+        if self._facts is None:
+            facts: Any = {
+                name: _OnDemand(name, self._sources.shapes()[name], self._gathered)
+                for name in self.names
+            }
+            self._facts = cast("dict[str, TensorFacts]", facts)
+
+    @cached_property
+    def _all(self) -> dict[str, TensorFacts]:
+        return self._gather(None)
+
+    def _gathered(self, tensor: str) -> TensorFacts:
+        return self._all[tensor]
+
+
+class _OnDemand:
+    """A tensor's facts, all but the size gathered at the first question."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], gathered: Any) -> None:
+        self.name, self.size, self._gathered = name, math.prod(shape), gathered
+
+    def __getattr__(self, fact: str) -> Any:
+        return getattr(self._gathered(self.name), fact)
+
+
+def stream(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Iterator[tuple[str, Tensor]]:
+    """Every merged tensor in the order of the first checkpoint, with the bytes of a live merge.
+
+    Args:
+        recipe: what to merge.
+        opened: its models by name, the base as `base`, in one shape.
+    """
+    like = next(iter(opened.values()))
+    for names in _portions(like):
+        engine = _engine(recipe, opened, names)
+        for name in names:
+            yield name, engine.merge(recipe, name)
+        engine.close()
+
+
+def _portions(like: Checkpoint) -> Iterator[list[str]]:
+    portion: list[str] = []
+    size = 0
+    for name, info in like.tensors.items():
+        if portion and size + info.nbytes > PORTION:
+            yield portion
+            portion, size = [], 0
+        portion.append(name)
+        size += info.nbytes
+    yield portion
+
+
+def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) -> PortionEngine:
+    wanted = set(names)
+    if any(map(is_vocabulary, names)):  # a head may be tied to an embedding of another portion
+        wanted |= {name for each in opened.values() for name in each.tensors if is_vocabulary(name)}
+    parts = {
+        name: Portion(
+            each.path,
+            {tensor: info for tensor, info in each.tensors.items() if tensor in wanted},
+            each.config,
+            original=each,
+            said=recipe.sources[name].fingerprint or name,
+        )
+        for name, each in opened.items()
+    }
+    base = parts.pop("base", None)
+    # one merge does not repay compiling
+    return PortionEngine(parts, base, settings=MergeSettings(mode="eager", placement="mapped"))
