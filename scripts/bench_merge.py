@@ -3,8 +3,8 @@
     scripts/bench merge --size 400M --threads 1
     scripts/bench merge --mergekit ~/mergekit-venv --methods ties
 
-The floor of a method is a compiled stream that reads the same tensors (as integers, xor) and writes
-one. Models are Llama-shaped, bf16, random with small task vectors, written as checkpoints and read
+The floor of a method is a compiled stream that reads the same tensors (as int32, xor) and writes
+one, run in turn with it. Models are Llama-shaped, bf16, random with small task vectors, written as checkpoints and read
 memory-mapped, warm. Merges go into a live transformers model; statistics come before, on their own.
 """
 
@@ -47,6 +47,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "breadcrumbs_ties": {"weight": WEIGHT, "density": DENSITY},
     "model_stock": {},
 }
+Run = Callable[[], Any]
 TWO = ("slerp", "nuslerp")
 PEER = ("linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties", "model_stock")
 
@@ -79,7 +80,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     engine.prepare(progress_note())
     statistics = time.perf_counter() - began
-    floors = {n: floor(checkpoints | {"base": base}, n, device, options.repeat) for n in (2, 3, 4)}
+    floors = {n: floor({"base": base, **checkpoints}, n, device) for n in (2, 3, 4)}
     rows = {}
     for mode in options.modes:
         engine = Engine(
@@ -88,20 +89,22 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for method in options.methods:
             note(f"{mode} {method}")
             recipe = recipe_of(method, folder)
-            compiling = engine.apply(recipe, live).seconds
-            merged = [engine.apply(recipe, live) for _ in range(options.repeat)]
-            best = min(merged, key=lambda each: each.seconds)
-            entries = best.bytes / 2 / live.num_parameters()  # read and written per parameter
-            under = floors[round(entries) - 1]
+            first = engine.apply(recipe, live)  # compiles
+            read = round(first.bytes / 2 / live.num_parameters()) - 1
+            seconds, under = race(
+                lambda engine=engine, recipe=recipe: engine.apply(recipe, live),
+                floors[read],
+                options,
+            )
             rows[f"{method} {mode}"] = {
                 "method": method,
                 "mode": mode,
-                "seconds": best.seconds,
-                "first_seconds": compiling,
-                "bytes": best.bytes,
-                "gigabytes_per_second": best.bytes / best.seconds / 1e9,
+                "seconds": seconds,
+                "first_seconds": first.seconds,
+                "bytes": first.bytes,
+                "gigabytes_per_second": first.bytes / seconds / 1e9,
                 "floor_seconds": under,
-                "ratio_to_floor": best.seconds / under,
+                "ratio_to_floor": seconds / under,
             }
     if options.mergekit:
         compare(rows, options, folder)
@@ -110,20 +113,22 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "parameters": live.num_parameters(),
         "device": str(device),
         "threads": options.threads,
+        "clock": options.clock,
         "statistics_seconds": statistics,
         "peak_private_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "rows": list(rows.values()),
     }
 
 
-def floor(
-    checkpoints: Mapping[str, Checkpoint], n: int, device: torch.device, repeat: int
-) -> float:
-    """Seconds to read n models and write one, at the best of a compiled stream."""
-    first = next(iter(checkpoints.values()))
+def floor(checkpoints: Mapping[str, Checkpoint], n: int, device: torch.device) -> Run:
+    """A compiled stream that reads n models and writes one."""
+    names = next(iter(checkpoints.values())).tensors
     read = [
-        [each.tensor(name).view(-1).view(torch.int16).to(device) for each in checkpoints.values()]
-        for name in first.tensors
+        [
+            each.tensor(name).view(-1).view(torch.int32).to(device)
+            for each in list(checkpoints.values())[:n]
+        ]
+        for name in names
     ]
     written = [torch.empty_like(tensors[0]) for tensors in read]
 
@@ -137,21 +142,24 @@ def floor(
 
     def once() -> None:
         for tensors, out in zip(read, written, strict=True):
-            compiled(tensors[:n], out)
-
-    return best_of(once, repeat, device)
-
-
-def best_of(run: Callable[[], None], repeat: int, device: torch.device) -> float:
-    """Seconds of the fastest of some runs, after two that warm up."""
-    seconds = []
-    for _ in range(repeat + 2):
-        began = time.perf_counter()
-        run()
+            compiled(tensors, out)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[2:])
+
+    once()
+    return once
+
+
+def race(merge: Run, under: Run, options: argparse.Namespace) -> tuple[float, float]:
+    """Best seconds of a merge and of its floor, taken in turn: both meet the same disturbances."""
+    clock = time.perf_counter if options.clock == "wall" else time.process_time
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(options.repeat):
+        for run, found in zip((merge, under), seconds, strict=True):
+            began = clock()
+            run()
+            found.append(clock() - began)
+    return min(seconds[0]), min(seconds[1])
 
 
 def recipe_of(method: str, folder: Path) -> Recipe:
@@ -229,7 +237,13 @@ def compare(rows: dict[str, Any], options: argparse.Namespace, folder: Path) -> 
             continue
         note(f"mergekit {method}")
         command = [options.mergekit / "bin" / "python", script, folder, method]
-        setting = json.dumps({"parameters": PARAMETERS[method], "threads": options.threads})
+        setting = json.dumps(
+            {
+                "parameters": PARAMETERS[method],
+                "threads": options.threads,
+                "clock": options.clock,
+            }
+        )
         done = subprocess.run([*command, setting], capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"mergekit failed on {method}:\n{done.stderr[-2000:]}")
@@ -261,7 +275,7 @@ def note(text: str) -> None:
 def _table(result: Mapping[str, Any]) -> str:
     head = (
         f"{result['parameters'] / 1e6:.0f}M parameters, {result['device']}, "
-        f"{result['threads']} threads; statistics {result['statistics_seconds']:.1f} s"
+        f"{result['threads']} threads, {result['clock']} seconds; statistics {result['statistics_seconds']:.1f} s"
     )
     lines = [head, f"{'method':<17}{'mode':<10}{'s':>7}{'GB/s':>7}{'floor':>7}{'mergekit':>10}"]
     for row in result["rows"]:
@@ -285,6 +299,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=PARAMETERS, default=list(PARAMETERS))
     parser.add_argument("--modes", nargs="+", default=["compiled", "eager"])
     parser.add_argument("--repeat", type=int, default=5, help="runs, of which the best counts")
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: seconds of processor time, which others on the machine disturb less",
+    )
     parser.add_argument("--folder", type=Path, help="where models are made, and kept for next time")
     parser.add_argument("--mergekit", type=Path, help="a virtual environment with mergekit in it")
     parser.add_argument("--json", action="store_true")

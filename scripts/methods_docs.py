@@ -1,7 +1,6 @@
 """Writes what is generated from the declarations: docs/methods.md and the table in README.md.
 
-scripts/docs             writes both
-scripts/docs --check     says what is stale, and exits with 1 if something is
+`scripts/docs` writes both; `scripts/docs --check` says what is stale, with status 1 if anything is.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ def ties(
 
 Keyword-only arguments are its parameters, annotations their ranges. `stats` answers dot products,
 norms and magnitudes of the tensor; what is returned is one of the three passes of
-`workers/methods/passes.py`. Search space, recipe, validation, this page, the table in the README and
-the tests that run over all methods follow; then `scripts/docs`, and a vector worked by hand in
-`tests/workers/test_golden.py`.
+`workers/methods/passes.py`. Search space, recipe, validation, this page, the table in the README
+and the tests that run over all methods follow; then `scripts/docs`, and a vector worked by hand
+in `tests/workers/test_golden.py`.
 """
 
 

@@ -21,6 +21,7 @@ from transformers import AutoConfig
 
 folder, method, setting = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 torch.set_num_threads(setting["threads"])
+clock = time.perf_counter if setting["clock"] == "wall" else time.process_time
 
 parameters = setting["parameters"]
 names = ("x", "y") if method == "slerp" else ("x", "y", "z")
@@ -49,16 +50,16 @@ architecture = arch_info_for_config(donor)
 def merge() -> float:
     """Seconds of one merge into tensors that are there already."""
     live: dict[str, torch.Tensor] = {}
-    began = time.perf_counter()
+    began = clock()
     planner = MergePlanner(config, architecture, MergeOptions(), donor)
     copied = 0.0
     for task, value in Executor(planner.plan_in_memory()).run():
         name = task.weight_info.name
-        made = time.perf_counter()
+        made = clock()
         live.setdefault(name, torch.empty_like(value))  # the live model's memory is not its work
-        copied += time.perf_counter() - made
+        copied += clock() - made
         live[name].copy_(value)
-    return time.perf_counter() - began - copied
+    return clock() - began - copied
 
 
 print(json.dumps({"seconds": min(merge() for _ in range(2 if method == "linear" else 1))}))
