@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class FirstTrial:
     params: dict[str, Any] | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class FirstTrials:
     """What to try before, and beside, what a sampler asks for.
 
@@ -50,6 +50,8 @@ class FirstTrials:
 
     known: Sequence[FirstTrial]
     space: Space
+    _steps: dict[tuple[str, ...], FirstTrial] = field(default_factory=dict)
+    _is_cooked: bool = False  # the scores it follows from are in, and stay as they are
 
     def next(
         self, labels: Collection[str | None], digests: Collection[str], standing: Standing
@@ -64,7 +66,7 @@ class FirstTrials:
         for each in self.known:
             if each.label not in labels:
                 return each
-        return self._greedy(digests, standing)
+        return None if self._is_cooked else self._greedy(digests, standing)
 
     def _greedy(self, digests: Collection[str], standing: Standing) -> FirstTrial | None:
         """The next step of a greedy soup (Wortsman 2022): the next best model, if it does not harm.
@@ -76,11 +78,10 @@ class FirstTrials:
             return None
         means = {name: standing.mean(trial) for name, trial in standing.models.items()}
         ranked = sorted(means, key=lambda name: -means[name])
-        by_digest = {trial.proposal.recipe.digest: trial for trial in standing.scored}
+        by_digest = {trial.proposal.digest: trial for trial in standing.scored}
         members, mean = ranked[:1], means[ranked[0]] if ranked else 0.0
         for name in ranked[1:]:
-            step = _soup(self.space, [*members, name])
-            first = _placed(self.space, f"greedy soup {len(members) + 1}: {name}", step)
+            first = self._step([*members, name])
             if first.recipe.digest not in digests:
                 return first
             trial = by_digest.get(first.recipe.digest)
@@ -88,7 +89,14 @@ class FirstTrials:
                 return None  # it is under way
             if trial is not None and standing.mean(trial) >= mean:
                 members, mean = [*members, name], standing.mean(trial)
+        self._is_cooked = True
         return None
+
+    def _step(self, names: Sequence[str]) -> FirstTrial:
+        if (key := tuple(names)) not in self._steps:
+            label = f"greedy soup {len(names)}: {names[-1]}"
+            self._steps[key] = _placed(self.space, label, _soup(self.space, names))
+        return self._steps[key]
 
 
 def first_trials(space: Space, recipes: Mapping[str, Recipe] | None = None) -> FirstTrials:
@@ -188,4 +196,4 @@ def _spellings(space: Space, recipe: Recipe) -> Iterator[Recipe]:
 
 
 def _ended(standing: Standing) -> set[str]:
-    return {trial.proposal.recipe.digest for trial in standing.trials}
+    return {trial.proposal.digest for trial in standing.trials}

@@ -1,0 +1,243 @@
+"""What a search costs beside its evaluations: scripts/bench driver.
+
+The workers sleep instead of merging, and answer from a formula; everything else is real: sampler,
+driver, ledger on disk, and with --ray the actors. Afterwards the run is read as `status`, `front`
+and `resume` read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import os
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from evaluators.scores import SCHEMA
+from search.budget import Budget
+from search.driver import Driver
+from search.first import first_trials
+from search.ledger import Ledger
+from search.objectives import Objective
+from search.samplers import Study
+from search.samplers.settings import Evolution
+from search.session import standing
+from search.space import Space, SpaceSettings
+from search.status import status_of
+from workers.candidate import Candidate, Outcome
+from workers.pool import PoolSettings
+from workers.recipe import Source
+
+OBJECTIVES = [
+    Objective("first", "t", "acc,none", "maximize"),
+    Objective("second", "u", "acc,none", "maximize"),
+]
+ROWS = 600  # document scores of a trial
+
+
+def documents() -> pa.Table:
+    """As many as a small suite has."""
+    chance = random.Random(0)
+    columns: list[list[Any]] = [
+        ["t"] * ROWS,
+        list(range(ROWS)),
+        [f"{chance.getrandbits(256):064x}" for _ in range(ROWS)],
+        [f"{chance.getrandbits(256):064x}" for _ in range(ROWS)],
+        ["acc"] * ROWS,
+        ["none"] * ROWS,
+        [chance.random() for _ in range(ROWS)],
+        [None] * ROWS,
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+DOCUMENTS = documents()
+
+
+def answer(candidate: Candidate, seconds: float) -> Outcome:
+    """Two objectives that pull the weights apart."""
+    weights = (
+        [v for g in candidate.recipe.groups for v in dict(g.parameters["weight"]).values()]
+        if (candidate.recipe.method == "linear")
+        else [0.5]
+    )
+    mean = statistics.fmean(weights)
+    values = {"t": {"acc,none": -((mean - 1) ** 2)}, "u": {"acc,none": -((mean - 0.2) ** 2)}}
+    return Outcome(candidate.trial, "scored", values, DOCUMENTS, seconds={"score": seconds})
+
+
+def duration(trial: int, mean: float) -> float:
+    """Evaluations differ in length: by a fifth either way."""
+    return mean * random.Random(trial).uniform(0.8, 1.2)
+
+
+class SleepingPool:
+    """Workers that are only a time at which they are done."""
+
+    def __init__(self, workers: int, seconds: float) -> None:
+        self.workers = workers
+        self._seconds = seconds
+        self._due: list[tuple[float, int, Candidate]] = []
+        self.busy = 0.0
+
+    @property
+    def free(self) -> int:
+        return self.workers - len(self._due)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return {"workers": self.workers, "starting": 0, "busy": len(self._due), "troubles": []}
+
+    def submit(self, candidate: Candidate) -> None:
+        spent = duration(candidate.trial, self._seconds)
+        self.busy += spent
+        heapq.heappush(self._due, (time.monotonic() + spent, candidate.trial, candidate))
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        until = min(self._due[0][0] if self._due else float("inf"), time.monotonic() + seconds)
+        time.sleep(max(0.0, until - time.monotonic()))
+        done = []
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, trial, candidate = heapq.heappop(self._due)
+            done.append(answer(candidate, duration(trial, self._seconds)))
+        return done
+
+    def close(self) -> None:
+        self._due.clear()
+
+
+class Sleeper:
+    """The same as a Ray actor."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def ready(self) -> str:
+        return str(os.getpid())
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        spent = duration(candidate.trial, self._seconds)
+        time.sleep(spent)
+        return answer(candidate, spent)
+
+
+def main() -> None:
+    """Measures a search, then what it costs to read it."""
+    parser = argparse.ArgumentParser(prog="scripts/bench driver", description=__doc__)
+    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--params", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of an evaluation")
+    parser.add_argument("--ray", action="store_true", help="real Ray actors")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        measure_search(given, run)
+        measure_reading(given, run)
+
+
+def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
+    """A search of as many parameters as asked for."""
+    models = {f"m{i}": Source(f"/m{i}", fingerprint=f"{i:04}") for i in range(10)}
+    base = Source("/base", fingerprint="base")
+    groups = max(1, given.params // len(models))
+    space = Space(("linear",), models, base, groups, SpaceSettings(depth={"groups": groups}), 0)
+    directions = [each.direction for each in OBJECTIVES]
+    return Driver(
+        study=Study(Evolution(), space.axes, directions, seed=0),
+        pool=pool,
+        ledger=ledger,
+        recipe_of=space.recipe,
+        first=first_trials(space),
+        objectives=OBJECTIVES,
+        limits=Budget(trials=given.trials),
+    )
+
+
+def measure_search(given: argparse.Namespace, run: Path) -> None:
+    """Busy share of the workers and cost of the driver, all told and by 500 trials."""
+    described = {
+        o.name: {"task": o.task, "key": o.key, "direction": o.direction} for o in OBJECTIVES
+    }
+    header = {"name": "bench", "objectives": described, "trials": given.trials, "inputs": {}}
+    ledger = Ledger.create(run, header, "")
+    pool = make_pool(given)
+    with ledger.driving():
+        driver = make(given, ledger, pool)
+        params = len(driver.study._distributions)
+        cpu, wall = time.process_time(), time.monotonic()
+        marks: list[tuple[int, float, float]] = []
+
+        def watch(driver: Driver) -> None:
+            if len(driver.trials) // 500 > len(marks):
+                marks.append((len(driver.trials), time.process_time(), time.monotonic()))
+
+        driver.watch = watch
+        driver.run()
+        cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    pool.close()
+    scored = [trial for trial in driver.trials if trial.state == "scored"]
+    busy = sum(trial.seconds["score"] for trial in scored) / (given.workers * wall)
+    print(f"{len(driver.trials)} trials of {params} parameters, {given.workers} workers")
+    print(
+        f"wall {wall:.0f} s   busy {busy:.1%}   driver CPU {1000 * cpu / given.trials:.1f} ms/trial"
+    )
+    for (n, c, w), (m, d, v) in itertools.pairwise(marks):
+        share = sum(t.seconds["score"] for t in driver.trials[n:m]) / (given.workers * (v - w))
+        print(f"  {n:5}-{m:5}: busy {share:.1%}   {1000 * (d - c) / (m - n):.1f} ms/trial")
+
+
+def make_pool(given: argparse.Namespace) -> Any:
+    """Sleeping workers, all of them ready."""
+    if not given.ray:
+        return SleepingPool(given.workers, given.seconds)
+    import ray  # noqa: PLC0415 - only then
+
+    from workers.pool.on_ray import RayPool  # noqa: PLC0415
+
+    ray.init(address="local", num_cpus=given.workers, include_dashboard=False, log_to_driver=False)
+    pool = RayPool(Sleeper, given.seconds, PoolSettings(cpus=1))
+    while pool.free < given.workers:
+        pool.wait(1.0)
+    return pool
+
+
+def measure_reading(given: argparse.Namespace, run: Path) -> None:
+    """What commands wait for."""
+
+    def timed(what: str, do: Any) -> Any:
+        began = time.monotonic()
+        found = do()
+        print(f"{what}: {time.monotonic() - began:.1f} s")
+        return found
+
+    timed("status", lambda: status_of(Ledger(run)))
+    timed("front", lambda: standing(Ledger(run)).to_json("bench"))
+    timed(
+        "read all trials with their params",
+        lambda: [dict(t.proposal.params or {}) for t in Ledger(run).trials()],
+    )
+    given.trials += 1
+    ledger = Ledger(run)
+    asked: list[float] = []
+
+    class Stop(SleepingPool):
+        def submit(self, candidate: Candidate) -> None:
+            asked.append(time.monotonic())
+            super().submit(candidate)
+
+    began = time.monotonic()
+    with ledger.driving():
+        make(given, ledger, Stop(1, 0.0)).run()
+    print(f"resume until the first new candidate: {asked[0] - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
