@@ -17,7 +17,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.samplers.nsgaii import UNDXCrossover
+from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from evaluators.settings import Settings
@@ -73,10 +73,11 @@ class Nsga2(_FromOptuna):
 
     type: Literal["nsga2"] = "nsga2"
     population: PositiveInt = 20
+    crossover: Literal["undx", "uniform"] = "undx"
 
     def build(self, seed: int) -> BaseSampler:
         with _experimental():
-            crossover = UNDXCrossover()
+            crossover = UNDXCrossover() if self.crossover == "undx" else UniformCrossover()
         return NSGAIISampler(population_size=self.population, crossover=crossover, seed=seed)
 
 
@@ -105,11 +106,11 @@ class Evolution(Settings):
     """Ours: steady-state multi-objective evolution, helped by a small Gaussian process."""
 
     type: Literal["evolution"] = "evolution"
-    startup: NonNegativeInt = 16
+    startup: NonNegativeInt = 32
     """Scored trials, the first ones counted in, before the first child."""
     parents: Annotated[int, Field(ge=2)] = 20
-    children: PositiveInt = 128
-    """Of which the most promising one is tried; 1 leaves the Gaussian process out."""
+    children: PositiveInt = 512
+    """Of which the most promising is tried (fewer beyond 64 parameters); 1: any, unpredicted."""
 
     def make(self, distributions: Distributions, seed: int) -> BaseSampler:
         """The sampler of a run."""
@@ -137,7 +138,7 @@ class Auto(Settings):
     """A space-filling start, then gp while that is affordable, then evolution."""
 
     type: Literal["auto"] = "auto"
-    startup: NonNegativeInt = 16
+    startup: NonNegativeInt = 32
     gp_axes: NonNegativeInt = Affordable.axes
     """The most parameters for gp; 0 leaves it out."""
     gp_trials: NonNegativeInt = Affordable.scored

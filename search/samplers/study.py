@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers.auto import AutoSampler, Pace
 
@@ -58,7 +58,7 @@ class Study:
         directions: Sequence[Direction],
         seed: int,
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what was weighed here
         self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
         self._sampler = sampler.make(self._distributions, seed)
         self._storage = InMemoryStorage()
@@ -79,15 +79,17 @@ class Study:
         if isinstance(self._sampler, AutoSampler):
             self._sampler.pace = pace
         before = set(self._storage.get_study_system_attrs(self._id))
-        number = self._study.ask(self._distributions).number
-        trial = self._trials[number]
+        number = self._study.ask().number
+        params = self._sample(self._trials[number])
+        trial = self._trials[number]  # another object than before: what a sampler notes replaces it
+        trial.params, trial.distributions = params, self._distributions
         notes = {k: v for k, v in trial.system_attrs.items() if _REPEATED not in k}
         of_study = self._storage.get_study_system_attrs(self._id)
         if new := {name: of_study[name] for name in of_study if name not in before}:
             notes[OF_STUDY] = new
         if isinstance(self._sampler, Remembering):
             notes |= self._sampler.note
-        return number, dict(trial.params), notes
+        return number, trial.params, notes
 
     def add(self, params: Params | None, notes: Mapping[str, Any] | None = None) -> int:
         """Enters a trial that was not asked for, or asked for before a restart; its number.
@@ -97,19 +99,16 @@ class Study:
             notes: what `ask` returned beside the point.
         """
         notes = notes or {}
-        if params is None:
-            trial = create_trial(state=TrialState.FAIL)
-        else:
-            trial = create_trial(
-                state=TrialState.RUNNING,
-                params=params,
-                distributions=self._distributions,
-                system_attrs={name: note for name, note in notes.items() if name != OF_STUDY},
-            )
         for name, value in notes.get(OF_STUDY, {}).items():
             self._storage.set_study_system_attr(self._id, name, value)
-        self._study.add_trial(trial)
+        self._storage.create_new_trial(self._id)
         number = len(self._trials) - 1
+        if params is None:
+            self._study.tell(number, state=TrialState.FAIL)
+            return number
+        trial = self._trials[number]
+        trial.params, trial.distributions = params, self._distributions
+        trial.system_attrs.update((k, v) for k, v in notes.items() if k != OF_STUDY)
         if isinstance(self._sampler, Remembering):
             self._sampler.recall(self._study, number, notes)
         return number
@@ -132,6 +131,20 @@ class Study:
             trial.set_constraint(GATE, float(broken))
         self._study.tell(number, list(values))
         self._worst = list(map(self._worse, self._study.directions, self._worst or values, values))
+
+    def _sample(self, trial: FrozenTrial) -> Params:
+        """The point of a new trial, parameter by parameter where the sampler goes that way.
+
+        `Study.ask` does the same through the storage, at the price of copying the trial every time.
+        """
+        relative = self._sampler.infer_relative_search_space(self._study, trial)
+        found = self._sampler.sample_relative(self._study, trial, relative)
+        return {
+            name: found[name]
+            if name in found
+            else self._sampler.sample_independent(self._study, trial, name, distribution)
+            for name, distribution in self._distributions.items()
+        }
 
     @property
     def _trials(self) -> list[FrozenTrial]:

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 LINE = 0.3  # share of children on the line through their parents; the others by SBX
 SPREAD = 10.0  # of SBX: the greater, the nearer to the parents (Deb & Agrawal 1995)
 REACH = 0.25  # how far beyond its parents a child may lie on their line, in their distance
-STEP = 0.15  # standard deviation of a mutation, in widths of the range
-GENES = 2.0  # parameters that mutate on average
+STEPS = (0.02, 0.4)  # standard deviations of a mutation, in widths of the range
 FLIP = 0.08  # of a choice
-RESET = 0.1  # share of mutations that draw the parameter anew
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,12 @@ class Breeder:
         return np.asarray(0.5 * ((first + second) + sides * beta * (first - second)))
 
     def _mutated(self, rows: Rows) -> Rows:
-        n_numbers = int((~self.encoding.is_choice).sum())
-        hit = self.rng.random(rows.shape) < GENES / max(n_numbers, 1)
-        moved = rows + self.rng.normal(0.0, STEP, rows.shape)
-        anew = self.rng.random(rows.shape)
-        return np.where(hit, np.where(self.rng.random(rows.shape) < RESET, anew, moved), rows)
+        """Few parameters by a long way in some children, all of them by a little in others."""
+        n_numbers = max(int((~self.encoding.is_choice).sum()), 1)
+        genes = n_numbers ** self.rng.random((len(rows), 1))  # from one to all, evenly in the log
+        step = STEPS[0] * (STEPS[1] / STEPS[0]) ** self.rng.random((len(rows), 1))
+        hit = self.rng.random(rows.shape) < genes / n_numbers
+        return np.where(hit, rows + step * self.rng.normal(size=rows.shape), rows)
 
     def _choices(self, first: Rows, second: Rows) -> Rows:
         inherited = np.where(self.rng.random(first.shape) < 0.5, first, second)

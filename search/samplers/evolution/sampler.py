@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from search.front import front
 from search.samplers.chance import state
 from search.samplers.evolution.encoding import Encoding
 from search.samplers.evolution.memory import Memory, best
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from search.samplers.evolution.encoding import Rows
 
 LEARNT = 128  # trials that the surrogate is fitted to
-OPTIMISM = 1.0  # standard deviations that a prediction is taken to be better by
+OPTIMISM = 0.5  # standard deviations that a prediction is taken to be better by
+NUMBERS = 2**15  # parameters of all children of one ask: what bounds its time
+SAMPLES = 1000  # random points by which hypervolumes are compared
+MARGIN = 0.1  # of the front's span, by which the reference point lies behind it
 BLEND = 0.05  # of the weighted sum in the Tchebycheff scalarisation (Knowles 2006)
 
 
@@ -32,8 +37,9 @@ class EvolutionSampler(WholeSpaceSampler):
     """Steady-state multi-objective evolution: no generations, every finished trial counts at once.
 
     Parents are the best of all finished trials by rank and crowding (Deb 2002), broken ones last.
-    Of many children by crossover and mutation, the one goes to a worker that a small Gaussian
-    process likes best under weights of the objectives drawn anew for every ask (Knowles 2006).
+    Of many children by crossover and mutation, the one goes to a worker that adds most to the
+    hypervolume as a small Gaussian process expects, half a standard deviation of hope included; if
+    none adds any, the best under random weights of the objectives (Knowles 2006).
     Nothing but the finished and the running trials, the seed and the trial's number decide.
 
     Args:
@@ -49,9 +55,9 @@ class EvolutionSampler(WholeSpaceSampler):
         distributions: Mapping[str, BaseDistribution],
         seed: int,
         *,
-        startup: int = 16,
+        startup: int = 32,
         parents: int = 20,
-        children: int = 128,
+        children: int = 512,
     ) -> None:
         super().__init__(distributions)
         self._encoding = Encoding(distributions)
@@ -59,7 +65,7 @@ class EvolutionSampler(WholeSpaceSampler):
         self._seed = seed
         self._startup = startup
         self._parents = parents
-        self._children = children
+        self._children = min(children, max(1, NUMBERS // max(1, len(self._encoding))))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -72,10 +78,11 @@ class EvolutionSampler(WholeSpaceSampler):
         if memory.is_feasible.sum() < self._startup:
             return self._encoding.params(self._spread(trial.number))
         rng = np.random.default_rng(state(self._seed, trial.number))
-        parents = best(memory.losses, memory.is_feasible, self._parents)
-        children = Breeder(self._encoding, rng).children(memory.points[parents], self._children)
+        kept = best(memory.losses, memory.is_feasible, max(LEARNT, self._parents))
+        parents = memory.points[kept[: self._parents]]
+        children = Breeder(self._encoding, rng).children(parents, self._children)
         if len(children) > 1:
-            children = children[[self._favourite(children, rng)]]
+            children = children[[self._favourite(children, kept, rng)]]
         return self._encoding.params(children[0])
 
     def _spread(self, number: int) -> Rows:
@@ -88,23 +95,37 @@ class EvolutionSampler(WholeSpaceSampler):
             np.where(self._encoding.is_choice, np.floor(row * self._encoding.n_choices), row)
         )
 
-    def _favourite(self, children: Rows, rng: np.random.Generator) -> int:
+    def _favourite(self, children: Rows, learnt: NDArray[np.intp], rng: np.random.Generator) -> int:
         """Index of the child that the surrogate likes best under random weights."""
         memory = self._memory
-        learnt = best(memory.losses, memory.is_feasible, LEARNT)
-        points = self._encoding.features(memory.points[learnt])
         losses = memory.losses[learnt]
-        running = self._encoding.features(memory.running)
-        features = self._encoding.features(children)
-        surrogate = Surrogate(points, losses)
-        if len(running):  # taken as scored as expected, so that nobody tries the same beside them
-            expected, _ = surrogate.predict(running)
-            surrogate = Surrogate(
-                np.concatenate([points, running]), np.concatenate([losses, expected])
-            )
-        expected, deviation = surrogate.predict(features)
+        features = self._encoding.features
+        surrogate = Surrogate(features(memory.points[learnt]), losses)
+        if len(memory.running):  # taken as scored as expected: nobody tries the same beside them
+            surrogate = surrogate.believing(features(memory.running))
+        expected, deviation = surrogate.predict(features(children))
+        hoped = expected - OPTIMISM * deviation
+        feasible = losses[memory.is_feasible[learnt]]
+        gains = _gains(hoped, feasible[front(feasible)], rng)
+        if gains.any():
+            return int(np.argmax(gains))
         weights = rng.dirichlet(np.ones(losses.shape[1]))
-        return int(np.argmin(_scalar(expected - OPTIMISM * deviation, losses, weights)))
+        return int(np.argmin(_scalar(hoped, losses, weights)))
+
+
+def _gains(losses: Losses, known: Losses, rng: np.random.Generator) -> Rows:
+    """What each row would add to the hypervolume of a front, as a share of random points.
+
+    Measured from just behind the worst of the front.
+    """
+    span = np.ptp(known, axis=0)
+    corner = known.max(0) + MARGIN * np.where(span > 0, span, 1.0)
+    ideal = np.minimum(known.min(0), losses.min(0))
+    points = rng.uniform(ideal, corner, (SAMPLES, known.shape[1]))
+    free = points[~(known[:, None] <= points).all(2).any(0)]
+    return np.asarray(
+        (losses[:, None] <= free).all(2).mean(1) if len(free) else np.zeros(len(losses))
+    )
 
 
 def _scalar(losses: Losses, known: Losses, weights: Rows) -> Rows:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
     from search.front import Losses
@@ -23,21 +22,32 @@ class Surrogate:
     Args:
         points: shape (n, n_features).
         losses: shape (n, n_objectives).
+        scale: the kernel's length; None takes the likeliest of a few.
     """
 
-    def __init__(self, points: Rows, losses: Losses) -> None:
-        self._points = points
+    def __init__(self, points: Rows, losses: Losses, scale: float | None = None) -> None:
+        self._points, self._losses = points, losses
         self._mean, deviation = losses.mean(0), losses.std(0)
         self._deviation = np.where(deviation > 0, deviation, 1.0)
         targets = (losses - self._mean) / self._deviation
-        distances = cdist(points, points)
+        distances = _distances(points, points)
         typical = float(np.median(distances[np.triu_indices(len(points), 1)])) or 1.0
-        fits = [self._fit(distances, targets, factor * typical) for factor in SCALES]
+        scales = [scale] if scale else [factor * typical for factor in SCALES]
+        fits = [self._fit(distances, targets, each) for each in scales]
         _, self._scale, self._root, self._weights = max(fits, key=lambda fit: fit[0])
+
+    def believing(self, points: Rows) -> Surrogate:
+        """The same, with these points scored just as it expects."""
+        expected, _ = self.predict(points)
+        return Surrogate(
+            np.concatenate([self._points, points]),
+            np.concatenate([self._losses, expected]),
+            self._scale,
+        )
 
     def predict(self, points: Rows) -> tuple[Losses, NDArray[np.float64]]:
         """Expected losses, and their standard deviations, both (n, n_objectives)."""
-        kernel = _matern(cdist(points, self._points) / self._scale)
+        kernel = _matern(_distances(points, self._points) / self._scale)
         expected = kernel @ self._weights * self._deviation + self._mean
         solved = solve_triangular(self._root, kernel.T, lower=True, check_finite=False)
         variance = np.maximum(1.0 + NOISE - (solved**2).sum(0), 1e-9)
@@ -55,6 +65,11 @@ class Surrogate:
         fit = -0.5 * float((targets * weights).sum())
         size = targets.shape[1] * float(np.log(np.diag(root)).sum())
         return fit - size, scale, root, weights
+
+
+def _distances(rows: Rows, others: Rows) -> NDArray[np.float64]:
+    squares = (rows**2).sum(1)[:, None] + (others**2).sum(1) - 2.0 * rows @ others.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
 
 
 def _matern(distances: NDArray[np.float64]) -> NDArray[np.float64]:
