@@ -4,8 +4,9 @@
     scripts/bench merge --mergekit ~/mergekit-venv --methods ties
 
 The floor of a method is a compiled stream that reads the same tensors (as int32, xor) and writes
-one, run in turn with it. Models are Llama-shaped, bf16, random with small task vectors, written as checkpoints and read
-memory-mapped, warm. Merges go into a live transformers model; statistics come before, on their own.
+one, run in turn with it. Models are Llama-shaped, bf16, random with small task vectors, written
+as checkpoints and read memory-mapped, warm. Merges go into a live transformers model; statistics
+come before, on their own.
 """
 
 from __future__ import annotations
@@ -275,7 +276,8 @@ def note(text: str) -> None:
 def _table(result: Mapping[str, Any]) -> str:
     head = (
         f"{result['parameters'] / 1e6:.0f}M parameters, {result['device']}, "
-        f"{result['threads']} threads, {result['clock']} seconds; statistics {result['statistics_seconds']:.1f} s"
+        f"{result['threads']} threads, {result['clock']} seconds; "
+        f"statistics {result['statistics_seconds']:.1f} s"
     )
     lines = [head, f"{'method':<17}{'mode':<10}{'s':>7}{'GB/s':>7}{'floor':>7}{'mergekit':>10}"]
     for row in result["rows"]:

@@ -70,8 +70,14 @@ def digest(engine: Engine, recipe: Recipe) -> str:
     return found.hexdigest()
 
 
-@pytest.mark.parametrize("compat", [None, "mergekit"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "compat"),
+    [
+        *((method, None) for method in METHODS),
+        ("dare_linear", "mergekit"),
+        ("dare_ties", "mergekit"),
+    ],
+)
 def test_chunks_and_threads_change_no_byte(method, compat, engine_with, source_of):
     for dtype in ("bfloat16", "float32"):
         recipe = recipe_of(method, source_of, compat).with_dtype(dtype)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,22 +19,26 @@ from workers.merging.settings import MergeSettings
 from workers.merging.work import Layout, compute
 
 SMALL = 4096
-"""Entries below which a compiled call costs more than it saves; the bytes are the same."""
+"""Entries below which a compiled call on a CPU costs more than it saves."""
 LARGE_MODEL = 50_000_000
 """Entries of a model from which compiling (seconds, once) is repaid within a few candidates."""
 SPAN = 1 << 30
 """Entries that one pass may take, so that an element's index stays within 32 bits."""
-GPU_CHUNK = 1 << 24
+GPU_CHUNK = 1 << 22
 
 Kernel = Callable[..., None]
+Options = dict[str, str | int | bool | Callable[..., Any]]
 
-_INLINE = MappingProxyType(
-    {  # or torch splits a long pass into parts, and its CPU kernels then take half vectors
-        "realize_opcount_threshold": 10_000,
-        "realize_reads_threshold": 1_000,
-        "realize_acc_reads_threshold": 1_000,
-    }
-)
+_INLINE: Options = {  # or torch splits a long pass, and its CPU kernels then take half vectors
+    "realize_opcount_threshold": 10_000,
+    "realize_reads_threshold": 1_000,
+    "realize_acc_reads_threshold": 1_000,
+}
+_AS_ON_A_CPU: Options = {
+    "emulate_precision_casts": True,  # also: no fused multiply-add
+    "eager_numerics.division_rounding": True,
+    "eager_numerics.disable_ftz": True,
+}
 
 
 class Runner:
@@ -54,10 +58,11 @@ class Runner:
         self._compiled = _compiles(settings.mode, device, entries)
         self._threads = settings.threads or torch.get_num_threads()
         self._chunk = settings.chunk if device.type == "cpu" else GPU_CHUNK
+        self._small = SMALL if device.type == "cpu" else 2
+        self._n_models = n_models
         workers = self._threads if device.type == "cpu" and not self._compiled else 1
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._buffers = [Buffers.of(self._chunk, device, n_models) for _ in range(workers)]
-        self._ramp = torch.arange(self._chunk, dtype=torch.int32, device=device)
+        self._lanes = workers
 
     @property
     def mode(self) -> str:
@@ -74,6 +79,15 @@ class Runner:
         finally:
             torch.set_num_threads(before)
 
+    @functools.cached_property
+    def _buffers(self) -> list[Buffers]:
+        """One set for each lane of chunks; a compiled runner may never need them."""
+        return [Buffers.of(self._chunk, self._device, self._n_models) for _ in range(self._lanes)]
+
+    @functools.cached_property
+    def _ramp(self) -> Tensor:
+        return torch.arange(self._chunk, dtype=torch.int32, device=self._device)
+
     def run(
         self,
         layout: Layout,
@@ -86,8 +100,10 @@ class Runner:
         for start in range(0, len(out), SPAN):
             part = slice(start, min(start + SPAN, len(out)))
             cut = [tensor[part] for tensor in tensors]
-            if self._compiled and len(out) >= SMALL:
-                _kernel(layout)(cut, numbers, words, masks.wrapped(start), out[part])
+            if self._compiled and len(out) >= self._small:
+                _kernel(layout, self._device.type)(
+                    cut, numbers, words, masks.wrapped(start), out[part]
+                )
             else:
                 self._eager(layout, cut, numbers, words, start, out[part])
 
@@ -102,24 +118,23 @@ class Runner:
     ) -> None:
         unpacked = numbers.unbind(), words.unbind()
         starts = range(0, len(out), self._chunk)
+        lanes, ramp = self._buffers, self._ramp
 
         def some(lane: int) -> None:
-            for a in starts[lane :: len(self._buffers)]:
+            for a in starts[lane :: len(lanes)]:
                 part = slice(a, min(a + self._chunk, len(out)))
                 length = part.stop - part.start
-                buffers = self._buffers[lane]
-                if length < self._chunk:
-                    buffers = buffers.first(length)
-                index = self._ramp[:length]
+                buffers = lanes[lane] if length == self._chunk else lanes[lane].first(length)
+                index = ramp[:length]
                 if layout.rule == "chance":
                     index = torch.add(index, masks.wrapped(start + a), out=buffers.element)
                 cut = [tensor[part] for tensor in tensors]
                 out[part].copy_(compute(layout, cut, *unpacked, index, buffers))
 
         if self._pool and len(starts) > 1:
-            list(self._pool.map(some, range(len(self._buffers))))
+            list(self._pool.map(some, range(self._lanes)))
         else:
-            for lane in range(len(self._buffers)):
+            for lane in range(self._lanes):
                 some(lane)
 
 
@@ -132,7 +147,7 @@ def _compiles(mode: str, device: torch.device, entries: int) -> bool:
 
 
 @functools.cache
-def _kernel(layout: Layout) -> Kernel:
+def _kernel(layout: Layout, device: str) -> Kernel:
     """One kernel for every size: what changes between candidates and tensors is an input."""
 
     def kernel(
@@ -148,5 +163,6 @@ def _kernel(layout: Layout) -> Kernel:
         kernel.__globals__,
         closure=kernel.__closure__,
     )
-    compiled: Kernel = torch.compile(own, dynamic=True, fullgraph=True, options=dict(_INLINE))
+    options = {**_INLINE, **(_AS_ON_A_CPU if device == "cuda" else {})}
+    compiled: Kernel = torch.compile(own, dynamic=True, fullgraph=True, options=options)
     return compiled
