@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
 from workers.checkpoint import Checkpoint
+from workers.checkpoint.licence import UNKNOWN, licence_of
 from workers.checkpoint.location import is_hub_id
 from workers.methods import METHODS
 from workers.recipe import Recipe, Source
@@ -51,7 +52,6 @@ same for mergekit{{ caveat }}.
 </details>
 """
 _RANDOM = ", whose random masks are other ones"
-UNKNOWN = "not stated"
 
 
 def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -> str:
@@ -90,19 +90,6 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
         recipe=yaml.safe_dump(_brief(recipe), sort_keys=False).strip(),
     )
     return str(made)
-
-
-def licence_of(folder: Path) -> str:
-    """The licence that a model's own card states."""
-    readme = folder / "README.md"
-    if not readme.is_file():
-        return UNKNOWN
-    try:
-        data = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
-    except (ValueError, yaml.YAMLError):
-        return UNKNOWN
-    given = data.get("license_name") or data.get("license")
-    return str(given) if given else UNKNOWN
 
 
 def _common(licences: Mapping[str, str]) -> str | None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from workers import mergekit
 from workers.card import card
 from workers.checkpoint import Checkpoint, fitted, open_checkpoint, write_model
@@ -109,7 +111,11 @@ def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
 
 
 def _is_mergekit(text: str) -> bool:
-    return any(line.startswith("merge_method") for line in text.splitlines())
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return "merge_method" in text
+    return isinstance(content, dict) and not content.keys() & {"method", "base", "groups"}
 
 
 def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:

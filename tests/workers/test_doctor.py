@@ -119,3 +119,11 @@ def test_shards_pass_as_one_file_does(zoo, tmp_path):
 
 def test_a_model_that_is_named_twice_is_pointed_at(zoo):
     assert "is the same model as m0" in said(zoo(), zoo(seed=1), zoo(seed=1))[0]
+
+
+def test_licences_that_differ_are_pointed_at(zoo, tmp_path):
+    other = shutil.copytree(zoo(seed=1), tmp_path / "other")
+    (other / "README.md").write_text("---\nlicense: mit\n---\n")
+    found = said(zoo(), other)
+    assert len(found) == 1
+    assert "README.md: license is mit, base has apache-2.0; the terms of both apply" in found[0]

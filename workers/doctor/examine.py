@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workers.checkpoint import Checkpoint, look
+from workers.checkpoint.licence import UNKNOWN, licence_of
 from workers.checkpoint.skeleton import normalised_config
 from workers.doctor.alone import by_itself
 from workers.doctor.configs import compare_configs
@@ -49,10 +50,24 @@ def _compared(
     for name in sound[1:]:
         first = sound[0]
         ours, theirs = opened[name], opened[first]
+        yield from _licences(name, ours, first, theirs)
         yield from compare_configs(name, ours, configs[name], first, configs[first], live=live)
         if configs[name]["model_type"] == configs[first]["model_type"]:
             yield from compare_tensors(name, ours, first, theirs)
             yield from compare_vocabularies(name, ours, first, theirs)
+
+
+def _licences(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    ours, theirs = licence_of(checkpoint.path), licence_of(other.path)
+    if ours != theirs and UNKNOWN not in (ours, theirs):
+        yield Finding(
+            "warning",
+            name,
+            f"{checkpoint.path / 'README.md'}: license is {ours}, {other_name} has {theirs}; the "
+            "terms of both apply to the merged model",
+        )
 
 
 def _twice(sources: Mapping[str, Source]) -> Iterator[Finding]:
