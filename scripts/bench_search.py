@@ -110,6 +110,10 @@ class Replay:
     def _finish(self, number: int) -> None:
         proposal = self.proposals[number]
         losses = self.landscape.losses(proposal)
+        if not np.isfinite(losses).all():  # the gate refused this model
+            self.finished.append(Trial(proposal, "broken", len(self.finished)))
+            self._study.tell(number, None, broken=True)
+            return
         scores = {
             each.name: each.sign * loss
             for each, loss in zip(self.landscape.objectives, losses, strict=True)
@@ -122,7 +126,7 @@ class Replay:
 
     def _gains(self) -> dict[str, float]:
         rows = np.array([self.landscape.losses(trial.proposal) for trial in self.finished])
-        rows = self.landscape.normalised(rows)
+        rows = np.nan_to_num(self.landscape.normalised(rows), nan=np.inf)  # broken: nowhere near
         corner = np.full(rows.shape[1], 1.1)
         is_first = np.array([trial.label is not None for trial in self.finished])
         start = hypervolume(rows[is_first], corner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,8 +29,10 @@ def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) ->
         raise ValueError(
             f"{len(points)} scored trials lie in the space; importance needs {LEAST} of them"
         )
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = dict(_seen(points))
+    if min(losses) == max(losses):  # nothing mattered
+        return dict.fromkeys(distributions, 0.0)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     study.add_trials(
         [
@@ -45,11 +46,10 @@ def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) ->
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore", UserWarning)  # of many equal losses: no share is greater
         found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     total = sum(found.values())
-    if not math.isfinite(total) or total <= 0:  # an objective that is the same for all trials
-        return dict.fromkeys(found, 0.0)
-    return {name: value / total for name, value in found.items()}
+    return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
 
 
 def _seen(points: Sequence[Mapping[str, Any]]) -> list[tuple[str, BaseDistribution]]:

@@ -1,0 +1,102 @@
+"""What is said of a run: its hypervolume over time, part of its front, what mattered."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from search.front import hypervolume, normalised
+from search.importance import importance
+from search.standing import Standing
+from search.tables import front_table, history_table, importance_table, preview_table
+from search.trial import Proposal, Trial
+from tests.search.conftest import OBJECTIVES, make_space
+
+SPACE = make_space("linear", "ties")
+LABELS = ["base", "a", "b", "c", "uniform soup"]
+
+
+def make_standing(count: int, seed: int = 0) -> Standing:
+    """A run whose first objective follows one weight alone, and whose second is chance."""
+    fate = random.Random(seed)
+    trials = []
+    for i in range(count):
+        params = {
+            name: fate.choice(axis.choices) if axis.choices else fate.uniform(axis.low, axis.high)
+            for name, axis in SPACE.axes.items()
+        }
+        label = LABELS[i] if i < len(LABELS) else None
+        scores = {"picks": params["weight[b]"] / 2, "text": 1 + fate.random()}
+        trials.append(Trial(Proposal(i, SPACE.recipe(params), params, label), "scored", i, scores))
+    return Standing(OBJECTIVES, trials)
+
+
+def test_the_history_ends_at_the_fronts_hypervolume_and_never_falls():
+    standing = make_standing(60)
+    rows = np.array([[-t.scores["picks"], t.scores["text"]] for t in standing.trials])
+    anchors = rows[:4]
+    corner = normalised(standing.reference[None], anchors)[0]
+    assert standing.history == sorted(standing.history)
+    assert len(standing.history) == 60
+    assert standing.history[-1] == pytest.approx(hypervolume(normalised(rows, anchors), corner))
+
+
+def test_the_reference_lies_a_tenth_behind_the_worst_input():
+    standing = make_standing(30)
+    inputs = [trial.scores["text"] for trial in standing.trials[:4]]  # lower is better
+    span = max(inputs) - min(inputs)
+    assert standing.reference[1] == pytest.approx(max(inputs) + 0.1 * span)
+
+
+def test_models_are_told_from_other_first_trials_by_their_names():
+    assert list(make_standing(10).models) == ["a", "b", "c"]
+
+
+def test_where_keeps_the_part_of_the_front_that_fulfils_it():
+    standing = make_standing(60)
+    some = standing.where("picks > a.picks and text <= 1.05 * base.text")
+    base, a = standing.references["base"].scores, standing.references["a"].scores
+    expected = [
+        trial
+        for trial in standing.front
+        if trial.scores["picks"] > a["picks"] and trial.scores["text"] <= 1.05 * base["text"]
+    ]
+    assert some.front == expected
+    assert some.front
+    assert some.pick("best:picks") in expected
+
+
+def test_a_pick_where_nothing_fulfils_the_question_says_so():
+    with pytest.raises(ValueError, match="no trial of it fulfils --where"):
+        make_standing(20).where("picks > 2").pick("knee")
+
+
+def test_the_parameter_that_decides_an_objective_is_found():
+    found = importance(make_standing(150))
+    assert next(iter(found["picks"])) == "weight[b]"
+    assert sum(found["text"].values()) == pytest.approx(1.0)
+
+
+def test_importance_of_too_few_trials_is_refused():
+    with pytest.raises(ValueError, match="8 scored trials lie in the space; importance needs 20"):
+        importance(make_standing(8))
+
+
+def test_an_objective_that_never_changes_makes_no_parameter_important():
+    standing = make_standing(40)
+    flat = [
+        Trial(trial.proposal, "scored", trial.order, {**trial.scores, "text": 1.0})
+        for trial in standing.trials
+    ]
+    assert not any(importance(Standing(OBJECTIVES, flat))["text"].values())
+
+
+def test_tables_can_be_made_of_any_run():
+    for standing in (Standing(OBJECTIVES, []), make_standing(1), make_standing(40)):
+        front_table(standing)
+        if standing.scored:
+            assert history_table(standing).row_count >= 1
+    assert importance_table(importance(make_standing(40))).row_count == 8
+    assert preview_table(SPACE.axes, 5).row_count == 4
