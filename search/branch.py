@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from search.inputs import inputs
-from search.session import standing
+from search.session import config_of, standing
 from search.trial import Proposal
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from search.preflight import Plan
     from search.trial import Trial
     from workers.recipe import Recipe
+
+HOW_SCORED = ("documents", "scoring")
+"""Keys of a config without which scores say nothing."""
 
 
 def take_over(prepared: Plan, old: Ledger, new: Ledger) -> tuple[int, bool]:
@@ -38,10 +41,14 @@ def take_over(prepared: Plan, old: Ledger, new: Ledger) -> tuple[int, bool]:
 
 
 def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
-    before = old.header.get("inputs", {})
+    before, asked = old.header["inputs"], config_of(old)
     same = all(before.get(name) == digest for name, digest in inputs(prepared).items())
+    now = prepared.config.model_dump(mode="json")
+    alike = all(asked[key] == now[key] for key in HOW_SCORED)
     known = old.header["objectives"]
-    return same and all(known.get(n) == each for n, each in new.header["objectives"].items())
+    return (
+        same and alike and all(known.get(n) == each for n, each in new.header["objectives"].items())
+    )
 
 
 def _copy(prepared: Plan, trial: Trial, order: int, old: Ledger, new: Ledger) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 PERIOD = 2.0  # seconds between two looks at a job
+YOUNG = 120.0  # seconds for which a cluster that has just begun may have nobody to take a job
 
 
 class JobError(ValueError):
@@ -60,7 +61,6 @@ class Jobs:
         folder: Path,
         packages: list[Path],
         run: str,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Starts a job; one of that name that is over makes room for it.
 
@@ -69,7 +69,7 @@ class Jobs:
             packages: Python packages that are sent along.
 
         Raises:
-            JobError: if a job of that name still runs.
+            JobError: if a job of that name still runs, or the cluster takes none.
         """
         if earlier := self._find(name):
             if not earlier.is_over:
@@ -78,16 +78,24 @@ class Jobs:
                     f"`mergefront logs {name} --follow` shows what it does"
                 )
             self._client.delete_job(name)
-        self._client.submit_job(
-            submission_id=name,
-            entrypoint=entrypoint,
-            runtime_env={
+        job = {
+            "submission_id": name,
+            "entrypoint": entrypoint,
+            "runtime_env": {
                 "working_dir": str(folder),
                 "py_modules": [str(package) for package in packages],
-                "env_vars": dict(environment or {}),
             },
-            metadata={"mergefront": run},
-        )
+            "metadata": {"mergefront": run},
+        }
+        deadline = time.monotonic() + YOUNG
+        while True:
+            try:
+                self._client.submit_job(**job)
+                return
+            except RuntimeError as error:
+                if "No available agent" not in str(error) or time.monotonic() > deadline:
+                    raise JobError(f"job {name} was not taken: {error}") from None
+            time.sleep(PERIOD)
 
     def jobs(self) -> list[Job]:
         """Every search of the cluster."""

@@ -16,12 +16,12 @@ class Metrics:
         tags = {"run": run}
         keys = ("run",)
         self._trials = Counter(
-            "mergefront_trials", "Outcomes that workers brought", ("run", "state")
+            "mergefront_trials_total", "Outcomes that workers brought", ("run", "state")
         )
         self._seconds = Histogram(
             "mergefront_seconds", "Seconds of a candidate by phase", SECONDS, ("run", "phase")
         )
-        self._deaths = Counter("mergefront_deaths", "Workers that died", keys)
+        self._deaths = Counter("mergefront_deaths_total", "Workers that died", keys)
         self._workers = Gauge("mergefront_workers", "Workers that are ready", keys)
         self._busy = Gauge("mergefront_busy_share", "Share of ready workers at work", keys)
         self._queue = Gauge("mergefront_queue", "Candidates that wait for a worker", keys)

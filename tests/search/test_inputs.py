@@ -1,0 +1,115 @@
+"""Going on with a run: only where its trials stay comparable, and else as a new run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.branch import take_over
+from search.first import first_trials
+from search.ledger import Ledger
+from search.preflight import plan
+from search.session import begin, go_on
+from search.trial import Proposal, Trial
+from tests.search.conftest import write_model, write_task
+
+
+@pytest.fixture
+def begun(write, config):
+    """A run with its first trials scored."""
+    prepared = plan(write(config))
+    ledger = begin(prepared)
+    for number, first in enumerate(first_trials(prepared.space).known[:5]):
+        proposal = Proposal(number, first.recipe, first.params, first.label)
+        ledger.propose(proposal)
+        ledger.finish(Trial(proposal, "scored", number, {"picks": 0.1 * number, "text": 3.0}))
+    return ledger
+
+
+@pytest.fixture
+def own_models(config, tmp_path):
+    """Models of this test alone, that it may change."""
+    config["models"]["c"] = str(write_model(tmp_path / "c", 3))
+    return tmp_path
+
+
+def test_a_run_goes_on_when_nothing_has_changed(begun):
+    _, ledger, changed = go_on(begun.root)
+    assert not changed
+    assert len(ledger.trials()) == 5
+
+
+def test_what_changes_no_trial_is_noted(begun, config, write):
+    other = write({**config, "budget": {"trials": 99}, "workers": {"cpus": 1}})
+    prepared, _, changed = go_on(begun.root, other)
+    assert prepared.config.budget.trials == 99
+    assert changed == ["budget.trials: was 12, is 99", "workers.cpus: was None, is 1.0"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("seed", 7, "seed: was 0, is 7"),
+        ("methods", ["linear"], "methods: was "),
+        ("documents", "all", "documents.search: was 0.6, is 1.0"),
+    ],
+)
+def test_a_key_that_matters_is_refused_by_name_with_the_way_out(
+    begun, config, write, key, value, said
+):
+    with pytest.raises(ValueError, match="trials would not be comparable") as refused:
+        go_on(begun.root, write({**config, key: value}))
+    assert f"  {said}" in str(refused.value)
+    assert f"mergefront search CONFIG --from {begun.root}" in str(refused.value)
+
+
+def test_a_model_that_was_changed_is_named(own_models, begun):
+    write_model(own_models / "c", 4)
+    with pytest.raises(ValueError, match=r"models\.c: was \w+, is \w+"):
+        go_on(begun.root)
+
+
+def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    for name in ("pick", "text"):
+        content = yaml.safe_load((world / "tasks" / f"{name}.yaml").read_text())
+        docs = (world / "tasks" / f"{name}.jsonl").read_text().splitlines()
+        keep = {"task", "dataset_path", "dataset_kwargs", "test_split", "num_fewshot"}
+        rest = {key: value for key, value in content.items() if key not in keep}
+        write_task(tasks, name, [json.loads(doc) for doc in docs], **rest)
+    config["tasks"] = str(tasks)
+    ledger = begin(plan(write(config)))
+    go_on(ledger.root)
+    lines = (tasks / "text.jsonl").read_text().replace('number 1"', 'number 1000"')
+    (tasks / "text.jsonl").write_text(lines)
+    with pytest.raises(ValueError, match="documents of text: was") as refused:
+        go_on(ledger.root)
+    assert "documents of pick" not in str(refused.value)
+
+
+def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
+    begun, config, write, tmp_path
+):
+    prepared = plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
+    new = begin(prepared)
+    assert take_over(prepared, begun, new) == (5, True)
+    old, taken = begun.trials(), Ledger(new.root).trials()
+    assert [trial.scores for trial in taken] == [trial.scores for trial in old]
+    assert [trial.label for trial in taken] == [trial.label for trial in old]
+
+
+def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
+    prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
+    new = begin(prepared)
+    count, scored = take_over(prepared, begun, new)
+    contents = Ledger(new.root).contents()
+    assert not scored
+    assert not contents.trials
+    assert len(contents.waiting) == count > 0
+    assert all(
+        Path(s.path).exists() for p in contents.waiting.values() for s in p.recipe.models.values()
+    )

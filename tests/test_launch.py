@@ -1,0 +1,89 @@
+"""A search sent to a cluster, stopped, and sent again: Ray's own Jobs API, with a token."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from search.ledger import Ledger
+from tests.search.conftest import config, world, write  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.slow
+
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+HEAD = """
+from ray.cluster_utils import Cluster
+options = {"num_cpus": 2, "include_dashboard": True, "dashboard_port": 0}
+cluster = Cluster(initialize_head=True, head_node_args=options)
+print(cluster.webui_url, flush=True)
+input()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """A cluster of one machine; Ray reads how it is protected when it is imported."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # jobs say `python`
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD], env={**os.environ, **TOKEN, "PATH": path}, **pipes
+    ) as it:
+        yield f"http://{it.stdout.readline().strip()}"
+        it.communicate("\n")
+
+
+@pytest.fixture
+def mergefront(head) -> Callable[..., subprocess.CompletedProcess]:
+    def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+        given = [str(each) for each in (*arguments, "--address", head)]
+        return subprocess.run(
+            [sys.executable, "-m", "search", *given],
+            cwd=Path(__file__).parent.parent,
+            env={**os.environ, **TOKEN, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+def test_a_submitted_search_is_stopped_and_goes_on_when_it_is_submitted_again(
+    mergefront, config, write, tmp_path
+):
+    short = {"workers": {"cpus": 1}, "budget": {"trials": 400}, "sampler": {"type": "random"}}
+    path = write({**config, **short, "run": str(tmp_path / "far")})
+    assert mergefront("submit", path).returncode == 0
+    again = mergefront("submit", path)
+    assert again.returncode == 2, mergefront("logs", "far").stdout
+    assert "`mergefront stop far` ends it" in again.stderr
+    assert f"far  RUNNING  {tmp_path / 'far'}" in mergefront("jobs").stdout
+    stopped = mergefront("stop", "far")
+    assert "job far is STOPPED" in stopped.stdout, stopped.stderr
+    kept = len(Ledger(tmp_path / "far").trials()) if Ledger.is_at(tmp_path / "far") else 0
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "budget": {"trials": 8}}))
+    said = mergefront("submit", path, "--follow")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "Pareto front" in said.stdout
+    trials = Ledger(tmp_path / "far").trials()
+    assert len(trials) == max(8, kept)
+    assert "Pareto front" in mergefront("logs", "far").stdout
+
+
+def test_a_cluster_wants_its_token(mergefront):
+    said = mergefront("jobs", RAY_AUTH_TOKEN="b" * 64)
+    assert said.returncode == 2
+    assert "Traceback" not in said.stderr
+
+
+def test_a_job_that_is_not_there_is_named(mergefront):
+    said = mergefront("logs", "elsewhere")
+    assert said.returncode == 2
+    assert "no job 'elsewhere'; there are: " in said.stderr
