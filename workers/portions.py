@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ def stream(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Iterator[tuple[s
         for name in names:
             yield name, engine.merge(recipe, name)
         engine.close()
+        del engine
+        gc.collect()  # its parts know each other, and they hold the mapped files
 
 
 def _portions(like: Checkpoint) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import signal
@@ -95,9 +96,23 @@ def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
 def test_portions_give_the_bytes_of_the_whole(tied, zoo, tmp_path, monkeypatch):
     recipe = ties(*(zoo(tie_word_embeddings=tied, seed=seed) for seed in range(3)))
     merge(recipe, tmp_path / "whole")
-    monkeypatch.setattr(portions, "PORTION", 1)
+    monkeypatch.setattr(portions, "PORTION", 5000)
     merge(recipe, tmp_path / "portions")
     assert read(tmp_path / "portions").fingerprint == read(tmp_path / "whole").fingerprint
+
+
+def test_a_portion_is_let_go_before_the_next_is_opened(zoo, monkeypatch):
+    recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
+    opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
+    monkeypatch.setattr(portions, "PORTION", 5000)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in portions.stream(recipe, opened):
+            alive = [each for each in gc.get_objects() if type(each) is portions.Portion]
+            assert len(alive) == len(opened)
+    finally:
+        gc.enable()
 
 
 def test_a_mixed_tie_gets_a_head_of_its_own(zoo, tmp_path):
