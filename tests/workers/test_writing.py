@@ -109,8 +109,8 @@ def test_a_portion_is_let_go_before_the_next_is_opened(zoo, monkeypatch):
     gc.disable()
     try:
         for _ in portions.stream(recipe, opened):
-            alive = [each for each in gc.get_objects() if type(each) is portions.Portion]
-            assert len(alive) == len(opened)
+            alive = sum(type(each) is portions.Portion for each in gc.get_objects())
+            assert alive == len(opened)
     finally:
         gc.enable()
 
