@@ -93,7 +93,8 @@ def doctor(
                 raise typer.Exit(WRONG_INPUT) from None
             raise
     if picture and found.deep:
-        draw(found.deep, picture)
+        with _disk():
+            draw(found.deep, picture)
     if as_json:
         print(json.dumps(found.to_json(), indent=2))
     else:
@@ -273,7 +274,7 @@ def front(
     console.print(front_table(found))
     if mattered:
         console.print(importance_table(mattered))
-    if history:
+    if history and found.scored:
         console.print(history_table(found))
 
 
@@ -346,11 +347,11 @@ def demo(
 ) -> None:
     """Make small real models, search their merges, export the best and score it again."""
     with _errors():
-        from search.demo import NotReproducedError, run_demo
+        from search.demo import DemoError, run_demo
 
         try:
             run_demo(folder, _console(), search=_run)
-        except NotReproducedError as error:
+        except DemoError as error:
             _fail(str(error), FAILED)
 
 
@@ -373,10 +374,10 @@ def _run(
     from search.session import search as run_search
     from search.session import standing
     from search.tables import front_table
-    from workers.pool import PoolError
+    from workers.pool import AddressError, PoolError
 
     console = _console(stderr=True)
-    how = f"mergefront resume {shlex.quote(ledger.root)}"
+    how = _how_to_go_on(prepared, ledger, budget)
     if log_format == "text":
         console.print(f"run {ledger.root}", highlight=False)
     else:
@@ -386,8 +387,8 @@ def _run(
             driver = run_search(
                 prepared, ledger, budget, address=address, takeover=takeover, watch=watch
             )
-    except RunBusyError as busy:
-        _fail(str(busy), WRONG_INPUT)
+    except (RunBusyError, AddressError) as error:
+        _fail(str(error), WRONG_INPUT)
     except PoolError as error:
         _fail(f"{error}\nEvery finished trial is kept. Go on with: {how}", STOPPED)
     except OSError as error:
@@ -398,6 +399,17 @@ def _run(
         done = f"{len(driver.trials)} of {budget.trials} trials"
         _fail(f"stopped after {done}; nothing is lost. Go on with: {how}", STOPPED)
     _console().print(front_table(standing(ledger)))
+
+
+def _how_to_go_on(prepared: Plan, ledger: Ledger, budget: Budget) -> str:
+    """The command, with the budget where it is not the config's."""
+    planned = prepared.config.budget
+    raised = [
+        f"--{name} {getattr(budget, name):g}"
+        for name in ("trials", "hours")
+        if getattr(budget, name) != getattr(planned, name)
+    ]
+    return " ".join([f"mergefront resume {shlex.quote(ledger.root)}", *raised])
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from search.export import export
-from search.first import UNIFORM
+from search.first import BASE, UNIFORM
 from search.preflight import plan
 from search.session import begin, standing
 from workers.demo import EXPERTS, make_demo
@@ -53,15 +53,16 @@ SEARCH: dict[str, Any] = {
 }
 
 
-class NotReproducedError(RuntimeError):
-    """The exported model did not get the scores that the search recorded."""
+class DemoError(RuntimeError):
+    """The demo did not show what it is there to show; the message says what."""
 
 
 def run_demo(folder: Path, console: Console, search: Search) -> None:
     """Makes the models in `folder` if they are not there, searches, exports, scores again.
 
     Raises:
-        NotReproducedError: if plain lm-eval gives the exported model other scores.
+        DemoError: if no merge beats all inputs and their soup, or plain lm-eval gives the exported
+            model other scores.
     """
     _make(folder, console)
     config = _write_config(folder)
@@ -85,7 +86,7 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
     """Runs lm-eval's own command line; task -> "metric,filter" -> value.
 
     Raises:
-        NotReproducedError: if lm-eval fails.
+        DemoError: if lm-eval fails.
     """
     with tempfile.TemporaryDirectory() as results:
         at = command.index("lm_eval")  # before it stands what it needs of the environment
@@ -99,7 +100,7 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
         )
         found = list(Path(results).rglob("results*.json"))
         if done.returncode or not found:
-            raise NotReproducedError(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
+            raise DemoError(f"{shlex.join(command)} failed:\n{done.stderr[-4000:]}")
         content: dict[str, dict[str, float]] = json.loads(found[0].read_text())["results"]
     return content
 
@@ -127,15 +128,19 @@ def _write_config(folder: Path) -> Path:
 
 
 def _say_who_won(found: Standing, console: Console) -> None:
-    best = found.front[0]
-    inputs = {label: found.mean(trial) for label, trial in found.references.items()}
-    soup = inputs.pop(UNIFORM)
+    best = max(found.front, key=found.mean, default=None)
+    known = {label: found.mean(trial) for label, trial in found.references.items()}
+    inputs = {label: mean for label, mean in known.items() if label in (BASE, *found.models)}
+    if best is None or not inputs or UNIFORM not in known:
+        raise DemoError("the models or their uniform soup could not be scored; see the run's logs")
     name = max(inputs, key=lambda label: inputs[label])
     console.print(
         f"best mean: trial {best.number} {found.mean(best):.3f}; the best model ({name}) has "
-        f"{inputs[name]:.3f}, the uniform soup {soup:.3f}",
+        f"{inputs[name]:.3f}, the uniform soup {known[UNIFORM]:.3f}",
         highlight=False,
     )
+    if found.mean(best) <= max(inputs[name], known[UNIFORM]):
+        raise DemoError("no merge beats every model and the uniform soup on the mean")
 
 
 def _compare(
@@ -153,4 +158,4 @@ def _compare(
             wrong.append(each.name)
     console.print(table)
     if wrong:
-        raise NotReproducedError(f"other scores than recorded: {', '.join(wrong)}")
+        raise DemoError(f"other scores than recorded: {', '.join(wrong)}")

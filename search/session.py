@@ -114,32 +114,33 @@ def search(
 
     Raises:
         RunBusyError: if another driver works on this run.
+        AddressError: if no search can run through the address.
         PoolError: if no worker can work any more.
     """
     with ledger.driving(takeover=takeover) as lease:
-        study = Study(
-            prepared.config.sampler,
-            prepared.space.axes,
-            [each.direction for each in prepared.objectives],
-            prepared.config.seed,
-        )
         pool = (make_pool or ray_pool)(prepared, address)
-        driver = Driver(
-            study=study,
-            pool=pool,
-            ledger=ledger,
-            recipe_of=prepared.space.recipe,
-            first=first_trials(prepared.space, prepared.recipes),
-            objectives=prepared.objectives,
-            limits=budget,
-            watch=lambda driver: _tell(driver, lease, watch),
-        )
+        driver = _driver(prepared, pool, ledger, budget)
+        driver.watch = lambda driver: _tell(driver, lease, watch)
         try:
             with _stopped_by_signals(driver):
                 driver.run()
         finally:
             pool.close()
     return driver
+
+
+def _driver(prepared: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
+    config = prepared.config
+    directions = [each.direction for each in prepared.objectives]
+    return Driver(
+        study=Study(config.sampler, prepared.space.axes, directions, config.seed),
+        pool=pool,
+        ledger=ledger,
+        recipe_of=prepared.space.recipe,
+        first=first_trials(prepared.space, prepared.recipes),
+        objectives=prepared.objectives,
+        limits=budget,
+    )
 
 
 def ray_pool(prepared: Plan, address: str) -> Pool:
@@ -163,16 +164,16 @@ def standing(ledger: Ledger) -> Standing:
     return Standing(objectives, ledger.trials())
 
 
-def config_of(ledger: Ledger) -> dict[str, Any]:
-    """The run's config as it was understood."""
-    content: dict[str, Any] = yaml.safe_load(ledger.config)
-    return content
-
-
 def _tell(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
     """Leaves word in the run for `mergefront status`, which may be asked on another machine."""
     lease.report({"running": sorted(driver.running), **driver.pool.report})
     watch(driver)
+
+
+def config_of(ledger: Ledger) -> dict[str, Any]:
+    """The run's config as it was understood."""
+    content: dict[str, Any] = yaml.safe_load(ledger.config)
+    return content
 
 
 def _plain(objective: Objective) -> dict[str, str]:

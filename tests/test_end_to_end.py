@@ -114,22 +114,17 @@ def test_all_workers_did_their_share_on_real_ray(resumed):
 def test_ctrl_c_stops_the_search_says_how_to_go_on_and_loses_nothing(demo):
     search, run = start(demo, "interrupted")
     wait_for_trials(run, 6, search)
+    before = set(finished(run))
     os.killpg(search.pid, signal.SIGINT)  # a terminal sends it to the whole group
     search.wait(timeout=PATIENCE)
     said = log_of(run)
     assert search.returncode == 3, said
     assert f"mergefront resume {run}" in said
     assert "Traceback" not in said
+    assert before <= set(finished(run))
     ledger = Ledger(run)
-    assert len(ledger.trials()) == len(ledger.proposals()) - still_asked_ahead(ledger)
-    assert {trial.state for trial in ledger.trials()} <= {"scored", "duplicate"}
-
-
-def still_asked_ahead(ledger: Ledger) -> int:
-    """Proposals that no worker had begun when the search was stopped: one is asked ahead."""
-    open_ones = set(ledger.proposals()) - {trial.number for trial in ledger.trials()}
-    assert len(open_ones) <= 1
-    return len(open_ones)
+    waiting = set(ledger.proposals()) - {trial.number for trial in ledger.trials()}
+    assert len(waiting) <= 1, "what the workers were doing had time to come back"
 
 
 def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):

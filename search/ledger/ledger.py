@@ -80,20 +80,28 @@ class Ledger:
 
     @classmethod
     def create(cls, root: str | Path, header: Mapping[str, Any], config: str) -> Ledger:
-        """Begins a run in a new or empty folder.
+        """Begins a run in a folder that holds none.
 
         Raises:
-            ValueError: if a run is there already.
+            ValueError: if a run is there already, a file of the user's would be overwritten, or
+                nothing can be written there.
         """
-        store = Store(root)
+        store, understood = Store(root), config.encode()
         if store.exists(HEADER):
             raise ValueError(
                 f"{root} already holds a run; go on with it by `mergefront resume {root}`, "
                 "or set another `run:`"
             )
-        store.write(CONFIG, config.encode())
+        if store.exists(CONFIG) and store.read(CONFIG) != understood:
+            raise ValueError(
+                f"{store.where(CONFIG)} is there and belongs to no run; set another `run:`"
+            )
         content = json.dumps({"format": FORMAT, **header}, indent=2) + "\n"
-        store.write(HEADER, content.encode())
+        try:
+            store.write(CONFIG, understood)
+            store.write(HEADER, content.encode())
+        except OSError as error:
+            raise ValueError(f"run: {root} cannot be written: {error}") from None
         return cls(root)
 
     @staticmethod
@@ -227,14 +235,14 @@ class Ledger:
             RunBusyError: if another driver holds it.
         """
         lease = Lease(self._store, takeover=takeover)
-        with ThreadPoolExecutor(1, thread_name_prefix="compaction") as self._threads:
-            try:
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="compaction") as self._threads:
                 self._lease = lease
                 self._tidy()
                 yield lease
-            finally:
-                self._lease = None
-        lease.release()
+        finally:
+            self._lease = None
+            lease.release()
 
     @property
     def driver(self) -> Note | None:

@@ -233,3 +233,23 @@ def test_a_trial_that_is_gone_without_a_trace_is_named_by_its_number(ledger, roo
     for name in ("proposed/000001.json", "finished/000001.parquet"):
         (root / name).unlink()
     assert ledger.contents().damage == ["proposed/000001.json is missing, and so is its outcome"]
+
+
+def test_a_run_never_overwrites_a_config_that_is_not_its_own(tmp_path):
+    (tmp_path / "config.yaml").write_text("# mine\n")
+    with pytest.raises(ValueError, match=r"config\.yaml is there and belongs to no run"):
+        Ledger.create(tmp_path, HEADER, "name: test\n")
+    assert (tmp_path / "config.yaml").read_text() == "# mine\n"
+
+
+def test_a_run_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"run: .*file cannot be written"):
+        Ledger.create(tmp_path / "file", HEADER, "name: test\n")
+
+
+def test_a_driver_that_fails_lets_go_of_the_run(ledger):
+    with pytest.raises(KeyboardInterrupt), ledger.driving():
+        raise KeyboardInterrupt
+    with ledger.driving():
+        pass

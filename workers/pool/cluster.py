@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from workers.pool.protocol import PoolError, PoolSettings
+from workers.pool.protocol import AddressError, PoolError, PoolSettings
 
 GIB = 2**30
 
@@ -20,11 +20,11 @@ def connect(address: str) -> bool:
     """Connects unless this process is connected; whether it has to disconnect.
 
     Raises:
-        ValueError: if the address is one of Ray's client.
+        AddressError: if it is the address of Ray's client, or none at all.
         PoolError: if there is no Ray at it.
     """
     if address.startswith("ray://"):
-        raise ValueError(
+        raise AddressError(
             f"{address}: a search does not run through Ray's client, whose connection it would "
             "not survive; use `mergefront submit`, or run it on the cluster with --address auto"
         )
@@ -39,6 +39,8 @@ def connect(address: str) -> bool:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    except ValueError as error:
+        raise AddressError(f"--address {address}: {error}") from None
     except (ConnectionError, RuntimeError, RayError) as error:
         raise PoolError(f"no Ray at {address}: {error}") from None
     return True

@@ -37,6 +37,10 @@ class PoolSettings(Settings):
     """Seconds to wait for a machine while there is none that a worker fits on."""
 
 
+class AddressError(ValueError):
+    """No search can run through this address; the message says what can be done instead."""
+
+
 class PoolError(RuntimeError):
     """No worker can work any more; the message says why."""
 
