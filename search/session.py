@@ -122,7 +122,7 @@ def search(
         driver = _driver(prepared, pool, ledger, budget)
         driver.watch = lambda driver: _tell(driver, lease, watch)
         try:
-            with _stopped_by_signals(driver):
+            with stopped_by_signals(driver):
                 driver.run()
         finally:
             pool.close()
@@ -181,7 +181,7 @@ def _plain(objective: Objective) -> dict[str, str]:
 
 
 @contextmanager
-def _stopped_by_signals(driver: Driver) -> Iterator[None]:
+def stopped_by_signals(driver: Driver) -> Iterator[None]:
     """A signal stops the search, the second leaves at once, the third does not even tidy up.
 
     Installed after Ray has started, which puts its own SIGTERM handler in place.

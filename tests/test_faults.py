@@ -24,6 +24,7 @@ from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
 from search.samplers import Study
 from search.samplers.settings import Evolution
+from search.session import stopped_by_signals
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.test_driver import evaluate
 from workers.candidate import Candidate, Outcome
@@ -55,7 +56,8 @@ def search(root: Path, told: Path, pause: float, trials: int = TRIALS) -> None:
             limits=Budget(trials=trials),
             watch=lambda driver: told.write_text(str(len(driver.trials))),
         )
-        driver.run()
+        with stopped_by_signals(driver):
+            driver.run()
 
 
 def killed_again_and_again(root: Path, kills: int, seed: int) -> list[int]:
@@ -114,6 +116,26 @@ def test_a_driver_killed_at_random_moments_loses_nothing_and_searches_the_same(t
     assert check(tmp_path, kills=6, seed=1) >= 1
 
 
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_a_driver_that_is_stopped_keeps_what_its_workers_gave(tmp_path, signals):
+    root, told = tmp_path / "run", tmp_path / "told"
+    process = FORK.Process(target=search, args=(root, told, 0.05))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text() not in ("", "0")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for number in signals:
+        os.kill(process.pid, number)
+        time.sleep(0.02)
+    process.join(60)
+    assert process.exitcode == 0
+    contents = Ledger(root).contents()
+    assert len(contents.trials) >= int(told.read_text())
+    assert len(contents.trials) < TRIALS
+    assert not Ledger(root).is_driven
+
+
 @pytest.mark.long
 def test_a_hundred_kills(tmp_path):
     done, seed = 0, 100
@@ -125,7 +147,7 @@ def test_a_hundred_kills(tmp_path):
 def compete(root: Path, told: Path, start, results) -> None:
     start.wait()
     try:
-        search(root, told, 0.002, trials=20)
+        search(root, told, 0.2, trials=12)  # longer than a driver insists
         results.put("won")
     except RunBusyError as error:
         results.put(str(error))
@@ -146,4 +168,4 @@ def test_of_two_drivers_that_begin_at_once_one_searches_and_the_other_is_told_wh
         each.join()
     assert found[1] == "won"
     assert "is being searched by process" in found[0]
-    assert [trial.order for trial in Ledger(root).trials()] == list(range(20))
+    assert [trial.order for trial in Ledger(root).trials()] == list(range(12))

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from search.ledger import Ledger
-from tests.search.conftest import config, world, write  # noqa: F401 - fixtures
+from tests.evaluators.conftest import make_tokenizer
+from tests.search.conftest import config, world, write, write_model  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 
@@ -55,11 +57,21 @@ def mergefront(head) -> Callable[..., subprocess.CompletedProcess]:
     return call
 
 
+@pytest.fixture
+def talking(config, tmp_path) -> dict[str, Any]:
+    """The config with models that have a tokenizer, so that they can be scored."""
+    for seed, name in enumerate(["base", *config["models"]]):
+        write_model(tmp_path / name, seed, vocab_size=99)
+        make_tokenizer().save_pretrained(tmp_path / name)
+    models = {name: str(tmp_path / name) for name in config["models"]}
+    return {**config, "base": str(tmp_path / "base"), "models": models}
+
+
 def test_a_submitted_search_is_stopped_and_goes_on_when_it_is_submitted_again(
-    mergefront, config, write, tmp_path
+    mergefront, talking, write, tmp_path
 ):
     short = {"workers": {"cpus": 1}, "budget": {"trials": 400}, "sampler": {"type": "random"}}
-    path = write({**config, **short, "run": str(tmp_path / "far")})
+    path = write({**talking, **short, "run": str(tmp_path / "far")})
     assert mergefront("submit", path).returncode == 0
     again = mergefront("submit", path)
     assert again.returncode == 2, mergefront("logs", "far").stdout

@@ -30,7 +30,8 @@ class Setup:
     suite: SuiteSettings
     gate: GateSettings = field(default_factory=GateSettings)
     merging: MergeSettings = field(default_factory=MergeSettings)
-    device: str = "cpu"
+    device: str | None = None
+    """By default the GPU that Ray gave this process, or the CPU if it gave none."""
 
 
 class Worker:
@@ -47,9 +48,10 @@ class Worker:
         models = fitted({name: open_checkpoint(source) for name, source in sources.items()})
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._engine = Engine(models, base=base, settings=setup.merging, device=setup.device)
+        device = setup.device or _own_device()
+        self._engine = Engine(models, base=base, settings=setup.merging, device=device)
         self._engine.prepare()
-        self._model = load_model(base, device=setup.device)
+        self._model = load_model(base, device=device)
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
         self._suite.bind(self._model, tokenizer)
@@ -109,6 +111,10 @@ class Worker:
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]
     ) -> Outcome:
         return Outcome(candidate.trial, state, cause=cause, seconds=seconds, worker=self.name)
+
+
+def _own_device() -> str:
+    return "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
 
 
 @contextmanager

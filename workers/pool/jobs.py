@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 PERIOD = 2.0  # seconds between two looks at a job
@@ -50,8 +51,8 @@ class Jobs:
     def __init__(self, address: str) -> None:
         try:
             self._client = JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError) as error:
-            raise JobError(f"{address}: no Ray dashboard answers: {error}") from None
+        except (ConnectionError, RuntimeError, RayError) as error:
+            raise JobError(f"{address}: no Ray dashboard answers, or not to us: {error}") from None
 
     def submit(
         self,
