@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.faults import FaultsError
 from workers.recipe import Recipe, Source
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
     """The recipes in these files, by the files' names.
 
     Raises:
-        ValueError: with every file that cannot be read, is no recipe, or has other models.
+        FaultsError: with every file that cannot be read, is no recipe, or has other models.
     """
     found: dict[str, Recipe] = {}
     faults: list[str] = []
@@ -29,7 +30,7 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
         except (OSError, UnicodeDecodeError, ValueError) as error:
             faults.append(f"recipes.{i}: {path}: {error}")
     if faults:
-        raise ValueError("; ".join(faults))
+        raise FaultsError(faults)
     return found
 
 

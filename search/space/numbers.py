@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from search.faults import FaultsError
 from search.objectives import nearest
 from search.space.axis import Axis
 from search.space.layout import Layout, Place, layout
@@ -73,7 +74,7 @@ def numbers(
     """Every searchable parameter of the methods, once, by name.
 
     Raises:
-        ValueError: with every contradiction in the settings.
+        FaultsError: with every contradiction in the settings.
     """
     declared = dict(_declared(methods))
     chosen = settings.chosen
@@ -96,7 +97,7 @@ def numbers(
             except ValueError as error:
                 faults.append(f"{name}.same_as: {error}")
     if faults:
-        raise ValueError("; ".join(f"space.{fault}" for fault in faults))
+        raise FaultsError(f"space.{fault}" for fault in faults)
     return {name: found[name] for name in declared}
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from evaluators.settings import Settings
 from search.objectives import nearest
@@ -54,6 +62,18 @@ Modules = Annotated[
 ]
 
 
+def _kind(given: Any) -> str:
+    if isinstance(given, list):
+        return "range"
+    return "model" if isinstance(given, str) else "value"
+
+
+Own = Annotated[
+    Annotated[Pair, Tag("range")] | Annotated[float, Tag("value")] | Annotated[str, Tag("model")],
+    Discriminator(_kind),
+]
+
+
 class ParameterSettings(Settings):
     """One parameter's own choice: where it may lie, and how it varies."""
 
@@ -68,7 +88,7 @@ class ParameterSettings(Settings):
     """By default weight and t vary as the space says, and the rest have one value."""
     per_model: bool = True
     """False: one value for all models."""
-    models: dict[str, Pair | float | str] = Field(default_factory=dict)
+    models: dict[str, Own] = Field(default_factory=dict)
     """A model's own range or fixed value, or the model whose value it takes."""
 
     @model_validator(mode="after")
@@ -81,7 +101,14 @@ class ParameterSettings(Settings):
         return self
 
 
-Choice = Pair | float | ParameterSettings
+def _written_out(given: Any) -> Any:
+    """A range or a fixed value is short for settings with nothing else in them."""
+    if given is None or isinstance(given, dict | ParameterSettings):
+        return given
+    return {"range" if isinstance(given, list) else "value": given}
+
+
+Choice = Annotated[ParameterSettings | None, BeforeValidator(_written_out)]
 
 
 def _positive(least: int) -> int:
@@ -99,35 +126,38 @@ class Membership(Settings):
     """So many take part in every merge."""
 
 
+def _everyone_or_nobody(given: Any) -> Any:
+    if isinstance(given, bool):
+        return Membership(optional=None if given else [])
+    return given
+
+
 class SpaceSettings(Settings):
     """What is searched: how parameters vary, who takes part, and narrower ranges."""
 
     depth: DepthChoice = Depth(groups=1)
     modules: Modules = ()
     """Module classes with parameters of their own; all others share one more."""
-    membership: bool | Membership = False
-    weight: Choice | None = None
-    density: Choice | None = None
-    gamma: Choice | None = None
-    t: Choice | None = None
-    lambda_: Annotated[Choice | None, Field(alias="lambda")] = None
+    membership: Annotated[Membership, BeforeValidator(_everyone_or_nobody)] = Membership(
+        optional=[]
+    )
+    """True: every model may be left out; False: none."""
+    weight: Choice = None
+    density: Choice = None
+    gamma: Choice = None
+    t: Choice = None
+    lambda_: Annotated[Choice, Field(alias="lambda")] = None
 
     @property
     def chosen(self) -> dict[str, ParameterSettings]:
-        """The parameters that something is said of, whichever way it was written."""
+        """The parameters that something is said of."""
         given = {
             field.alias or name: getattr(self, name)
             for name, field in SpaceSettings.model_fields.items()
             if name not in ("depth", "modules", "membership")
         }
-        return {name: _written_out(choice) for name, choice in given.items() if choice is not None}
+        return {name: choice for name, choice in given.items() if choice is not None}
 
     def of(self, parameter: str) -> ParameterSettings:
         """The choice for one parameter."""
         return self.chosen.get(parameter, ParameterSettings())
-
-
-def _written_out(choice: Choice) -> ParameterSettings:
-    if isinstance(choice, list):
-        return ParameterSettings(range=choice)
-    return choice if isinstance(choice, ParameterSettings) else ParameterSettings(value=choice)

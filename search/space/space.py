@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from search.faults import FaultsError
 from search.space.axis import Axis
 from search.space.layout import Layout, Place, places
 from search.space.numbers import Number, numbers
@@ -23,8 +24,8 @@ class Space:
     """All parameters of a run.
 
     Raises:
-        ValueError: on `axes`, if the settings contradict the methods, the models or each other;
-            the message names every fault.
+        FaultsError: on `axes`, if the settings contradict the methods, the models or each other;
+            it has every fault.
     """
 
     methods: tuple[str, ...]
@@ -37,8 +38,8 @@ class Space:
     @cached_property
     def axes(self) -> dict[str, Axis]:
         """Every axis by name, in a fixed order."""
-        if faults := [*self._method_faults(), *self._membership_faults()]:
-            raise ValueError("; ".join(faults))
+        if faults := [*self._method_faults(), *self._membership_faults(), *self._number_faults()]:
+            raise FaultsError(faults)
         axes: list[Axis] = []
         if len(self.methods) > 1:
             axes.append(Axis("method", choices=self.methods))
@@ -95,10 +96,7 @@ class Space:
 
     @property
     def _membership(self) -> Membership:
-        given = self.settings.membership
-        if isinstance(given, Membership):
-            return given
-        return Membership(optional=None if given else [])
+        return self.settings.membership
 
     @property
     def _optional(self) -> list[str]:
@@ -132,6 +130,13 @@ class Space:
                 yield f"{where}.optional: {name!r} is no model; there are {', '.join(self.models)}"
         if self._membership.least > len(self.models):
             yield f"{where}.least: {self._membership.least} of {len(self.models)} models"
+
+    def _number_faults(self) -> tuple[str, ...]:
+        try:
+            _ = self._numbers
+        except FaultsError as error:
+            return error.problems
+        return ()
 
     # -- from params to a recipe
 

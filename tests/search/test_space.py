@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.faults import FaultsError
 from search.first import first_trials
 from search.space import Axis, Space, SpaceSettings
 from tests.search.conftest import make_space
@@ -185,8 +186,11 @@ def test_a_method_that_cannot_merge_these_models_is_refused(methods, models, mes
 
 
 def test_every_fault_of_a_space_is_named_at_once():
-    with pytest.raises(ValueError, match=r"space\.density: .*; space\.lambda: "):
-        _ = make_space("ties", density=[0.5, 0.2], **{"lambda": 50}).axes
+    space = make_space("ties", density=[0.5, 0.2], membership={"optional": ["z"]}, **{"lambda": 50})
+    with pytest.raises(FaultsError) as caught:
+        _ = space.axes
+    places = [problem.partition(": ")[0] for problem in caught.value.problems]
+    assert places == ["space.membership.optional", "space.density", "space.lambda"]
 
 
 def test_every_parameter_of_every_method_can_be_narrowed():
