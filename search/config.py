@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     TypeAdapter,
@@ -31,6 +32,11 @@ from search.space import SpaceSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
 from workers.recipe import Source
+
+Named = TypeVar("Named")
+
+RESERVED = ("base", "uniform")
+"""What results and `--where` call the base and the uniform soup."""
 
 DEFAULT = ("linear", "task_arithmetic", "ties", "dare_ties")
 
@@ -51,21 +57,36 @@ def _known_method(name: str) -> str:
 
 
 def _unreserved(name: str) -> str:
-    if name in ("base", "uniform soup") or not name.replace("-", "_").isidentifier():
-        raise ValueError(f"{name!r} cannot be a name; use letters, digits, - and _, and not 'base'")
+    if name in RESERVED:
+        raise ValueError(f"{name!r} cannot be a name; results use it for their own")
+    if not name or not (name[0].isalpha() or name[0] == "_"):
+        raise ValueError(f"{name!r} cannot be a name; it must begin with a letter")
+    if not name.replace("-", "_").isidentifier():
+        raise ValueError(f"{name!r} cannot be a name; use letters, digits, - and _")
     return name
+
+
+def _told_apart(named: dict[str, Named]) -> dict[str, Named]:
+    """Names that stay different where - is written _, as in `--where`."""
+    seen: dict[str, str] = {}
+    for name in named:
+        if (other := seen.setdefault(name.replace("-", "_"), name)) != name:
+            raise ValueError(f"{other!r} and {name!r} differ only in - and _; rename one")
+    return named
 
 
 def _model(given: Any) -> Source:
     return given if isinstance(given, Source) else Source.parse(given)
 
 
-MethodName = Annotated[str, BeforeValidator(_known_method)]
-Name = Annotated[str, BeforeValidator(_unreserved)]
+MethodName = Annotated[str, AfterValidator(_known_method)]
+Name = Annotated[str, AfterValidator(_unreserved)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
 
-def _place(given: str | Path) -> str | Path:
+def _place(given: Any) -> str | Path:
+    if not isinstance(given, str | Path):
+        raise ValueError(f"a run is a folder or the URI of one, not {given!r}")
     return given if "://" in str(given) else Path(given)
 
 
@@ -78,12 +99,14 @@ class Config(Settings):
 
     name: str = "run"
     base: Model
-    models: Annotated[dict[Name, Model], Field(min_length=2)]
+    models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_told_apart)]
     methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT])]
     space: SpaceSettings = SpaceSettings()
     recipes: list[Path] = Field(default_factory=list)
     tasks: Path | None = None
-    objectives: Annotated[dict[Name, ObjectiveSettings], Field(min_length=1)]
+    objectives: Annotated[
+        dict[Name, ObjectiveSettings], Field(min_length=1), AfterValidator(_told_apart)
+    ]
     documents: DocumentSettings = DocumentSettings()
     scoring: ScoringSettings = ScoringSettings()
     gate: GateSettings = GateSettings()
@@ -117,6 +140,13 @@ class Draft:
             self.faults = [_say(each) for each in error.errors()]
         readable = raw if self.config is None else self.config.model_dump(by_alias=True)
         self._fields = dict(_valid_fields(readable))
+        run = self["run"]
+        if isinstance(run, Path) and self.folder(run) == path.parent.resolve():
+            self.faults.append(f"run: '{run}' is the config's own folder; name one for the run")
+
+    def reads(self, field: str) -> bool:
+        """Whether a field is right by itself."""
+        return field in self._fields
 
     def __getitem__(self, field: str) -> Any:
         """A field's value, its default, or None if it cannot be read."""
@@ -159,9 +189,28 @@ class Draft:
         )
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without what it lets pass: a key that stands twice, of which the last would win.
+
+    Keys are looked at before `<<` is followed, which brings in keys that may be overridden.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line, name = key.start_mark.line + 1, (key.tag, key.value)
+                if name in lines:
+                    where = f"in lines {lines[name]} and {line}"
+                    raise yaml.YAMLError(f"the key {key.value!r} stands twice, {where}")
+                lines[name] = line
+        return node
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError(path, ["there is no such file"]) from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:

@@ -56,7 +56,12 @@ class Objective:
 def resolve(
     objectives: Mapping[str, ObjectiveSettings], metrics: TaskMetrics
 ) -> tuple[list[Objective], list[str]]:
-    """Finds each objective's metric in the tasks; returns them and every fault found."""
+    """Finds each objective's metric in the tasks; returns them and every fault found.
+
+    Args:
+        objectives: of tasks that are known.
+        metrics: of those tasks.
+    """
     found: list[Objective] = []
     faults: list[str] = []
     for name, settings in objectives.items():
@@ -86,9 +91,7 @@ def nearest(given: str, known: Iterable[str]) -> str:
 
 
 def _resolve(name: str, settings: ObjectiveSettings, metrics: TaskMetrics) -> Objective | str:
-    keys = metrics.get(settings.task)
-    if keys is None:
-        return f"task: unknown task {settings.task!r}; {nearest(settings.task, metrics)}"
+    keys = metrics[settings.task]
     matching = [key for key in keys if key.partition(",")[0] == settings.metric]
     if not matching:
         known = {key.partition(",")[0] for key in keys}

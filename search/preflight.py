@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.suite import Suite, SuiteSettings, TaskError
+from evaluators.tasks import read_folder
 from search.config import Config, ConfigError, Draft
+from search.faults import FaultsError
 from search.objectives import Objective, TaskMetrics, resolve
 from search.recipes import read_recipes
 from search.samplers import Cmaes
 from search.space import Space
-from workers.checkpoint.reading import open_checkpoint
+from workers.checkpoint.reading import look, open_checkpoint
 from workers.doctor import Finding, examine
 from workers.recipe import Recipe, Source
 
@@ -46,6 +48,8 @@ class Plan:
 def plan(path: Path) -> Plan:
     """Reads and checks a config file.
 
+    Fingerprints, for which whole models are read, are compared when all else is right.
+
     Raises:
         ConfigError: with every fault of the config, its models and its tasks.
     """
@@ -55,7 +59,7 @@ def plan(path: Path) -> Plan:
     metrics, tasks, problems = _metrics(draft)
     draft.faults += problems
     objectives, faults = resolve(_known(draft["objectives"], metrics), metrics)
-    draft.faults += faults
+    draft.faults += [*faults, *_sampler_faults(draft), *_space_faults(draft)]
     config = draft.finished()
     warnings = [finding for finding in findings if finding.level == "warning"]
     return _plan(path, config, objectives, tasks, warnings)
@@ -78,23 +82,48 @@ def _plan(
     models = {name: _source(where) for name, where in config.models.items()}
     layers = open_checkpoint(base).n_layers
     space = Space(tuple(config.methods), models, base, layers, config.space, config.seed)
-    faults, recipes = _sampler_faults(config), dict[str, Recipe]()
     try:
-        _ = space.axes
         recipes = read_recipes(config.recipes, space)
-    except ValueError as error:
-        faults += str(error).split("; ")
-    if faults:
-        raise ConfigError(path, faults)
+    except FaultsError as error:
+        raise ConfigError(path, [*error.problems]) from None
     suite = suite_settings(config)
     return Plan(config, base, models, objectives, space, suite, warnings, recipes, tasks)
 
 
-def _sampler_faults(config: Config) -> list[str]:
-    count = len(config.objectives)
-    if isinstance(config.sampler, Cmaes) and count > 1:
+def _sampler_faults(draft: Draft) -> list[str]:
+    count = len(draft["objectives"] or {})
+    if isinstance(draft["sampler"], Cmaes) and count > 1:
         return [f"sampler: cmaes is for one objective, and there are {count}; evolution is for any"]
     return []
+
+
+def _space_faults(draft: Draft) -> list[str]:
+    """What is wrong with the space and the recipes, as far as headers tell."""
+    if (space := _outlined(draft)) is None:
+        return []
+    faults: list[str] = []
+    try:
+        _ = space.axes
+    except FaultsError as error:
+        faults += error.problems
+    try:
+        read_recipes([draft.folder(recipe) for recipe in draft["recipes"] or []], space)
+    except FaultsError as error:
+        faults += error.problems
+    return faults
+
+
+def _outlined(draft: Draft) -> Space | None:
+    """The space, its models without fingerprints; None if something it needs cannot be read."""
+    if not all(map(draft.reads, ("methods", "base", "models", "space"))):
+        return None
+    base = draft.source(draft["base"])
+    try:
+        layers = look(base).n_layers
+    except ValueError:  # the doctor has named it
+        return None
+    models = {name: draft.source(each) for name, each in draft["models"].items()}
+    return Space(tuple(draft["methods"]), models, base, layers, draft["space"])
 
 
 def _source(source: Source) -> Source:
@@ -113,28 +142,40 @@ def _metrics(draft: Draft) -> tuple[TaskMetrics, TaskDigests, list[str]]:
     objectives, documents, scoring = (
         draft[field] for field in ("objectives", "documents", "scoring")
     )
-    if not objectives or documents is None or scoring is None:
+    if not objectives or documents is None or scoring is None or not draft.reads("tasks"):
         return {}, {}, []
     folder = draft.folder(draft["tasks"]) if draft["tasks"] else None
+    try:
+        _ = read_folder(folder) if folder else None
+    except TaskError as error:
+        return {}, {}, [f"tasks: {problem}" for problem in error.problems]
     settings = _suite(list(objectives.values()), folder, documents, scoring)
     try:
         suite = Suite(settings)
     except TaskError as error:
-        metrics, problems = _one_by_one(settings, error)
+        metrics, problems = _one_by_one(settings, objectives, error)
         return metrics, {}, problems
     return suite.metrics(), suite.fingerprints, []
 
 
-def _one_by_one(settings: SuiteSettings, error: TaskError) -> tuple[TaskMetrics, list[str]]:
-    """What can still be known when some task is wrong."""
+def _one_by_one(
+    settings: SuiteSettings, objectives: Mapping[str, ObjectiveSettings], error: TaskError
+) -> tuple[TaskMetrics, list[str]]:
+    """What can still be known when some task is wrong, and what is wrong with which objective's."""
     found: dict[str, Mapping[str, bool | None]] = {}
-    problems = dict.fromkeys(error.problems)
+    problems: dict[str, tuple[str, ...]] = {}
     for task in settings.tasks:
         try:
             found |= Suite(settings.model_copy(update={"tasks": (task,)})).metrics()
         except TaskError as single:
-            problems |= dict.fromkeys(single.problems)
-    return found, [f"objectives: {problem}" for problem in problems]
+            problems[task] = single.problems
+    placed = [
+        f"objectives.{name}.task: {problem}"
+        for name, each in objectives.items()
+        for problem in problems.get(each.task, ())
+    ]
+    told = {problem for some in problems.values() for problem in some}
+    return found, placed + [f"objectives: {p}" for p in error.problems if p not in told]
 
 
 def _known(

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.config import ConfigError
+from search.config import ConfigError, Draft
 from search.demo import SEARCH
 from search.preflight import plan
 from tests.search.conftest import write_task
+from workers.recipe import Source
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,13 @@ def test_a_resolved_config_is_a_config(write, config):
         ({"tasks": "nowhere"}, "nowhere: no such directory"),
         ({"models": {"a": "nowhere", "b": "nowhere"}}, "models.a: no model directory at "),
         ({"base": "nowhere"}, "base: no model directory at "),
-        ({"models": {"base": "x", "b": "y"}}, "'base' cannot be a name"),
+        (
+            {"models": {"base": "x", "b": "y"}},
+            "models.base: 'base' cannot be a name; results use it",
+        ),
+        ({"models": {"uniform": "x", "b": "y"}}, "models.uniform: 'uniform' cannot be a name"),
+        ({"models": {"7b": "x", "b": "y"}}, "models.7b: '7b' cannot be a name; it must begin with"),
+        ({"models": {"a-b": "x", "a_b": "y"}}, "models: 'a-b' and 'a_b' differ only in - and _"),
         ({"sampler": {"type": "tp"}}, "sampler: Input tag 'tp' found"),
         ({"sampler": {"type": "tpe", "populaton": 1}}, "sampler.tpe.populaton: unknown key"),
         ({"documents": {"search": 0.5, "selection": 0.1, "report": 0.1}}, "must be 1, not 0.7"),
@@ -168,3 +175,104 @@ def test_the_demo_config_is_the_search_that_the_demo_runs():
 
 def test_a_run_folder_is_never_taken_for_a_hub_id(write, config, tmp_path):
     assert plan(write({**config, "run": "runs/01"})).config.run == tmp_path / "runs" / "01"
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"run": 5}, "run: "),
+        ({"run": None}, "run: "),
+        ({"run": ["a"]}, "run: "),
+        ({"base": 5}, "base: "),
+        ({"models": {1: "x", "b": "y"}}, "models.1: "),
+        ({"models": {False: "x", "b": "y"}}, "models.0: "),
+        ({"models": {"a": None, "b": "y"}}, "models.a: "),
+        ({"objectives": {1: {"task": "pick", "metric": "acc"}}}, "objectives.1: "),
+        ({"methods": [1]}, "methods.0: "),
+        ({"methods": [["x"]]}, "methods.0: "),
+        ({"methods": [{"a": 1}]}, "methods.0: "),
+        ({1: 2}, "1: "),
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_type_is_named_with_its_field(write, config, change, place):
+    assert any(fault.startswith(place) for fault in faults(write, {**config, **change}))
+
+
+@pytest.mark.parametrize(
+    ("space", "place"),
+    [
+        ({"weight": [1]}, "space.weight.range: "),
+        ({"weight": "x"}, "space.weight.value: "),
+        ({"weight": {"value": 1, "range": [0, 1]}}, "space.weight: range and value contradict"),
+        ({"weight": {"models": {"a": [1]}}}, "space.weight.models.a.range: "),
+        ({"membership": {"least": 0}}, "space.membership.least: 0 would let"),
+        ({"membership": 5}, "space.membership: "),
+    ],
+    ids=str,
+)
+def test_one_slip_in_the_space_is_one_fault_with_the_path_that_was_written(
+    write, config, space, place
+):
+    (fault,) = faults(write, {**config, "space": space})
+    assert fault.startswith(place)
+
+
+def test_faults_of_space_sampler_and_recipes_are_named_beside_all_others(write, config, tmp_path):
+    (tmp_path / "own.yaml").write_text("method: ties; or not")
+    config |= {
+        "budget": {"trials": 0},
+        "space": {"depth": {"groups": 99}, "membership": {"optional": ["z"]}, "lambda": 50},
+        "sampler": {"type": "cmaes"},
+        "recipes": ["own.yaml", "none.yaml"],
+    }
+    found = faults(write, config)
+    places = ("budget.trials: ", "space.weight: ", "space.membership.optional: ", "space.lambda: ")
+    for place in (*places, "sampler: cmaes", "recipes.0: ", "recipes.1: "):
+        assert sum(fault.startswith(place) for fault in found) == 1, (place, found)
+    assert all(fault.startswith((*places, "space.", "sampler: ", "recipes.")) for fault in found)
+
+
+def test_a_recipe_of_another_model_is_refused_by_its_fingerprint(write, config, tmp_path):
+    own = {
+        "method": "linear",
+        "models": {name: {"path": config["models"][name], "fingerprint": "00"} for name in "ab"},
+        "groups": [{"parameters": {"weight": 1.0}}],
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    (fault,) = faults(write, {**config, "recipes": ["own.yaml"]})
+    assert fault.startswith("recipes.0: ")
+    assert "has fingerprint 00" in fault
+
+
+def test_a_key_that_stands_twice_is_named_with_both_lines(write, config):
+    path = write(config)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, "budget: {trials: 5}"]))
+    first = lines.index("budget:") + 1
+    with pytest.raises(ConfigError, match=f"'budget' .* lines {first} and {len(lines) + 1}"):
+        plan(path)
+
+
+def test_a_merged_key_may_be_overridden(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("base: &b {path: x, revision: v1}\nmodels: {a: {<<: *b, revision: v2}, b: y}\n")
+    assert Draft(path)["models"]["a"] == Source("x", "v2")
+
+
+def test_an_unknown_task_stands_at_its_objective(write, config):
+    config["objectives"]["text"]["task"] = "txet"
+    (fault,) = faults(write, config)
+    assert fault.startswith("objectives.text.task: unknown task 'txet'")
+
+
+def test_tasks_are_not_looked_for_where_their_folder_cannot_be_read(write, config):
+    (fault,) = faults(write, {**config, "tasks": 5})
+    assert fault.startswith("tasks: ")
+
+
+@pytest.mark.parametrize("run", ["", ".", "./", "x/.."])
+def test_the_configs_own_folder_is_no_run(write, config, run):
+    (fault,) = faults(write, {**config, "run": run})
+    assert fault.startswith("run: ")
+    assert "the config's own folder" in fault
