@@ -140,9 +140,8 @@ class Draft:
             self.faults = [_say(each) for each in error.errors()]
         readable = raw if self.config is None else self.config.model_dump(by_alias=True)
         self._fields = dict(_valid_fields(readable))
-        run = self["run"]
-        if isinstance(run, Path) and self.folder(run) == path.parent.resolve():
-            self.faults.append(f"run: '{run}' is the config's own folder; name one for the run")
+        if self._runs_here(self["run"]):
+            self.faults.append("run: is the config's own folder; name one for the run alone")
 
     def reads(self, field: str) -> bool:
         """Whether a field is right by itself."""
@@ -168,6 +167,15 @@ class Draft:
         found = given if isinstance(given, Source) else Source.parse(given)
         adapter = self.resolve(found.adapter) if found.adapter else None
         return replace(found, path=self.resolve(found.path), adapter=adapter)
+
+    def _runs_here(self, run: Path | str | None) -> bool:
+        """Whether the run would lie around its config.
+
+        The resolved config that a run keeps does lie in it, and says so by an absolute path.
+        """
+        if not isinstance(run, Path) or run.expanduser().is_absolute():
+            return False
+        return self.folder(run) == self.path.parent.resolve()
 
     def finished(self) -> Config:
         """The config with absolute paths.
