@@ -12,12 +12,8 @@ BLOCK = 512  # rows compared at once where there are three objectives and more
 
 def front(losses: Losses) -> NDArray[np.intp]:
     """Indices of the non-dominated rows of `losses`, in order; equal rows all stay."""
-    order = np.lexsort(losses.T[::-1])  # by the first column, then the second, ...
-    rows = losses[order]
-    is_new = np.append(True, (rows[1:] != rows[:-1]).any(1))[: len(rows)]
-    unique = rows[is_new]
-    kept = _sweep(unique) if losses.shape[1] <= 2 else _blocked(unique)
-    return np.sort(order[kept[np.cumsum(is_new) - 1]])
+    order = _order(losses)
+    return np.sort(order[_undominated(losses[order])])
 
 
 def ranks(losses: Losses, enough: int | None = None) -> NDArray[np.intp]:
@@ -26,12 +22,12 @@ def ranks(losses: Losses, enough: int | None = None) -> NDArray[np.intp]:
     Once `enough` rows are ranked, the rest share the next rank (Deb 2002).
     """
     rank = np.zeros(len(losses), dtype=np.intp)
-    left = np.arange(len(losses))
+    left = _order(losses)
     level = 0
     while len(left) and (enough is None or len(losses) - len(left) < enough):
-        on = front(losses[left])
+        on = _undominated(losses[left])
         rank[left[on]] = level
-        left = np.delete(left, on)
+        left = left[~on]
         level += 1
     rank[left] = level
     return rank
@@ -106,6 +102,19 @@ def knee(losses: Losses) -> int:
 
 def _kept(losses: Losses) -> Losses:
     return losses[front(losses)] if len(losses) else losses
+
+
+def _order(losses: Losses) -> NDArray[np.intp]:
+    """Sorts the rows by the first column, then the second, and so on."""
+    return np.asarray(np.lexsort(losses.T[::-1]))
+
+
+def _undominated(rows: Losses) -> NDArray[np.bool_]:
+    """Which of the sorted rows are on the front."""
+    is_new = np.append(True, (rows[1:] != rows[:-1]).any(1))[: len(rows)]
+    unique = rows[is_new]
+    kept = _sweep(unique) if rows.shape[1] <= 2 else _blocked(unique)
+    return np.asarray(kept[np.cumsum(is_new) - 1])
 
 
 def _area(stairs: Losses, reference: NDArray[np.float64]) -> float:

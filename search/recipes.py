@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.faults import FaultsError
-from workers.recipe import Recipe, Source
+from workers.merge import read_recipe
+from workers.recipe import Group, Recipe, Source
 
 if TYPE_CHECKING:
     from search.space import Space
@@ -26,26 +27,51 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
         try:
             if path.stem in found:
                 raise ValueError(f"there are two recipes named {path.stem}")
-            found[path.stem] = _of_run(Recipe.from_yaml(path.read_text(encoding="utf-8")), space)
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            faults.append(f"recipes.{i}: {path}: {error}")
+            found[path.stem] = _of_run(read_recipe(path, seed=space.seed), space)
+        except ValueError as error:
+            faults.append(f"recipes.{i}: {error}")
     if faults:
         raise FaultsError(faults)
     return found
 
 
 def _of_run(recipe: Recipe, space: Space) -> Recipe:
-    """The recipe with its models read from where the run reads them."""
-    models = {name: _known(name, source, space) for name, source in recipe.models.items()}
-    return replace(recipe, models=models, base=space.base)
-
-
-def _known(name: str, source: Source, space: Space) -> Source:
-    """The run's model of that name, which must be the same one as far as the recipe says."""
+    """The recipe with the run's own models, by the run's names."""
+    if recipe.base is not None:
+        _known("base", recipe.base, {"base": space.base})
     known = {**space.models, "base": space.base}
-    if name not in known:
-        raise ValueError(f"model {name!r} is none of the run's: {', '.join(space.models)}")
-    given, ours = source.fingerprint, known[name].fingerprint
-    if given is not None and ours is not None and given != ours:
-        raise ValueError(f"model {name!r} has fingerprint {given}, the run's has {ours}")
-    return known[name]
+    names = {name: _known(name, source, known) for name, source in recipe.models.items()}
+    return replace(
+        recipe,
+        models={ours: known[ours] for ours in names.values()},
+        groups=tuple(_renamed(group, names) for group in recipe.groups),
+        base=space.base,
+        tokenizer=names.get(recipe.tokenizer or "", recipe.tokenizer),
+    )
+
+
+def _known(name: str, source: Source, known: Mapping[str, Source]) -> str:
+    """The run's name of a model: the same content, the same path, or at least the same name."""
+    for ours, other in known.items():
+        if source.fingerprint is not None and source.fingerprint == other.fingerprint:
+            return ours
+    for ours, other in known.items():
+        if (source.path, source.revision, source.adapter) == (
+            other.path,
+            other.revision,
+            other.adapter,
+        ):
+            return ours
+    if name not in known or source.fingerprint is not None:
+        raise ValueError(f"its model {name!r} ({source.path}) is none of the run's: {list(known)}")
+    return name
+
+
+def _renamed(group: Group, names: Mapping[str, str]) -> Group:
+    parameters = {
+        parameter: {names[model]: number for model, number in value.items()}
+        if isinstance(value, Mapping)
+        else value
+        for parameter, value in group.parameters.items()
+    }
+    return replace(group, parameters=parameters)

@@ -98,34 +98,31 @@ class EvolutionSampler(WholeSpaceSampler):
     def _favourite(self, children: Rows, learnt: NDArray[np.intp], rng: np.random.Generator) -> int:
         """Index of the child that the surrogate likes best under random weights."""
         memory = self._memory
-        losses = memory.losses[learnt]
+        losses, feasible = memory.losses[learnt], memory.is_feasible[learnt]
+        known = losses[feasible][front(losses[feasible])]
+        span = np.ptp(known, axis=0)
+        corner = known.max(0) + MARGIN * np.where(span > 0, span, 1.0)
         features = self._encoding.features
-        surrogate = Surrogate(features(memory.points[learnt]), losses)
+        # what lies behind the corner is worth nothing, and how far behind would drown the rest
+        surrogate = Surrogate(features(memory.points[learnt]), np.minimum(losses, corner))
         if len(memory.running):  # taken as scored as expected: nobody tries the same beside them
             surrogate = surrogate.believing(features(memory.running))
         expected, deviation = surrogate.predict(features(children))
         hoped = expected - OPTIMISM * deviation
-        feasible = losses[memory.is_feasible[learnt]]
-        gains = _gains(hoped, feasible[front(feasible)], rng)
+        gains = _gains(hoped, known, corner, rng)
         if gains.any():
             return int(np.argmax(gains))
         weights = rng.dirichlet(np.ones(losses.shape[1]))
-        return int(np.argmin(_scalar(hoped, losses, weights)))
+        return int(np.argmin(_scalar(hoped, known, weights)))
 
 
-def _gains(losses: Losses, known: Losses, rng: np.random.Generator) -> Rows:
-    """What each row would add to the hypervolume of a front, as a share of random points.
-
-    Measured from just behind the worst of the front.
-    """
-    span = np.ptp(known, axis=0)
-    corner = known.max(0) + MARGIN * np.where(span > 0, span, 1.0)
+def _gains(losses: Losses, known: Losses, corner: Rows, rng: np.random.Generator) -> Rows:
+    """What each row would add to the hypervolume of a front, as a share of random points."""
     ideal = np.minimum(known.min(0), losses.min(0))
     points = rng.uniform(ideal, corner, (SAMPLES, known.shape[1]))
     free = points[~(known[:, None] <= points).all(2).any(0)]
-    return np.asarray(
-        (losses[:, None] <= free).all(2).mean(1) if len(free) else np.zeros(len(losses))
-    )
+    dominated = (losses[:, None] <= free).all(2)
+    return dominated.mean(1) if len(free) else np.zeros(len(losses))
 
 
 def _scalar(losses: Losses, known: Losses, weights: Rows) -> Rows:
