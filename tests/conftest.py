@@ -7,6 +7,7 @@ import os
 import hypothesis
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny: more would only wait
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else tokenizers warns in every forked process
 
 hypothesis.settings.register_profile("house", deadline=None)
