@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -91,6 +90,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             note(f"{mode} {method}")
             recipe = recipe_of(method, folder)
             first = engine.apply(recipe, live)  # compiles
+            before = private_bytes()
             read = round(first.bytes / 2 / live.num_parameters()) - 1
             seconds, under = race(
                 lambda engine=engine, recipe=recipe: engine.apply(recipe, live),
@@ -106,6 +106,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 "gigabytes_per_second": first.bytes / seconds / 1e9,
                 "floor_seconds": under,
                 "ratio_to_floor": seconds / under,
+                "private_bytes_added": private_bytes() - before,
             }
     if options.mergekit:
         compare(rows, options, folder)
@@ -116,7 +117,6 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "threads": options.threads,
         "clock": options.clock,
         "statistics_seconds": statistics,
-        "peak_private_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "rows": list(rows.values()),
     }
 
@@ -161,6 +161,12 @@ def race(merge: Run, under: Run, options: argparse.Namespace) -> tuple[float, fl
             run()
             found.append(clock() - began)
     return min(seconds[0]), min(seconds[1])
+
+
+def private_bytes() -> int:
+    """Memory of this process that no other shares."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 def recipe_of(method: str, folder: Path) -> Recipe:
@@ -214,6 +220,7 @@ def llama_of(size: str) -> transformers.LlamaConfig:
     per_layer = 4 * hidden**2 + 3 * hidden * inner
     layers = max(1, round((wanted - 2 * 32000 * hidden) / per_layer))
     return transformers.LlamaConfig(
+        architectures=["LlamaForCausalLM"],
         hidden_size=hidden,
         intermediate_size=inner,
         num_hidden_layers=layers,
@@ -247,7 +254,8 @@ def compare(rows: dict[str, Any], options: argparse.Namespace, folder: Path) -> 
         )
         done = subprocess.run([*command, setting], capture_output=True, text=True, check=False)
         if done.returncode:
-            sys.exit(f"mergekit failed on {method}:\n{done.stderr[-2000:]}")
+            note(f"mergekit failed on {method}:\n{done.stderr[-2000:]}")
+            continue
         seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
         for row in rows.values():
             if row["method"] == method:

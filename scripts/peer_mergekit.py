@@ -53,8 +53,10 @@ def merge() -> float:
     began = clock()
     planner = MergePlanner(config, architecture, MergeOptions(), donor)
     copied = 0.0
-    for task, value in Executor(planner.plan_in_memory()).run():
-        name = task.weight_info.name
+    planner._plan()  # plan_in_memory wraps these in tasks that pydantic 2.10 and newer refuse
+    names = {task: weight.name for weight, task in planner._tensors}
+    for task, value in Executor(list(names)).run():
+        name = names[task]
         made = clock()
         live.setdefault(name, torch.empty_like(value))  # the live model's memory is not its work
         copied += clock() - made
