@@ -56,15 +56,20 @@ def _known(name: str, source: Source, known: Mapping[str, Source]) -> str:
         if source.fingerprint is not None and source.fingerprint == other.fingerprint:
             return ours
     for ours, other in known.items():
-        if (source.path, source.revision, source.adapter) == (
-            other.path,
-            other.revision,
-            other.adapter,
-        ):
+        if _place(source) == _place(other):
+            if source.fingerprint and other.fingerprint:  # and they are not equal
+                raise ValueError(
+                    f"its model {name!r} ({source.path}) has fingerprint {source.fingerprint}, "
+                    f"and what is there now {other.fingerprint}"
+                )
             return ours
     if name not in known or source.fingerprint is not None:
         raise ValueError(f"its model {name!r} ({source.path}) is none of the run's: {list(known)}")
     return name
+
+
+def _place(source: Source) -> tuple[str | None, ...]:
+    return source.path, source.revision, source.adapter
 
 
 def _renamed(group: Group, names: Mapping[str, str]) -> Group:
