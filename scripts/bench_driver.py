@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import itertools
 import os
 import random
 import statistics
@@ -39,6 +38,8 @@ OBJECTIVES = [
     Objective("first", "t", "acc,none", "maximize"),
     Objective("second", "u", "acc,none", "maximize"),
 ]
+STEP = 500  # trials between two lines
+Mark = tuple[int, float, float]  # finished trials, seconds of processor, seconds of clock
 ROWS = 600  # document scores of a trial
 
 
@@ -172,26 +173,28 @@ def measure_search(given: argparse.Namespace, run: Path) -> None:
     with ledger.driving():
         driver = make(given, ledger, pool)
         params = len(driver.study._distributions)
-        cpu, wall = time.process_time(), time.monotonic()
-        marks: list[tuple[int, float, float]] = []
+        print(f"{given.trials} trials of {params} parameters, {given.workers} workers", flush=True)
+        begun = marks = [(0, time.process_time(), time.monotonic())]
 
         def watch(driver: Driver) -> None:
-            if len(driver.trials) // 500 > len(marks):
+            if len(driver.trials) // STEP >= len(marks):
                 marks.append((len(driver.trials), time.process_time(), time.monotonic()))
+                say(driver, given.workers, *marks[-2:])
 
         driver.watch = watch
         driver.run()
-        cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+        ended = len(driver.trials), time.process_time(), time.monotonic()
+        say(driver, given.workers, begun[0], ended)
     pool.close()
-    scored = [trial for trial in driver.trials if trial.state == "scored"]
-    busy = sum(trial.seconds["score"] for trial in scored) / (given.workers * wall)
-    print(f"{len(driver.trials)} trials of {params} parameters, {given.workers} workers")
-    print(
-        f"wall {wall:.0f} s   busy {busy:.1%}   driver CPU {1000 * cpu / given.trials:.1f} ms/trial"
-    )
-    for (n, c, w), (m, d, v) in itertools.pairwise(marks):
-        share = sum(t.seconds["score"] for t in driver.trials[n:m]) / (given.workers * (v - w))
-        print(f"  {n:5}-{m:5}: busy {share:.1%}   {1000 * (d - c) / (m - n):.1f} ms/trial")
+
+
+def say(driver: Driver, workers: int, before: Mark, now: Mark) -> None:
+    """What happened between two moments."""
+    (first, cpu, wall), (last, cpu_now, wall_now) = before, now
+    busy = sum(trial.seconds.get("score", 0.0) for trial in driver.trials[first:last])
+    share = busy / (workers * (wall_now - wall))
+    cost = 1000 * (cpu_now - cpu) / (last - first)
+    print(f"  {first:5}-{last:5}: busy {share:.1%}   driver {cost:.1f} ms/trial", flush=True)
 
 
 def make_pool(given: argparse.Namespace) -> Any:
