@@ -16,7 +16,7 @@ from search.ledger import Ledger
 from tests.evaluators.conftest import make_tokenizer
 from tests.search.conftest import config, world, write, write_model  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long  # a cluster with its dashboard: failed once on a loaded machine
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
 HEAD = """
