@@ -35,8 +35,8 @@ from workers.pool import PoolSettings
 from workers.recipe import Source
 
 OBJECTIVES = [
-    Objective("first", "t", "acc,none", "maximize"),
-    Objective("second", "u", "acc,none", "maximize"),
+    Objective.of("first", "t", "acc,none", "maximize"),
+    Objective.of("second", "u", "acc,none", "maximize"),
 ]
 STEP = 500  # trials between two lines
 Mark = tuple[int, float, float]  # finished trials, seconds of processor, seconds of clock
@@ -164,9 +164,7 @@ def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
 
 def measure_search(given: argparse.Namespace, run: Path) -> None:
     """Busy share of the workers and cost of the driver, all told and by 500 trials."""
-    described = {
-        o.name: {"task": o.task, "key": o.key, "direction": o.direction} for o in OBJECTIVES
-    }
+    described = {each.name: each.to_dict() for each in OBJECTIVES}
     header = {"name": "bench", "objectives": described, "trials": given.trials, "inputs": {}}
     ledger = Ledger.create(run, header, "")
     pool = make_pool(given)

@@ -73,7 +73,7 @@ class Measured:
 
     def __init__(self, path: Path) -> None:
         self.space = landscape_space()
-        self.objectives = [Objective(name, name, *OBJECTIVES[name]) for name in JUDGED]
+        self.objectives = [Objective.of(name, name, *OBJECTIVES[name]) for name in JUDGED]
         data = np.load(path)
         points, scores = (
             data["points"].astype(float),
@@ -271,7 +271,7 @@ class MadeUp:
         sources = {name: Source(f"/models/{name}") for name in names}
         methods = ("linear", "task_arithmetic", "ties", "dare_ties")
         self.space = Space(methods, sources, Source("/models/base"), groups, settings)
-        self.objectives = [Objective(name, name, "score", "maximize") for name in names]
+        self.objectives = [Objective.of(name, name, "score", "maximize") for name in names]
         chance = np.random.default_rng(seed)
         shape = (models, groups)
         knots = chance.uniform(0.5, 1.1, (models, 3))

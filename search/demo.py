@@ -152,7 +152,7 @@ def _compare(
     table = Table("objective", "recorded", "scored again", "")
     wrong = []
     for each in objectives:
-        recorded, found = trial.scores[each.name], again[each.task][each.key]
+        recorded, found = trial.scores[each.name], each.value(again)
         table.add_row(each.name, repr(recorded), repr(found), "=" if recorded == found else "≠")
         if recorded != found:
             wrong.append(each.name)

@@ -15,7 +15,7 @@ from search.preflight import suite_settings
 from workers.merge import merge
 
 if TYPE_CHECKING:
-    from search.objectives import Objective
+    from search.objectives import Metric, Objective
     from search.preflight import Plan
     from search.trial import Trial
 
@@ -96,4 +96,10 @@ def _evidence(prepared: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
 def _scores(objective: Objective, trials: Sequence[Trial]) -> str:
     better = "more" if objective.direction == "maximize" else "less"
     values = " | ".join(f"{trial.scores[objective.name]:.4f}" for trial in trials)
-    return f"| {objective.name} (`{objective.task}`, {objective.key}) | {better} | {values} |"
+    what = " + ".join(_metric(each, objective) for each in objective.metrics)
+    return f"| {objective.name} ({what}) | {better} | {values} |"
+
+
+def _metric(metric: Metric, objective: Objective) -> str:
+    share = f"{metric.weight:g} " if len(objective.metrics) > 1 else ""
+    return f"{share}`{metric.task}`, {metric.key}"

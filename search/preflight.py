@@ -170,9 +170,10 @@ def _one_by_one(
         except TaskError as single:
             problems[task] = single.problems
     placed = [
-        f"objectives.{name}.task: {problem}"
+        f"objectives.{name}.{place}task: {problem}"
         for name, each in objectives.items()
-        for problem in problems.get(each.task, ())
+        for place, one in each.metrics.items()
+        for problem in problems.get(one.task, ())
     ]
     told = {problem for some in problems.values() for problem in some}
     return found, placed + [f"objectives: {p}" for p in error.problems if p not in told]
@@ -183,7 +184,11 @@ def _known(
 ) -> dict[str, ObjectiveSettings]:
     """The objectives whose tasks could be loaded; the others are faults already."""
     given = objectives or {}
-    return {name: each for name, each in given.items() if each.task in metrics}
+    return {
+        name: each
+        for name, each in given.items()
+        if all(one.task in metrics for one in each.metrics.values())
+    }
 
 
 def _suite(
@@ -192,5 +197,5 @@ def _suite(
     documents: DocumentSettings,
     scoring: ScoringSettings,
 ) -> SuiteSettings:
-    tasks = tuple(dict.fromkeys(each.task for each in objectives))
+    tasks = tuple(dict.fromkeys(one.task for each in objectives for one in each.metrics.values()))
     return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **scoring.model_dump())

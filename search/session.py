@@ -39,7 +39,7 @@ def begin(prepared: Plan) -> Ledger:
     config = prepared.config
     header = {
         "name": config.name,
-        "objectives": {each.name: _plain(each) for each in prepared.objectives},
+        "objectives": {each.name: each.to_dict() for each in prepared.objectives},
         "trials": config.budget.trials,
         "inputs": inputs(prepared),
     }
@@ -160,7 +160,7 @@ def ray_pool(prepared: Plan, address: str) -> Pool:
 def standing(ledger: Ledger) -> Standing:
     """Where the run stands, from its files alone."""
     described = ledger.header["objectives"]
-    objectives = [Objective(name, **each) for name, each in described.items()]
+    objectives = [Objective.from_dict(name, each) for name, each in described.items()]
     return Standing(objectives, ledger.trials())
 
 
@@ -174,10 +174,6 @@ def config_of(ledger: Ledger) -> dict[str, Any]:
     """The run's config as it was understood."""
     content: dict[str, Any] = yaml.safe_load(ledger.config)
     return content
-
-
-def _plain(objective: Objective) -> dict[str, str]:
-    return {"task": objective.task, "key": objective.key, "direction": objective.direction}
 
 
 @contextmanager

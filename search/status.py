@@ -20,7 +20,9 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     """What `mergefront status --json` prints; the keys are kept stable."""
     contents = ledger.contents()
     described = ledger.header["objectives"]
-    found = Standing([Objective(name, **each) for name, each in described.items()], contents.trials)
+    found = Standing(
+        [Objective.from_dict(name, each) for name, each in described.items()], contents.trials
+    )
     done, budget = len(contents.trials), ledger.header["trials"]
     driver = ledger.driver
     report = dict(driver.report) if driver else {}

@@ -147,4 +147,4 @@ def test_an_exported_model_loads_and_plain_lm_eval_gives_it_the_recorded_scores(
     assert logits.isfinite().all()
     again = rescore(written.recheck)
     for each in prepared.objectives:
-        assert again[each.task][each.key] == chosen.scores[each.name]
+        assert each.value(again) == chosen.scores[each.name]

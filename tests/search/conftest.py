@@ -17,8 +17,8 @@ from search.space import Space, SpaceSettings
 from workers.recipe import Source
 
 OBJECTIVES = [
-    Objective("picks", "pick", "acc,none", "maximize"),
-    Objective("text", "text", "bits_per_byte,none", "minimize"),
+    Objective.of("picks", "pick", "acc,none", "maximize"),
+    Objective.of("text", "text", "bits_per_byte,none", "minimize"),
 ]
 
 

@@ -25,7 +25,7 @@ def faults(write, config) -> list[str]:
 
 def test_a_config_that_is_right_becomes_a_plan(write, config):
     prepared = plan(write(config))
-    assert [(o.name, o.key, o.direction) for o in prepared.objectives] == [
+    assert [(o.name, o.metrics[0].key, o.direction) for o in prepared.objectives] == [
         ("picks", "acc,none", "maximize"),
         ("text", "bits_per_byte,none", "minimize"),
     ]
