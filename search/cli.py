@@ -369,6 +369,7 @@ def _run(
     log_format: str = "text",
 ) -> None:
     """Searches with progress shown; prints the front, or how to go on, and exits accordingly."""
+    from search.constant import ConstantError
     from search.ledger import RunBusyError
     from search.progress import Progress
     from search.session import search as run_search
@@ -391,6 +392,8 @@ def _run(
         _fail(str(error), WRONG_INPUT)
     except PoolError as error:
         _fail(f"{error}\nEvery finished trial is kept. Go on with: {how}", STOPPED)
+    except ConstantError as error:
+        _fail(f"{error}\nEvery finished trial is kept. Go on all the same with: {how}", STOPPED)
     except OSError as error:
         _fail(f"{ledger.root}: {error}\nWhat is written is whole. Go on with: {how}", STOPPED)
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.asking import Asker, Asking
 from search.budget import Budget
+from search.constant import ENOUGH, check
 from search.objectives import Objective
 from search.samplers import Pace
 from search.standing import Standing
@@ -66,6 +67,7 @@ class Driver:
     _digests: set[str] = field(default_factory=set)  # of all proposals
     _earlier: float = 0.0  # seconds of the sessions before this one
     _rows: int = 0  # document scores of a full scoring
+    _is_checked: bool = False  # whether the objectives tell trials apart
     _asking: Asking = field(init=False, repr=False)
     _asked: tuple[int, int] = (0, 0)  # number and outcomes seen, of the ask under way
     _stopping: bool = False
@@ -76,6 +78,8 @@ class Driver:
 
         Raises:
             PoolError: if no worker can work any more.
+            ConstantError: if after a few trials all of them score the same on every objective; a
+                resumed search goes on all the same.
         """
         self._asking = Asking(self.study)
         try:
@@ -84,6 +88,7 @@ class Driver:
                 self._submit()
                 self._wait()
                 self.watch(self)
+                self._check_objectives()
             self._wait_briefly()
         finally:
             self._asking.close()
@@ -269,6 +274,12 @@ class Driver:
             return 1.0
         return min(1.0, _n_rows(outcome) / self._rows) if self._rows else 0.0
 
+    def _check_objectives(self) -> None:
+        if not self._is_checked and len(self._scored) >= ENOUGH:
+            self._is_checked = True
+            for complaint in check(self.objectives, self._scored.values()):
+                log.warning("%s", complaint)
+
     def _duplicate(self, proposal: Proposal, twin: Trial) -> Trial:
         return Trial(
             proposal,
@@ -296,6 +307,7 @@ class Driver:
             self._count_in(proposal)
         for trial in outcomes:
             self._remember(trial)
+        self._is_checked = len(self._scored) >= ENOUGH
         known = {trial.number for trial in self.trials}
         self._ready.extend(each for n, each in everything.items() if n not in known)
         self._earlier = max((trial.clock for trial in self.trials), default=0.0)

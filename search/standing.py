@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.constant import constant
 from search.first import BASE, UNIFORM
 from search.front import Losses, front, knee, normalised, volumes
 from search.objectives import Objective, losses
@@ -54,6 +55,11 @@ class Standing:
             return []
         on = [self.scored[i] for i in front(self._losses(self.scored))]
         return sorted(on, key=lambda trial: -self.mean(trial))
+
+    @property
+    def constant(self) -> dict[str, float]:
+        """The objectives with one value for all scored trials, which tell none from another."""
+        return constant(self.objectives, self.scored)
 
     def mean(self, trial: Trial) -> float:
         """Mean over the objectives, each from 0 (the worst of base and models) to 1 (the best).
@@ -113,6 +119,7 @@ class Standing:
             "version": 1,
             "run": run,
             "objectives": {each.name: each.direction for each in self.objectives},
+            "constant": self.constant,
             "base": _scores(references.get(BASE)),
             "models": {name: _scores(trial) for name, trial in self.models.items()},
             "uniform": _scores(references.get(UNIFORM)),

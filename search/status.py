@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from search.budget import worker_hours
+from search.constant import complaints
 from search.driver import counts
 from search.objectives import Objective
 from search.standing import Standing
@@ -46,9 +47,13 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         },
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
-        "troubles": [*report.get("troubles", []), *contents.damage],
+        "troubles": [*report.get("troubles", []), *contents.damage, *_constant(found)],
         "seconds_left": _left(contents.trials, budget) if driver else None,
     }
+
+
+def _constant(found: Standing) -> list[str]:
+    return complaints(found.constant, len(found.scored))
 
 
 def _left(trials: list[Trial], budget: int) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from search.clock import duration
+from search.constant import complaints
 from search.first import BASE, UNIFORM
 from search.space.preview import preview, trials_wanted
 
@@ -25,7 +26,12 @@ TOP = 8  # parameters that a table of importance shows
 def front_table(standing: Standing) -> Table:
     """The front, then the base, the models and the uniform soup."""
     table = Table(title="Pareto front", title_justify="left", caption_justify="left")
-    table.caption = "mean: 0 is the worst and 1 the best of base and models, over the objectives"
+    table.caption = "\n".join(
+        [
+            "mean: 0 is the worst and 1 the best of base and models, over the objectives",
+            *complaints(standing.constant, len(standing.scored)),
+        ]
+    )
     table.add_column("trial", justify="right")
     for each in standing.objectives:
         table.add_column(f"{each.name} {ARROWS[each.direction]}", justify="right")
