@@ -18,8 +18,10 @@ from rich.table import Table
 
 from search.export import export
 from search.first import BASE, UNIFORM
+from search.importance import importance
 from search.preflight import plan
 from search.session import begin, standing
+from search.tables import history_table, importance_table
 from workers.demo import EXPERTS, make_demo
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ def run_demo(folder: Path, console: Console, search: Search) -> None:
     prepared = plan(config)
     ledger = begin(prepared)
     search(prepared, ledger, prepared.config.budget)
-    found = standing(ledger)
+    found = standing(ledger)  # whose front the search has printed
+    console.print(history_table(found))
+    console.print(importance_table(importance(found)))
     _say_who_won(found, console)
     chosen = found.pick("knee")
     out = Path(prepared.config.run) / "merged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -132,7 +133,10 @@ def test_a_fixed_parameter_is_no_axis_and_stands_in_the_recipe():
         ({"depth": {"curve": 5}}, "5 points on the curve, but the models have 4 layers"),
         ({"depth": {"layers": [[0, 2], [3, 4]]}}, "not ranges that follow each other from 0 to 4"),
         ({"density": [0.5, 0.2]}, r"space.density: \[0.5, 0.2\] is not a range"),
+        ({"density": [0.3, 0.3]}, r"space.density: \[0.3, 0.3\] is not a range"),
         ({"density": [0.0, 0.5]}, "not a range within"),
+        ({"density": math.nan}, r"space.density: nan lies outside \[0.1, 1\]"),
+        ({"weight": [0, math.inf]}, r"space.weight: \[0, inf\] is not a range within"),
         ({"lambda": 50}, r"space.lambda: 50 lies outside \[0.2, 3\]"),
         ({"t": 0.5}, "space.t: no method of the space takes it"),
         ({"weight": {"models": {"z": 1.0}}}, "models: 'z' is no model"),
