@@ -138,7 +138,7 @@ def test_a_failed_or_broken_candidate_is_kept_with_its_cause_and_never_told_as_a
     assert not by_number[6].scores
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_no_number_breaks_the_trial_and_not_the_search(tmp_path, value):
     def poisoned(candidate: Candidate) -> Outcome:
         outcome = evaluate(candidate)
@@ -149,7 +149,7 @@ def test_a_score_that_is_no_number_breaks_the_trial_and_not_the_search(tmp_path,
     driver.run()
     trial = next(each for each in driver.trials if each.number == 8)
     assert trial.state == "broken"
-    assert "objective text" in trial.cause
+    assert trial.cause == f"objective text: text bits_per_byte,none is {value}"
 
 
 def test_a_recipe_is_never_scored_twice(tmp_path):
