@@ -120,9 +120,14 @@ def _gains(losses: Losses, known: Losses, corner: Rows, rng: np.random.Generator
     """What each row would add to the hypervolume of a front, as a share of random points."""
     ideal = np.minimum(known.min(0), losses.min(0))
     points = rng.uniform(ideal, corner, (SAMPLES, known.shape[1]))
-    free = points[~(known[:, None] <= points).all(2).any(0)]
-    dominated = (losses[:, None] <= free).all(2)
-    return dominated.mean(1) if len(free) else np.zeros(len(losses))
+    free = points[~_as_good(known, points).any(0)]
+    return _as_good(losses, free).mean(1) if len(free) else np.zeros(len(losses))
+
+
+def _as_good(losses: Losses, points: Losses) -> NDArray[np.bool_]:
+    """[i, j]: whether row i is as good as point j in every objective."""
+    columns = zip(losses.T, points.T, strict=True)
+    return np.logical_and.reduce([mine[:, None] <= other for mine, other in columns])
 
 
 def _scalar(losses: Losses, known: Losses, weights: Rows) -> Rows:
