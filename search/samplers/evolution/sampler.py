@@ -127,7 +127,8 @@ def _gains(losses: Losses, known: Losses, corner: Rows, rng: np.random.Generator
 def _as_good(losses: Losses, points: Losses) -> NDArray[np.bool_]:
     """[i, j]: whether row i is as good as point j in every objective."""
     columns = zip(losses.T, points.T, strict=True)
-    return np.logical_and.reduce([mine[:, None] <= other for mine, other in columns])
+    found = [mine[:, None] <= other for mine, other in columns]
+    return np.asarray(np.logical_and.reduce(found), dtype=np.bool_)
 
 
 def _scalar(losses: Losses, known: Losses, weights: Rows) -> Rows:
