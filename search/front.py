@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n_trials, n_objectives)
 
+MARGIN = 0.1  # of a span, by which a reference point lies behind the worst that counts
 BLOCK = 512  # rows compared at once where there are three objectives and more
 
 
@@ -67,6 +68,16 @@ def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
             if height > 0
         )
     )
+
+
+def corner_of(losses: Losses, margin: float = MARGIN) -> NDArray[np.float64]:
+    """A point just behind the worst of the front: what lies beyond it is not worth telling apart.
+
+    Behind it by a share of the front's span, so that the ends of the front count too.
+    """
+    kept = _kept(losses)
+    span = np.ptp(kept, axis=0)
+    return np.asarray(kept.max(0) + margin * np.where(span > 0, span, 1.0))
 
 
 def volumes(losses: Losses, reference: NDArray[np.float64]) -> list[float]:

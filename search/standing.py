@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from search.constant import constant
 from search.first import BASE, UNIFORM
-from search.front import Losses, front, knee, normalised, volumes
+from search.front import MARGIN, Losses, front, knee, normalised, volumes
 from search.objectives import Objective, losses
 from search.trial import Trial
 from search.where import Condition
-
-MARGIN = 0.1  # of the inputs' span, by which the reference point lies behind the worst of them
 
 
 @dataclass(frozen=True)

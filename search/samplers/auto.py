@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLER, WHY, SECONDS = "sampler", "why", "seconds"
 START, GP, EVOLUTION = "start", "gp", "evolution"
+FIRST_ASK = 0.02  # seconds, times parameters and objectives, that gp is expected to take at first
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,6 @@ class Affordable:
     axes: int = 60
     workers: int = 31
     scored: int = 150
-    asks: int = 3
-    """Whose median time is compared."""
 
 
 class AutoSampler(WholeSpaceSampler):
@@ -67,7 +65,7 @@ class AutoSampler(WholeSpaceSampler):
         super().__init__(distributions)
         self._gp, self._evolution = gp, evolution
         self._startup, self._limits = startup, limits
-        self._times: list[float] = []
+        self._last_ask: float | None = None
         self._gone_on: str | None = None
         self.pace = Pace()
         self.note: dict[str, Any] = {}
@@ -81,39 +79,29 @@ class AutoSampler(WholeSpaceSampler):
         if self.note[SAMPLER] != GP:
             return self._evolution.sample_relative(study, trial, search_space)
         start = time.perf_counter()
-        inferred = self._gp.infer_relative_search_space(study, trial)
-        params = self._gp.sample_relative(study, trial, inferred)
-        self.note[SECONDS] = time.perf_counter() - start
-        self._times.append(self.note[SECONDS])
+        params = self._gp.sample_relative(study, trial, search_space)
+        self.note[SECONDS] = self._last_ask = time.perf_counter() - start
         return params
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A choice of one, which the Gaussian process leaves out."""
-        return self._gp.sample_independent(study, trial, param_name, param_distribution)
 
     def recall(self, study: Study, number: int, note: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Goes on from what was noted of a trial."""
         if note.get(SAMPLER) == GP:
-            self._times.append(note[SECONDS])
+            self._last_ask = note[SECONDS]
         if note.get(SAMPLER) == EVOLUTION:
             self._gone_on = note[WHY]
 
     def _pick(self, study: Study) -> tuple[str, str]:
-        scored = [each for each in study.get_trials(deepcopy=False) if _is_scored(each)]
-        if len(scored) < self._startup:
-            return START, f"{len(scored)} of {self._startup} trials to begin with are scored"
-        self._gone_on = self._gone_on or self._reason(len(scored))
+        if self._gone_on:
+            return EVOLUTION, self._gone_on
+        scored = sum(map(_is_scored, study.get_trials(deepcopy=False)))
+        if scored < self._startup:
+            return START, f"{scored} of {self._startup} trials to begin with are scored"
+        self._gone_on = self._reason(scored, len(study.directions))
         if self._gone_on:
             return EVOLUTION, self._gone_on
         return GP, f"{len(self._distributions)} parameters, {self.pace.workers} workers"
 
-    def _reason(self, scored: int) -> str | None:
+    def _reason(self, scored: int, objectives: int) -> str | None:
         """Why the Gaussian process is not affordable, or None."""
         limits, workers = self._limits, self.pace.workers
         if len(self._distributions) > limits.axes:
@@ -122,15 +110,16 @@ class AutoSampler(WholeSpaceSampler):
             return f"{workers} workers, and gp is for {limits.workers} at most"
         if scored >= limits.scored:
             return f"{scored} trials are scored, and gp is for fewer than {limits.scored}"
-        asks = self._times[-limits.asks :]
-        if self.pace.seconds is None or len(asks) < limits.asks:
+        if self.pace.seconds is None:
             return None
-        cost, room = statistics.median(asks), self.pace.seconds / workers
-        if cost > room:
-            return (
-                f"gp takes {cost:.2g} s an ask, and {workers} workers want one every {room:.2g} s"
-            )
-        return None
+        room = self.pace.seconds / workers
+        if self._last_ask is None:
+            cost, took = FIRST_ASK * len(self._distributions) * objectives, "is expected to take"
+        else:
+            cost, took = self._last_ask, "took"
+        if cost <= room:
+            return None
+        return f"gp {took} {cost:.2g} s for an ask, {workers} workers want one every {room:.2g} s"
 
 
 def _is_scored(trial: FrozenTrial) -> bool:

@@ -11,7 +11,6 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
-    GPSampler,
     NSGAIIISampler,
     NSGAIISampler,
     RandomSampler,
@@ -24,6 +23,7 @@ from evaluators.settings import Settings
 from search.samplers.auto import Affordable, AutoSampler
 from search.samplers.cma import CmaSampler
 from search.samplers.evolution import EvolutionSampler
+from search.samplers.gp import GpSampler
 from search.samplers.seeded import SeededSampler
 
 Distributions = Mapping[str, BaseDistribution]
@@ -92,14 +92,15 @@ class Nsga3(_FromOptuna):
             return NSGAIIISampler(population_size=self.population, seed=seed)
 
 
-class Gp(_FromOptuna):
-    """Gaussian process with expected hypervolume improvement: few trials, seconds an ask."""
+class Gp(Settings):
+    """Optuna's Gaussian process with expected hypervolume improvement: seconds an ask."""
 
     type: Literal["gp"] = "gp"
+    startup: PositiveInt = 16
 
-    def build(self, seed: int) -> BaseSampler:
-        with _experimental():
-            return GPSampler(seed=seed, deterministic_objective=True)
+    def make(self, distributions: Distributions, seed: int) -> BaseSampler:
+        """The sampler of a run."""
+        return GpSampler(distributions, seed, self.startup)
 
 
 class Evolution(Settings):
@@ -152,7 +153,7 @@ class Auto(Settings):
         limits = Affordable(self.gp_axes, self.gp_workers, self.gp_trials)
         return AutoSampler(
             distributions,
-            Gp().make(distributions, seed),
+            Gp(startup=max(self.startup, 2)).make(distributions, seed),
             evolution.make(distributions, seed),
             max(self.startup, 2),
             limits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -115,12 +116,13 @@ def test_choices_vary_and_points_seldom_come_twice(sampler):
     assert len({tuple(params.values()) for params in points}) >= 20  # NSGA-II may copy a parent
 
 
+@pytest.mark.parametrize("varying", [0, 1], ids=["all", "one"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_an_objective_that_is_the_same_for_all_trials_stops_nobody(sampler):
+def test_an_objective_that_is_the_same_for_all_trials_stops_nobody(sampler, varying):
     study, objectives = make(sampler)
     for _ in range(14):
-        number, _, _ = study.ask()
-        study.tell(number, [1.0] * objectives)
+        number, params, _ = study.ask()
+        study.tell(number, [*score(params, varying), *[1.0] * objectives][:objectives])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -173,20 +175,44 @@ def test_auto_says_what_it_picked_and_why():
 @pytest.mark.parametrize(
     ("pace", "why"),
     [
-        (Pace(64, 100.0), "64 workers"),
-        pytest.param(Pace(1, 1e-6), "gp takes .* s an ask", marks=SLOW),
+        (Pace(64, 100.0), "64 workers, and gp is for 31 at most"),
+        (Pace(8, 0.8), r"gp is expected to take 0.\d+ s for an ask, 8 .* one every 0.1 s"),
     ],
 )
-def test_auto_leaves_the_gaussian_process_when_workers_would_wait_for_it(pace, why):
-    study, _ = make(Auto(startup=10))
-    notes = {}
-    for _ in range(14):
+def test_auto_never_asks_a_gaussian_process_that_workers_would_wait_for(pace, why):
+    study, _ = make(Auto(startup=4))
+    picked = []
+    for _ in range(8):
         number, params, notes = study.ask(pace)
         study.tell(number, score(params, 2))
-    assert notes["sampler"] == "evolution"
-    import re
+        picked.append(notes)
+    assert [notes["sampler"] for notes in picked] == ["start"] * 4 + ["evolution"] * 4
+    assert all(re.match(why, notes["why"]) for notes in picked[4:])
 
-    assert re.match(why, notes["why"])
+
+def test_one_slow_ask_is_enough_for_auto_to_leave_the_gaussian_process_for_good():
+    study, _ = make(Auto(startup=2))
+    for _ in range(3):
+        number, params, _ = study.ask()
+        study.add(params, {"sampler": "gp", "why": "", "seconds": 5.0})
+        study.tell(number, score(params, 2))
+    for pace in (Pace(2, 8.0), Pace(2, 1e6)):
+        number, _, notes = study.ask(pace)
+        assert notes["sampler"] == "evolution"
+        assert notes["why"] == "gp took 5 s for an ask, 2 workers want one every 4 s"
+
+
+@pytest.mark.slow
+def test_auto_notes_how_long_each_ask_of_the_gaussian_process_took():
+    study, _ = make(Auto(startup=4))
+    notes: dict[str, Any] = {}
+    for _ in range(6):
+        number, params, notes = study.ask(Pace(2, 1e6))
+        study.tell(number, score(params, 2))
+    assert notes["sampler"] == "gp"
+    assert notes["seconds"] > 0
+    number, _, notes = study.ask(Pace(2, notes["seconds"]))
+    assert notes["sampler"] == "evolution"
 
 
 def test_a_resumed_auto_follows_what_was_written():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.front import front
+from search.front import corner_of, front
 from search.samplers.chance import state
 from search.samplers.evolution.encoding import Encoding
 from search.samplers.evolution.memory import Memory, best
@@ -29,7 +29,6 @@ LEARNT = 128  # trials that the surrogate is fitted to
 OPTIMISM = 0.5  # standard deviations that a prediction is taken to be better by
 NUMBERS = 2**15  # parameters of all children of one ask: what bounds its time
 SAMPLES = 1000  # random points by which hypervolumes are compared
-MARGIN = 0.1  # of the front's span, by which the reference point lies behind it
 BLEND = 0.05  # of the weighted sum in the Tchebycheff scalarisation (Knowles 2006)
 
 
@@ -100,8 +99,7 @@ class EvolutionSampler(WholeSpaceSampler):
         memory = self._memory
         losses, feasible = memory.losses[learnt], memory.is_feasible[learnt]
         known = losses[feasible][front(losses[feasible])]
-        span = np.ptp(known, axis=0)
-        corner = known.max(0) + MARGIN * np.where(span > 0, span, 1.0)
+        corner = corner_of(known)
         features = self._encoding.features
         # what lies behind the corner is worth nothing, and how far behind would drown the rest
         surrogate = Surrogate(features(memory.points[learnt]), np.minimum(losses, corner))
