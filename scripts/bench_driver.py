@@ -63,14 +63,14 @@ DOCUMENTS = documents()
 
 
 def answer(candidate: Candidate, seconds: float) -> Outcome:
-    """Two objectives that pull the weights apart."""
-    weights = (
-        [v for g in candidate.recipe.groups for v in dict(g.parameters["weight"]).values()]
-        if (candidate.recipe.method == "linear")
-        else [0.5]
-    )
-    mean = statistics.fmean(weights)
-    values = {"t": {"acc,none": -((mean - 1) ** 2)}, "u": {"acc,none": -((mean - 0.2) ** 2)}}
+    """Two objectives that pull every weight apart."""
+    weights = [
+        weight
+        for group in candidate.recipe.groups
+        for weight in dict(group.parameters.get("weight", {"": 0.5})).values()
+    ]
+    first, second = (-statistics.fmean((w - best) ** 2 for w in weights) for best in (1.0, 0.2))
+    values = {"t": {"acc,none": first}, "u": {"acc,none": second}}
     return Outcome(candidate.trial, "scored", values, DOCUMENTS, seconds={"score": seconds})
 
 

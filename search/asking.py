@@ -6,13 +6,16 @@ ask, so an ask sees exactly the outcomes that were there when it was begun.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from search.samplers.auto import Pace
+from search.trial import Proposal
 
 Event = Callable[["Asker"], object]
+WriteDown = Callable[[int, dict[str, Any], dict[str, Any]], Proposal]
 
 
 class Asker(Protocol):
@@ -38,7 +41,9 @@ class Asking:
         self._study = study
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ask")
         self._events: list[Event] = []
-        self._answer: Future[tuple[dict[str, Any], dict[str, Any]]] | None = None
+        self._answer: Future[Proposal] | None = None
+        self._writing = threading.Lock()
+        self._is_closed = False
 
     @property
     def is_under_way(self) -> bool:
@@ -49,13 +54,20 @@ class Asking:
         """Queues what the study must know before the next ask."""
         self._events.append(event)
 
-    def begin(self, number: int, pace: Pace) -> None:
-        """Asks for the point of trial `number`."""
-        events, self._events = self._events, []
-        self._answer = self._thread.submit(self._ask, events, number, pace)
+    def begin(self, number: int, pace: Pace, write_down: WriteDown) -> None:
+        """Asks for trial `number`.
 
-    def take(self, seconds: float = 0.0) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The point and the sampler's notes, if they are there within so many seconds."""
+        Args:
+            number: of the trial.
+            pace: of the search.
+            write_down: makes the proposal of the number, the point and the sampler's notes, and
+                records it.
+        """
+        events, self._events = self._events, []
+        self._answer = self._thread.submit(self._ask, events, number, pace, write_down)
+
+    def take(self, seconds: float = 0.0) -> Proposal | None:
+        """The proposal, if it is there within so many seconds."""
         if self._answer is None:
             return None
         done, _ = wait([self._answer], timeout=seconds)
@@ -65,14 +77,19 @@ class Asking:
         return answer.result()
 
     def close(self) -> None:
-        """Lets go of the thread; an ask under way is lost."""
+        """Lets go of the thread; an ask under way is lost, and nothing is written any more."""
+        with self._writing:
+            self._is_closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _ask(
-        self, events: Sequence[Event], number: int, pace: Pace
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, events: Sequence[Event], number: int, pace: Pace, write_down: WriteDown
+    ) -> Proposal:
         for event in events:
             event(self._study)
         given, params, notes = self._study.ask(pace)
         assert given == number, f"the study calls trial {number} {given}"
-        return params, notes
+        with self._writing:
+            if self._is_closed:
+                raise RuntimeError("the driver has let go of the run")
+            return write_down(number, params, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
@@ -47,14 +47,14 @@ class Budget(Settings):
             hours: of wall time spent.
             objectives: what the hypervolume is of.
         """
-        spent = {
-            "trials": (len(trials), self.trials),
-            "full scorings": (sum(trial.share for trial in trials), self.scorings),
-            "hours": (hours, self.hours),
-            "worker-hours": (worker_hours(trials), self.worker_hours),
+        limits: dict[str, tuple[float | None, Callable[[], float]]] = {
+            "trials": (self.trials, lambda: len(trials)),
+            "full scorings": (self.scorings, lambda: sum(trial.share for trial in trials)),
+            "hours": (self.hours, lambda: hours),
+            "worker-hours": (self.worker_hours, lambda: worker_hours(trials)),
         }
-        for what, (amount, limit) in spent.items():
-            if limit is not None and amount >= limit:
+        for what, (limit, spent) in limits.items():
+            if limit is not None and spent() >= limit:
                 return f"its budget of {limit:g} {what} is spent"
         return self._plateau(trials, objectives)
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from search.asking import Asker, Asking
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOMENT = 0.02  # seconds of such a wait while a worker is free and a proposal on its way
+PER_PROPOSAL = 16  # workers to a proposal that is asked ahead: more finish during a single ask
+MOMENT = 0.02  # seconds of such a wait while a proposal is on its way
 PATIENCE = 0.5  # seconds that one wait for an outcome takes at most: how often progress is shown
+RECENT = 100  # scored trials that the pace of a search is taken from
 LAST_WAIT = 15.0  # seconds that candidates under way are given when the search is stopped
 
 
@@ -68,8 +71,9 @@ class Driver:
     _earlier: float = 0.0  # seconds of the sessions before this one
     _rows: int = 0  # document scores of a full scoring
     _is_checked: bool = False  # whether the objectives tell trials apart
+    _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _asking: Asking = field(init=False, repr=False)
-    _asked: tuple[int, int] = (0, 0)  # number and outcomes seen, of the ask under way
+    _weighed: tuple[tuple[int, int], str | None] = ((-1, -1), None)
     _stopping: bool = False
     _leaving: bool = False
 
@@ -112,8 +116,8 @@ class Driver:
     @property
     def reason(self) -> str | None:
         """Why the search is over, in words, or None."""
-        if reached := self.limits.reached(self.trials, self.clock / 3600, self.objectives):
-            return reached
+        if self._limit:
+            return self._limit
         is_idle = not (self.running or self._ready or self._asking.is_under_way)
         if is_idle and not self.study.can_ask and self._first() is None:
             return "there is nothing to search but the first trials"
@@ -124,19 +128,32 @@ class Driver:
         """Seconds of this run, those between its sessions left out."""
         return self._earlier + time.monotonic() - self.started
 
+    @property
+    def _limit(self) -> str | None:
+        """The limit that is reached, in words; weighed again with each trial and each second."""
+        moment = len(self.trials), int(self.clock)
+        if self._weighed[0] != moment:
+            reached = self.limits.reached(self.trials, self.clock / 3600, self.objectives)
+            self._weighed = moment, reached
+        return self._weighed[1]
+
     # -- ask, record, submit
 
     def _submit(self) -> None:
+        self._hand_out()
+        ahead = max(1, self.pool.workers // PER_PROPOSAL)
+        while len(self._ready) < ahead and self._propose():
+            self._hand_out()
+
+    def _hand_out(self) -> None:
         while self.pool.free and (proposal := self._next()):
             self.running[proposal.number] = proposal
             self.pool.submit(Candidate(proposal.number, proposal.recipe))
-        if not self._ready:
-            self._propose()
 
     def _next(self) -> Proposal | None:
-        """The next proposal whose recipe is neither scored nor being scored, if one is there."""
+        """The next ready proposal whose recipe is neither scored nor being scored."""
         being_scored = {proposal.digest for proposal in self.running.values()}
-        while self._ready or self._propose():
+        while self._ready:
             proposal = self._ready.popleft()
             digest = proposal.digest
             if twin := self._scored.get(digest):
@@ -160,25 +177,29 @@ class Driver:
             return False
         number = self._proposed
         if first := self._first():
+            proposal = Proposal(number, first.recipe, first.params, first.label, seen=self._seen)
             self._note_added(number, first.params, {})
-            self._keep(Proposal(number, first.recipe, first.params, first.label, seen=self._seen))
+            self.ledger.propose(proposal)
+            self._count_in(proposal)
+            self._ready.append(proposal)
             return True
         if self.study.can_ask:
-            self._asked = number, self._seen
-            self._asking.begin(number, self._pace)
+            self._asking.begin(number, self._pace, partial(self._write_down, self._seen))
         return False
 
     def _take_answer(self, seconds: float = 0.0) -> bool:
-        if (answer := self._asking.take(seconds)) is None:
+        if (proposal := self._asking.take(seconds)) is None:
             return False
-        (number, seen), (params, notes) = self._asked, answer
-        self._keep(Proposal(number, self.recipe_of(params), params, notes=notes, seen=seen))
-        return True
-
-    def _keep(self, proposal: Proposal) -> None:
-        self.ledger.propose(proposal)
         self._count_in(proposal)
         self._ready.append(proposal)
+        return True
+
+    def _write_down(
+        self, seen: int, number: int, params: dict[str, Any], notes: dict[str, Any]
+    ) -> Proposal:
+        proposal = Proposal(number, self.recipe_of(params), params, notes=notes, seen=seen)
+        self.ledger.propose(proposal)
+        return proposal
 
     def _count_in(self, proposal: Proposal) -> None:
         self._labels.add(proposal.label)
@@ -203,22 +224,24 @@ class Driver:
 
     @property
     def _pace(self) -> Pace:
-        spent = [sum(trial.seconds.values()) for trial in self.trials if trial.state == "scored"]
-        seconds = [each for each in spent if each > 0]  # a duplicate costs nothing
-        return Pace(max(1, self.pool.workers), statistics.median(seconds) if seconds else None)
+        usual = statistics.median(self._seconds) if self._seconds else None
+        return Pace(max(1, self.pool.workers), usual)
 
     # -- take an outcome, record, tell
 
     def _wait(self) -> None:
         """For an outcome, or for an answer while there is nobody else to wait for."""
-        wanted = self.pool.free and self._asking.is_under_way
-        if wanted and not self.running:
+        is_asking = self._asking.is_under_way
+        if is_asking and not self.running:
             self._take_answer(PATIENCE)
         else:
-            self._receive(MOMENT if wanted else PATIENCE)
+            self._receive(MOMENT if is_asking else PATIENCE)
 
     def _receive(self, seconds: float) -> None:
-        for outcome in self.pool.wait(seconds):
+        outcomes = self.pool.wait(seconds)
+        if not self._stopping:
+            self._hand_out()  # nobody waits for the disk
+        for outcome in outcomes:
             if proposal := self.running.pop(outcome.trial, None):  # else a late second answer
                 self._finish(proposal, outcome)
                 self._ready.extendleft(self._twins)
@@ -262,6 +285,8 @@ class Driver:
         self.trials.append(trial)
         if trial.state == "scored":
             self._scored.setdefault(trial.proposal.digest, trial)
+            if spent := sum(trial.seconds.values()):
+                self._seconds.append(spent)
         has_scores = trial.state in ("scored", "duplicate")
         values = [trial.scores[each.name] for each in self.objectives] if has_scores else None
         broken = trial.state == "broken"

@@ -103,10 +103,10 @@ class Study:
             self._storage.set_study_system_attr(self._id, name, value)
         self._storage.create_new_trial(self._id)
         number = len(self._trials) - 1
-        if params is None:
-            self._study.tell(number, state=TrialState.FAIL)
-            return number
         trial = self._trials[number]
+        if params is None:
+            self._end(trial, TrialState.FAIL)
+            return number
         trial.params, trial.distributions = params, self._distributions
         trial.system_attrs.update((k, v) for k, v in notes.items() if k != OF_STUDY)
         if isinstance(self._sampler, Remembering):
@@ -123,13 +123,13 @@ class Study:
             return  # a recipe outside the space was entered so: there is nothing to learn from it
         values = self._worst if broken else values
         if values is None:
-            self._study.tell(number, state=TrialState.FAIL)
+            self._end(trial, TrialState.FAIL)
             return
         if broken and not self._is_constrained:
             self._constrain()
         if self._is_constrained:
             trial.set_constraint(GATE, float(broken))
-        self._study.tell(number, list(values))
+        self._end(trial, TrialState.COMPLETE, list(values))
         self._worst = list(map(self._worse, self._study.directions, self._worst or values, values))
 
     def _sample(self, trial: FrozenTrial) -> Params:
@@ -145,6 +145,14 @@ class Study:
             else self._sampler.sample_independent(self._study, trial, name, distribution)
             for name, distribution in self._distributions.items()
         }
+
+    def _end(
+        self, trial: FrozenTrial, state: TrialState, values: list[float] | None = None
+    ) -> None:
+        """As `Study.tell` does, which copies the trial besides, parameter by parameter."""
+        self._sampler.after_trial(self._study, trial, state, values)
+        kept = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+        self._storage.set_trial_state_values(kept, state, values)
 
     @property
     def _trials(self) -> list[FrozenTrial]:

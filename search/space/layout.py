@@ -56,7 +56,12 @@ class Layout:
         start = f".{name}" if self.modules else ""
         if len(self.blocks) == 1:
             return [(start, 1.0)]
-        return [(f"{start}.{i}", share) for i, share in self._depth_shares(layer)]
+        return [(f"{start}.{i}", share) for i, share in self._depths[layer]]
+
+    @cached_property
+    def _depths(self) -> list[list[tuple[int, float]]]:
+        """The blocks whose values hold in each layer, and how much of each."""
+        return [self._depth_shares(layer) for layer in range(self.n_layers)]
 
     def _depth_shares(self, layer: int) -> list[tuple[int, float]]:
         at = max(i for i, (first, _) in self._numbered() if first <= layer)

@@ -98,7 +98,8 @@ def _texts(given: Any, where: str) -> tuple[str, ...] | None:
 
 def _frozen(value: Any) -> Any:
     """Numbers as floats, so that 1 and 1.0 have one digest; what is no number is for `faults`."""
+    if isinstance(value, int | float):
+        return value if isinstance(value, bool) else float(value)
     if isinstance(value, Mapping):
         return MappingProxyType({name: _frozen(each) for name, each in value.items()})
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else value
+    return value

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -58,7 +59,7 @@ class Recipe:
     def __reduce__(self) -> tuple[Any, ...]:
         return Recipe.from_dict, (self.to_dict(),)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve hex digits that are equal exactly when two recipes are."""
         content = self.to_dict()
