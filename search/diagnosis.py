@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from search.space.preview import trials_wanted
 from workers.doctor import Finding, examine
 from workers.doctor.deep import look_into, to_html, to_json
 from workers.doctor.estimate import Estimate, estimate
@@ -56,6 +57,7 @@ class Diagnosis:
             "methods": list(config.methods),
             "parameters": list(self.plan.space.axes),
             "trials": config.budget.trials,
+            "trials_wanted": trials_wanted(self.plan.space.axes),
         }
 
 

@@ -61,3 +61,11 @@ def test_a_config_is_told_with_what_it_takes(said, write, config):
     assert content["errors"] == []
     assert content["estimate"]["export_disk"] > 0
     assert content["trials"] == 12
+    assert content["trials_wanted"] == 5 * len(content["parameters"])
+
+
+def test_a_config_is_told_with_its_space_and_the_budget_that_would_suit_it(said, write, config):
+    found = said(write(config))
+    assert found.exit_code == 0
+    for part in ("Space", "lambda", "0.2 to 3, log", "trials beside the first ones"):
+        assert part in found.output
