@@ -165,7 +165,8 @@ def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
 def measure_search(given: argparse.Namespace, run: Path) -> None:
     """Busy share of the workers and cost of the driver, all told and by 500 trials."""
     described = {each.name: each.to_dict() for each in OBJECTIVES}
-    header = {"name": "bench", "objectives": described, "trials": given.trials, "inputs": {}}
+    budget = {"trials": given.trials}
+    header = {"name": "bench", "objectives": described, "budget": budget, "inputs": {}}
     ledger = Ledger.create(run, header, "")
     pool = make_pool(given)
     with ledger.driving():

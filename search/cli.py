@@ -378,7 +378,7 @@ def _run(
     from workers.pool import AddressError, PoolError
 
     console = _console(stderr=True)
-    how = _how_to_go_on(prepared, ledger, budget)
+    how = f"mergefront resume {shlex.quote(ledger.root)}"
     if log_format == "text":
         console.print(f"run {ledger.root}", highlight=False)
     else:
@@ -402,17 +402,6 @@ def _run(
         done = f"{len(driver.trials)} of {budget.trials} trials"
         _fail(f"stopped after {done}; nothing is lost. Go on with: {how}", STOPPED)
     _console().print(front_table(standing(ledger)))
-
-
-def _how_to_go_on(prepared: Plan, ledger: Ledger, budget: Budget) -> str:
-    """The command, with the budget where it is not the config's."""
-    planned = prepared.config.budget
-    raised = [
-        f"--{name} {getattr(budget, name):g}"
-        for name in ("trials", "hours")
-        if getattr(budget, name) != getattr(planned, name)
-    ]
-    return " ".join([f"mergefront resume {shlex.quote(ledger.root)}", *raised])
 
 
 @contextmanager

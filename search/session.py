@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def begin(prepared: Plan) -> Ledger:
     header = {
         "name": config.name,
         "objectives": {each.name: each.to_dict() for each in prepared.objectives},
-        "trials": config.budget.trials,
+        "budget": config.budget.model_dump(mode="json"),
         "inputs": inputs(prepared),
     }
     return Ledger.create(config.run, header, config.to_yaml())
@@ -53,12 +54,19 @@ def reopen(root: str | Path) -> tuple[Plan, Ledger]:
         ValueError: if it is no run, or a model, task or metric is not there any more.
     """
     ledger = Ledger(root)
+    prepared = _plan_of(ledger)
+    budget = Budget.model_validate(ledger.budget)  # perhaps it was raised
+    config = prepared.config.model_copy(update={"budget": budget})
+    return replace(prepared, config=config), ledger
+
+
+def _plan_of(ledger: Ledger) -> Plan:
     if ledger.is_local:
-        return plan(Path(root) / CONFIG), ledger
+        return plan(Path(ledger.root) / CONFIG)
     with tempfile.TemporaryDirectory() as folder:  # its paths are absolute: any place will do
         copy = Path(folder) / CONFIG
         copy.write_text(ledger.config, encoding="utf-8")
-        return plan(copy), ledger
+        return plan(copy)
 
 
 def go_on(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, list[str]]:
@@ -66,7 +74,7 @@ def go_on(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, l
 
     Args:
         root: of the run.
-        config: a config to go on with instead of the run's own.
+        config: a config to go on with instead of the run's own, and instead of a raised budget.
 
     Returns:
         The plan, the ledger, and what has changed without harm.
@@ -106,7 +114,8 @@ def search(
     Args:
         prepared: what to search.
         ledger: where it is kept.
-        budget: when it ends; of a resumed run, what the earlier sessions spent is counted in.
+        budget: when it ends; of a resumed run, what the earlier sessions spent is counted in. Where
+            it is another than before, the run keeps it.
         address: of the Ray cluster; "local" starts one here.
         takeover: break the hold of another driver, that is surely dead.
         watch: is called after every step.
@@ -118,6 +127,7 @@ def search(
         PoolError: if no worker can work any more.
     """
     with ledger.driving(takeover=takeover) as lease:
+        ledger.keep_budget(budget.model_dump(mode="json"))
         pool = (make_pool or ray_pool)(prepared, address)
         driver = _driver(prepared, pool, ledger, budget)
         driver.watch = lambda driver: _tell(driver, lease, watch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from search.budget import worker_hours
+from search.budget import Budget, worker_hours
 from search.constant import complaints
 from search.driver import counts
 from search.objectives import Objective
@@ -24,14 +24,16 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     found = Standing(
         [Objective.from_dict(name, each) for name, each in described.items()], contents.trials
     )
-    done, budget = len(contents.trials), ledger.header["trials"]
+    budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
+    hours = max((trial.clock for trial in contents.trials), default=0.0) / 3600
+    is_spent = budget.reached(contents.trials, hours, found.objectives) is not None
     driver = ledger.driver
     report = dict(driver.report) if driver else {}
     running = report.get("running", [])
     return {
         "version": 1,
         "run": ledger.header["name"],
-        "state": "running" if driver else "finished" if done >= budget else "stopped",
+        "state": "running" if driver else "finished" if is_spent else "stopped",
         "trials": {
             "proposed": done + len(contents.waiting),
             "running": len(running),
@@ -40,15 +42,15 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "front": len(found.front),
         "best": found.best(),
         "budget": {
-            "trials": budget,
+            "trials": budget.trials,
             "spent": done,
-            "hours": max((trial.clock for trial in contents.trials), default=0.0) / 3600,
+            "hours": hours,
             "worker_hours": worker_hours(contents.trials),
         },
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
         "troubles": [*report.get("troubles", []), *contents.damage, *_constant(found)],
-        "seconds_left": _left(contents.trials, budget) if driver else None,
+        "seconds_left": _left(contents.trials, budget.trials) if driver else None,
     }
 
 

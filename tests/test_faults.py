@@ -31,7 +31,7 @@ from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
 
 SPACE = make_space("linear", "ties", "dare_ties", depth={"groups": 2})
-HEADER = {"name": "test", "objectives": {}, "trials": 5, "inputs": {}}
+HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}, "inputs": {}}
 TRIALS = 60
 FORK = multiprocessing.get_context("fork")  # begins in milliseconds
 

@@ -7,6 +7,7 @@
                                     metadata
     finished/000000-000255.parquet  the same of many trials, when there are many
     trials/000000-000255.parquet    an index of that file, one row a trial; made again if it is lost
+    budgets/000000.json             what may be spent, each time that was changed
     drivers/4e0c….json              left by the driver, renewed while it lives
 
 Every file appears whole or not at all, and none is ever changed: a file of many trials is there

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from search.ledger import rows
 from search.ledger.compaction import compact, remove
 from search.ledger.lease import Lease, Note, is_alive, notes
-from search.ledger.names import FINISHED, INDEXED, PROPOSED, finished_name, proposed_name
+from search.ledger.names import (
+    BUDGETS,
+    FINISHED,
+    INDEXED,
+    PROPOSED,
+    finished_name,
+    proposed_name,
+)
 from search.ledger.store import Store
 from search.trial import Proposal, Trial
 
@@ -119,7 +126,33 @@ class Ledger:
         """The config's YAML, as it was understood when the run began."""
         return self._store.read(CONFIG).decode()
 
+    @property
+    def budget(self) -> dict[str, Any]:
+        """What the search may spend: as the run began, or as it was changed last.
+
+        Raises:
+            ValueError: if that file is damaged.
+        """
+        if not (names := list(self._store.infos(BUDGETS))):
+            return dict(self.header["budget"])
+        name = f"{BUDGETS}/{names[-1]}"
+        try:
+            budget: dict[str, Any] = json.loads(self._store.read(name))
+        except ValueError as error:
+            where = self._store.where(name)
+            raise ValueError(
+                f"{where} is damaged: {error}; without it the one before holds"
+            ) from None
+        return budget
+
     # -- writing
+
+    def keep_budget(self, budget: Mapping[str, Any]) -> None:
+        """Keeps what the search may spend from now on, if that is another than before."""
+        if budget != self.budget:
+            last = max(self._store.infos(BUDGETS), default="-1.json")
+            number = int(last.removesuffix(".json")) + 1
+            self._write(f"{BUDGETS}/{number:06}.json", json.dumps(dict(budget)).encode())
 
     def propose(self, proposal: Proposal) -> None:
         """Keeps a proposal, before it goes to a worker."""
@@ -257,7 +290,7 @@ class Ledger:
 
     def _tidy(self) -> None:
         """Finishes what a driver that died left half done."""
-        for folder in (PROPOSED, FINISHED, INDEXED):
+        for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS):
             self._store.sweep(folder)
         ignored: list[str] = []  # damage: `contents` tells of it
         self._loose = self._finished(_is_number, ignored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-PROPOSED, FINISHED, INDEXED = "proposed", "finished", "trials"
+PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
 
 
 def proposed_name(number: int) -> str:

@@ -19,7 +19,7 @@ from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
 
 SPACE = make_space("linear", "ties", "dare_ties", depth={"groups": 2})
-HEADER = {"name": "test", "objectives": {}, "trials": 5}
+HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}}
 
 
 def evaluate(candidate: Candidate) -> Outcome:

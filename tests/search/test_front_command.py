@@ -17,7 +17,7 @@ from workers.candidate import Candidate, Outcome
 HEADER = {
     "name": "test",
     "objectives": {each.name: each.to_dict() for each in OBJECTIVES},
-    "trials": 40,
+    "budget": {"trials": 40},
 }
 
 

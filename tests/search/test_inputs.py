@@ -12,9 +12,12 @@ from search.branch import take_over
 from search.first import first_trials
 from search.ledger import Ledger
 from search.preflight import plan
-from search.session import begin, go_on
+from search.session import begin, go_on, search
+from search.status import status_of
 from search.trial import Proposal, Trial
 from tests.search.conftest import write_model, write_task
+from tests.search.test_driver import evaluate
+from workers.pool import InProcessPool
 
 
 @pytest.fixture
@@ -47,6 +50,19 @@ def test_what_changes_no_trial_is_noted(begun, config, write):
     prepared, _, changed = go_on(begun.root, other)
     assert prepared.config.budget.trials == 99
     assert changed == ["budget.trials: was 12, is 99", "workers.cpus: was None, is 1.0"]
+
+
+def test_a_raised_budget_is_kept(begun):
+    prepared, ledger, _ = go_on(begun.root)
+    for trials in (12, 14, 13):
+        budget = prepared.config.budget.model_copy(update={"trials": trials})
+        search(prepared, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+        found = status_of(Ledger(begun.root))
+        assert found["budget"]["trials"] == trials
+        assert found["state"] == "finished"
+        assert go_on(begun.root)[0].config.budget.trials == trials
+    assert found["budget"]["spent"] == 14
+    assert len(list((Path(begun.root) / "budgets").iterdir())) == 2
 
 
 @pytest.mark.parametrize(

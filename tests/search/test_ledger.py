@@ -15,7 +15,7 @@ from search.ledger import ledger as ledger_module
 from search.trial import Proposal, Trial
 from tests.search.conftest import make_space
 
-HEADER = {"name": "test", "objectives": {}, "trials": 5}
+HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}}
 SPACE = make_space("linear")
 PARAMS = {name: axis.centre for name, axis in SPACE.axes.items()}
 RECIPE = SPACE.recipe(PARAMS)

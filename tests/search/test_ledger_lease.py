@@ -16,7 +16,7 @@ from search.trial import Proposal
 from workers.recipe import Recipe, Source
 
 RECIPE = Recipe("passthrough", {"a": Source("/a")})
-HEADER = {"name": "test", "objectives": {}, "trials": 5}
+HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}}
 
 
 @pytest.fixture
