@@ -23,17 +23,15 @@ HOW_SCORED = ("documents", "scoring")
 def take_over(prepared: Plan, old: Ledger, new: Ledger) -> tuple[int, bool]:
     """Fills a new run from an old one.
 
-    Where models, tasks, documents and objectives are the same, trials come with their scores.
+    Where models, tasks, documents and objectives are the same, trials come with their scores, and
+    what was proposed and had not finished is tried in the new run.
     Else only the points of the old front come, and are scored anew.
 
     Returns:
-        How many were taken over, and whether with their scores.
+        How many finished trials or points were taken over, and whether with their scores.
     """
     if _scores_hold(prepared, old, new):
-        trials = old.trials()
-        for order, trial in enumerate(trials):
-            _copy(prepared, trial, order, old, new)
-        return len(trials), True
+        return _copy(prepared, old, new), True
     points = [params for trial in standing(old).front if (params := _point(prepared, trial))]
     for number, params in enumerate(points):
         new.propose(Proposal(number, prepared.space.recipe(params), params))
@@ -51,17 +49,23 @@ def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
     )
 
 
-def _copy(prepared: Plan, trial: Trial, order: int, old: Ledger, new: Ledger) -> None:
-    kept = trial.proposal
+def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
+    """Numbers and orders stay, but for gaps that damage has left in the old run."""
+    contents, wanted = old.contents(), new.header["objectives"]
+    numbers = {known: number for number, known in enumerate(contents.proposals)}
+    for kept in contents.proposals.values():
+        new.propose(_proposal(prepared, kept, numbers))
+    for order, trial in enumerate(contents.trials):
+        proposal = _proposal(prepared, trial.proposal, numbers)
+        scores = {name: value for name, value in trial.scores.items() if name in wanted}
+        copy = replace(trial, proposal=proposal, order=order, scores=scores)
+        new.finish(copy, old.documents(trial.number))
+    return len(contents.trials)
+
+
+def _proposal(prepared: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Proposal:
     params = _params(prepared, kept.recipe)
-    proposal = Proposal(trial.number, kept.given, params, kept.label, seen=0)
-    wanted = new.header["objectives"]
-    scores = {name: value for name, value in trial.scores.items() if name in wanted}
-    new.propose(proposal)
-    new.finish(
-        replace(trial, proposal=proposal, order=order, scores=scores),
-        old.documents(trial.number),
-    )
+    return Proposal(numbers[kept.number], kept.given, params, kept.label)
 
 
 def _point(prepared: Plan, trial: Trial) -> dict[str, Any] | None:

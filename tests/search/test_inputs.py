@@ -118,6 +118,26 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
     assert [trial.label for trial in taken] == [trial.label for trial in old]
 
 
+def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_lost(
+    begun, config, write, tmp_path
+):
+    known = first_trials(plan(Path(begun.root) / "config.yaml").space).known
+    for number, first in enumerate(known[5:8], 5):
+        begun.propose(Proposal(number, first.recipe, first.params, first.label))
+    begun.finish(Trial(begun.proposals()[7], "scored", 5, {"picks": 0.9, "text": 2.0}))
+    for lost in ("proposed/000001.json", "finished/000001.parquet"):
+        (Path(begun.root) / lost).unlink()
+    prepared = plan(write({**config, "run": str(tmp_path / "new")}))
+    new = begin(prepared)
+    assert take_over(prepared, begun, new) == (5, True)
+    contents = new.contents()
+    assert not contents.damage
+    assert list(contents.proposals) == list(range(7))
+    assert [trial.number for trial in contents.trials] == [0, 1, 2, 3, 6]
+    assert [trial.order for trial in contents.trials] == list(range(5))
+    assert list(contents.waiting) == [4, 5]
+
+
 def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
     new = begin(prepared)
