@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,36 @@ LOOSE = 256  # finished trials in files of their own before they are put into on
 
 
 @dataclass(frozen=True)
+class Gaps:
+    """What was there once, as the numbers that are left tell."""
+
+    numbers: frozenset[int]
+    """Of trials."""
+    orders: frozenset[int]
+    """In which trials finished."""
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self.orders)
+
+    def __and__(self, other: Gaps) -> Gaps:
+        return Gaps(self.numbers & other.numbers, self.orders & other.orders)
+
+    @property
+    def said(self) -> list[str]:
+        """In words."""
+        found = [
+            f"{proposed_name(number)} is missing, and so is its outcome"
+            for number in sorted(self.numbers)
+        ]
+        gone = len(self.orders) - len(self.numbers)
+        if gone > 0:
+            found.append(
+                f"{gone} of the files of {FINISHED}/ are missing, with as many finished trials"
+            )
+        return found
+
+
+@dataclass(frozen=True)
 class Contents:
     """A run as its files tell it at one moment."""
 
@@ -46,8 +76,14 @@ class Contents:
     """Finished, in the order of finishing."""
     waiting: dict[int, Proposal]
     """Proposed and not finished, by number, in order."""
-    damage: list[str]
-    """Files that cannot be read or are missing, each with what is wrong."""
+    unreadable: list[str]
+    """Files that cannot be read, each with what is wrong."""
+    gaps: Gaps
+
+    @property
+    def damage(self) -> list[str]:
+        """Files that cannot be read or are missing, each with what is wrong."""
+        return self.unreadable + self.gaps.said
 
     @property
     def proposals(self) -> dict[int, Proposal]:
@@ -175,16 +211,23 @@ class Ledger:
     def contents(self) -> Contents:
         """All of the run.
 
-        Safe while a driver writes: a file of its own is looked for before the file of many.
+        Safe while a driver writes: a file of its own is looked for before the file of many, and
+        what seems to be missing is looked for once more, for it may have come in between.
         """
+        contents = self._look()
+        if not contents.gaps:
+            return contents
+        again = self._look()
+        return replace(again, gaps=again.gaps & contents.gaps)
+
+    def _look(self) -> Contents:
         damage: list[str] = []
         proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if _is_number(name)}
         found = self._finished(_is_number, damage)
         found = self._finished(_is_range, damage) | found
         waiting = self._waiting(sorted(proposed - found.keys()), damage)
-        damage += _gaps(found, waiting)
         ordered = sorted(found.values(), key=lambda trial: trial.order)
-        return Contents(ordered, waiting, damage)
+        return Contents(ordered, waiting, damage, _gaps(found, waiting))
 
     def proposals(self) -> dict[int, Proposal]:
         """Every proposal by number, in order."""
@@ -321,13 +364,10 @@ def _range(name: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _gaps(found: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> list[str]:
-    """What was there once, as the numbers that are left tell."""
-    known = found.keys() | waiting.keys()
-    lost = sorted(set(range(max(known, default=-1) + 1)) - known)
-    said = [f"{proposed_name(number)} is missing, and so is its outcome" for number in lost]
+def _gaps(found: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> Gaps:
     orders = {trial.order for trial in found.values()}
-    gone = max(orders, default=-1) + 1 - len(orders) - len(lost)
-    if gone > 0:
-        said.append(f"{gone} of the files of {FINISHED}/ are missing, with as many finished trials")
-    return said
+    return Gaps(_missing(found.keys() | waiting.keys()), _missing(orders))
+
+
+def _missing(known: Collection[int]) -> frozenset[int]:
+    return frozenset(range(max(known, default=-1) + 1)).difference(known)

@@ -33,7 +33,7 @@ class Store:
     def __init__(self, root: str | Path) -> None:
         self.root = str(root)
         try:
-            system, path = fs.FileSystem.from_uri(self.root) if "://" in self.root else _here(root)
+            system, path = fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(root)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{self.root}: not a place for a run: {error}") from None
         self._system: fs.FileSystem = system
@@ -47,8 +47,7 @@ class Store:
 
     def infos(self, folder: str) -> dict[str, fs.FileInfo]:
         """The files of a folder by name, in order; files being written are left out."""
-        selector = fs.FileSelector(self._full(folder), allow_not_found=True)
-        infos = self._patiently(lambda: self._system.get_file_info(selector))
+        infos = self._here(folder) if self.is_local else self._away(folder)
         files = [each for each in infos if each.is_file and not each.base_name.startswith(".")]
         return {each.base_name: each for each in sorted(files, key=lambda each: each.base_name)}
 
@@ -94,6 +93,17 @@ class Store:
             for file in path.glob(".*"):
                 file.unlink(missing_ok=True)
 
+    def _here(self, folder: str) -> list[fs.FileInfo]:
+        """Arrow's own listing fails where a file goes while it looks."""
+        path = Path(self._full(folder))
+        paths = [str(each) for each in path.iterdir()] if path.is_dir() else []
+        found: list[fs.FileInfo] = self._system.get_file_info(paths)
+        return found
+
+    def _away(self, folder: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._full(folder), allow_not_found=True)
+        return self._patiently(lambda: self._system.get_file_info(selector))
+
     def _full(self, name: str) -> str:
         return f"{self._path}/{name}"
 
@@ -122,7 +132,7 @@ class Store:
         raise last
 
 
-def _here(root: str | Path) -> tuple[fs.FileSystem, str]:
+def _local(root: str | Path) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(root).expanduser().absolute())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -193,6 +194,31 @@ def test_a_disk_that_is_full_while_files_are_put_together_loses_nothing(
         written = fill(ledger, range(5))
     assert Ledger(root).trials() == written
     assert "4 trials stay in small files" in caplog.text
+
+
+def test_a_run_that_is_read_while_a_driver_writes_looks_whole(ledger, root, small_files_are_few):
+    """A reader meets trials that have just been proposed, or finished, or put together."""
+    last = threading.Event()
+
+    def drive() -> None:
+        with ledger.driving():
+            for number in range(150):
+                ledger.propose(a_trial(number).proposal)
+                if number % 3:  # one is always under way longer than those after it
+                    ledger.finish(a_trial(number, order=number - 1 - number // 3), documents())
+        last.set()
+
+    writer, reader, looks = threading.Thread(target=drive), Ledger(root), []
+    writer.start()
+    while not last.is_set():
+        contents = reader.contents()
+        assert not contents.damage
+        looks.append(len(contents.proposals))
+    writer.join()
+    assert looks == sorted(looks)
+    assert len(looks) > 10
+    assert len(reader.contents().trials) == 100
+    assert len(reader.contents().waiting) == 50
 
 
 # -- damage by hand
