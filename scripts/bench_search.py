@@ -158,23 +158,28 @@ def compare(arguments: argparse.Namespace) -> None:
         )
         for name, seed in itertools.product(names, range(arguments.seeds))
     ]
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        results = list(pool.map(one, jobs))
     marks = [str(mark) for mark in MARKS if mark <= arguments.trials]
-    print(f"landscape {arguments.landscape}, {arguments.workers} workers, {arguments.seeds} seeds:")
-    print(f"hypervolume over that of the first trials ({results[0]['first']:.4f}), after N trials")
-    print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s an ask':>14}")
-    for i, name in enumerate(names):
-        mine = results[i * arguments.seeds : (i + 1) * arguments.seeds]
-        cells = [_cell([each[mark] for each in mine]) for mark in marks]
-        asking = np.mean([each["asking"] for each in mine])
-        print(
-            f"{name:16}" + "".join(f"{cell:>18}" for cell in cells) + f"{asking:14.3f}", flush=True
-        )
+    found: dict[str, list[dict[str, float]]] = {}
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        results = pool.map(one, jobs)
+        for name in names:
+            found[name] = list(itertools.islice(results, arguments.seeds))
+            if name == names[0]:
+                _head(arguments, found[name][0]["first"], marks)
+            cells = [_cell([each[mark] for each in found[name]]) for mark in marks]
+            asking = np.mean([each["asking"] for each in found[name]])
+            print(
+                f"{name:16}" + "".join(f"{cell:>18}" for cell in cells) + f"{asking:14.3f}",
+                flush=True,
+            )
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps([[*job, found] for job, found in zip(jobs, results, strict=True)])
-        )
+        arguments.json.write_text(json.dumps(found))
+
+
+def _head(arguments: argparse.Namespace, first: float, marks: Sequence[str]) -> None:
+    print(f"landscape {arguments.landscape}, {arguments.workers} workers, {arguments.seeds} seeds:")
+    print(f"hypervolume over that of the first trials ({first:.4f} for seed 0), after N trials")
+    print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s an ask':>14}")
 
 
 def _cell(values: Sequence[float]) -> str:

@@ -107,7 +107,7 @@ class Evolution(Settings):
     """Ours: steady-state multi-objective evolution, helped by a small Gaussian process."""
 
     type: Literal["evolution"] = "evolution"
-    startup: NonNegativeInt = 32
+    startup: NonNegativeInt = 24
     """Scored trials, the first ones counted in, before the first child."""
     parents: Annotated[int, Field(ge=2)] = 20
     children: PositiveInt = 512
@@ -139,7 +139,7 @@ class Auto(Settings):
     """A space-filling start, then gp while that is affordable, then evolution."""
 
     type: Literal["auto"] = "auto"
-    startup: NonNegativeInt = 32
+    startup: NonNegativeInt = 24
     gp_axes: NonNegativeInt = Affordable.axes
     """The most parameters for gp; 0 leaves it out."""
     gp_trials: NonNegativeInt = Affordable.scored

@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def family(name: str) -> str:
+    """What an axis shares with those that differ from it by depth or module class only.
+
+    >>> family("weight[reverse].mlp.2")
+    'weight[reverse]'
+    """
+    return name.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class Axis:
     """A range, perhaps on a log scale, or the choices."""

@@ -161,6 +161,19 @@ def test_evolution_learns_and_keeps_away_from_what_breaks():
     assert sum(found[-20:]) < sum(found[:20])
 
 
+def test_evolution_begins_coarsely_and_then_tells_depths_apart():
+    axes = make_space("ties", depth={"groups": 4}, modules=["mlp"]).axes
+    study, _ = make(Evolution(startup=8), axes)
+    depths = [name for name in axes if name.startswith("weight[a]")]
+    told_apart = []
+    for _ in range(12):
+        number, params, _ = study.ask()
+        study.tell(number, [sum(params[name] for name in axes), params["lambda"]])
+        told_apart.append(len({params[name] for name in depths}))
+    assert told_apart[:8] == [1] * 8
+    assert max(told_apart[8:]) > 1
+
+
 def test_auto_says_what_it_picked_and_why():
     study, _ = make(Auto(startup=2, gp_axes=3))
     picked = []

@@ -14,6 +14,8 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
+from search.space.axis import family
+
 Rows = NDArray[np.float64]  # (n_points, n_axes)
 
 
@@ -30,6 +32,9 @@ class Encoding:
         self.n_choices: NDArray[np.intp] = np.array(sizes, dtype=np.intp)
         """Of each column; 0 for a range."""
         self.is_choice = self.n_choices > 0
+        names = list(dict.fromkeys(map(family, distributions)))
+        self.families: NDArray[np.intp] = np.array([names.index(family(n)) for n in distributions])
+        """Of each column: equal where columns differ by depth or module class only."""
 
     def __len__(self) -> int:
         return len(self._columns)

@@ -54,7 +54,7 @@ class EvolutionSampler(WholeSpaceSampler):
         distributions: Mapping[str, BaseDistribution],
         seed: int,
         *,
-        startup: int = 32,
+        startup: int = 24,
         parents: int = 20,
         children: int = 512,
     ) -> None:
@@ -85,11 +85,16 @@ class EvolutionSampler(WholeSpaceSampler):
         return self._encoding.params(children[0])
 
     def _spread(self, number: int) -> Rows:
-        """A point of a Sobol sequence, by its position."""
-        sequence = qmc.Sobol(len(self._encoding), rng=np.random.default_rng(self._seed))
+        """A point of a Sobol sequence, by its position.
+
+        What differs by depth or module class only begins alike: a few points cannot fill a hundred
+        dimensions, and most of what they would show is how bad ragged merges are.
+        """
+        families = self._encoding.families
+        sequence = qmc.Sobol(families.max() + 1, rng=np.random.default_rng(self._seed))
         if number:
             sequence.fast_forward(number)
-        row = sequence.random(1)[0]
+        row = sequence.random(1)[0][families]
         return np.asarray(
             np.where(self._encoding.is_choice, np.floor(row * self._encoding.n_choices), row)
         )
