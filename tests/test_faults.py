@@ -7,10 +7,14 @@ so that hundreds of kills take seconds. `tests/test_faults_ray.py` kills real wo
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -83,13 +87,18 @@ def killed_again_and_again(root: Path, kills: int, seed: int) -> list[int]:
 def check(root: Path, kills: int, seed: int) -> int:
     counts = killed_again_and_again(root / str(seed), kills, seed)
     assert counts == sorted(counts)
-    contents = Ledger(root / str(seed)).contents()
+    check_whole(root / str(seed))
+    return len(counts)
+
+
+def check_whole(root: Path) -> None:
+    """Every trial finished once, and was asked for as in a search that nothing happened to."""
+    contents = Ledger(root).contents()
     assert not contents.damage
     assert [trial.order for trial in contents.trials] == list(range(TRIALS))
     assert sorted(trial.number for trial in contents.trials) == list(range(TRIALS))
     for number, params in replayed(contents).items():
         assert contents.proposals[number].params == params
-    return len(counts)
 
 
 def replayed(contents: Contents) -> dict[int, dict]:
@@ -134,6 +143,42 @@ def test_a_driver_that_is_stopped_keeps_what_its_workers_gave(tmp_path, signals)
     assert len(contents.trials) >= int(told.read_text())
     assert len(contents.trials) < TRIALS
     assert not Ledger(root).is_driven
+
+
+FULL = """
+import subprocess, sys
+from pathlib import Path
+from search.ledger import Ledger
+from tests.test_faults import search
+
+disk, told = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "none", str(disk)], check=True)
+try:
+    search(disk / "run", told, 0.0)
+except OSError as error:
+    kept = Ledger(disk / "run").contents()
+    print(error.errno, len(kept.trials) >= int(told.read_text()), kept.damage)
+subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+search(disk / "run", told, 0.0)
+subprocess.run(["cp", "-r", str(disk / "run"), sys.argv[3]], check=True)
+"""
+OWN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run([*OWN_MOUNTS, "true"], check=False).returncode,
+    reason="this machine lets nobody mount a small disk",
+)
+def test_a_disk_that_is_full_ends_the_search_and_room_lets_it_go_on(tmp_path):
+    disk, told, kept = tmp_path / "disk", tmp_path / "told", tmp_path / "kept"
+    disk.mkdir()
+    command = [*OWN_MOUNTS, sys.executable, "-c", FULL, str(disk), str(told), str(kept)]
+    said = subprocess.run(
+        command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout == f"{errno.ENOSPC} True []\n"
+    check_whole(kept)
 
 
 @pytest.mark.long
