@@ -2,6 +2,7 @@
 
     scripts/bench merge --size 400M --threads 1
     scripts/bench merge --mergekit ~/mergekit-venv --methods ties
+    CXX=clang++ scripts/bench merge
 
 The floor of a method is a compiled stream that reads the same tensors (as int32, xor) and writes
 one, run in turn with it. Models are Llama-shaped, bf16, random with small task vectors, written
@@ -28,6 +29,7 @@ from safetensors.torch import save_file
 
 from workers.checkpoint import Checkpoint, open_checkpoint
 from workers.merging import Engine, MergeSettings
+from workers.merging.runner import compiler
 from workers.recipe import Group, Recipe, Source
 
 MODELS = ("x", "y", "z")
@@ -116,6 +118,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "device": str(device),
         "threads": options.threads,
         "clock": options.clock,
+        "compiler": compiler(),
         "statistics_seconds": statistics,
         "rows": list(rows.values()),
     }
@@ -284,7 +287,7 @@ def note(text: str) -> None:
 def _table(result: Mapping[str, Any]) -> str:
     head = (
         f"{result['parameters'] / 1e6:.0f}M parameters, {result['device']}, "
-        f"{result['threads']} threads, {result['clock']} seconds; "
+        f"{result['threads']} threads, {result['clock']} seconds, {result['compiler']}; "
         f"statistics {result['statistics_seconds']:.1f} s"
     )
     lines = [head, f"{'method':<17}{'mode':<10}{'s':>7}{'GB/s':>7}{'floor':>7}{'mergekit':>10}"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from workers.checkpoint import Checkpoint
 from workers.merging import Engine, MergeSettings
@@ -14,8 +13,6 @@ from workers.recipe import Recipe, is_vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from workers.merging.statistics import Progress, TensorFacts
 
 PORTION = 128 * 2**20
 """Bytes of one model's tensors that are open at a time, if no single tensor is larger."""
@@ -37,45 +34,6 @@ class Portion(Checkpoint):
     def tensor(self, name: str) -> Tensor:
         """One tensor of the original."""
         return self.original.tensor(name)
-
-
-class PortionEngine(Engine):
-    """An engine for one merge: statistics are gathered when a method asks, and not kept.
-
-    Several methods ask for none at all, and a merge is then not slower than its reading.
-    """
-
-    def prepare(self, progress: Progress | None = None) -> None:  # noqa: ARG002 - nothing to tell
-        """Gathers nothing yet."""
-        if self._facts is None:
-            facts: Any = {
-                name: _OnDemand(name, self._sources.shapes()[name], self._gathered)
-                for name in self.names
-            }
-            self._facts = cast("dict[str, TensorFacts]", facts)
-
-    def close(self) -> None:
-        """Lets go of the models' files at once, without waiting for a collector of cycles."""
-        super().close()
-        self._facts = None
-        self.__dict__.pop("_all", None)
-
-    @cached_property
-    def _all(self) -> dict[str, TensorFacts]:
-        return self._gather(None)
-
-    def _gathered(self, tensor: str) -> TensorFacts:
-        return self._all[tensor]
-
-
-class _OnDemand:
-    """A tensor's facts, all but the size gathered at the first question."""
-
-    def __init__(self, name: str, shape: tuple[int, ...], gathered: Any) -> None:
-        self.name, self.size, self._gathered = name, math.prod(shape), gathered
-
-    def __getattr__(self, fact: str) -> Any:
-        return getattr(self._gathered(self.name), fact)
 
 
 def stream(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Iterator[tuple[str, Tensor]]:
@@ -106,7 +64,7 @@ def _portions(like: Checkpoint) -> Iterator[list[str]]:
     yield portion
 
 
-def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) -> PortionEngine:
+def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) -> Engine:
     wanted = set(names)
     if any(map(is_vocabulary, names)):  # a head may be tied to an embedding of another portion
         wanted |= {name for each in opened.values() for name in each.tensors if is_vocabulary(name)}
@@ -121,5 +79,6 @@ def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) 
         for name, each in opened.items()
     }
     base = parts.pop("base", None)
-    # one merge does not repay compiling
-    return PortionEngine(parts, base, settings=MergeSettings(mode="eager", placement="mapped"))
+    # a single merge repays neither compiling nor keeping
+    settings = MergeSettings(mode="eager", placement="mapped", statistics="asked")
+    return Engine(parts, base, settings=settings)

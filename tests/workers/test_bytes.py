@@ -13,6 +13,7 @@ import torch
 
 from workers.checkpoint import load_model, open_checkpoint
 from workers.merging import Engine, MergeSettings
+from workers.merging.runner import compiler
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Source
 
@@ -88,18 +89,26 @@ def test_chunks_and_threads_change_no_byte(method, compat, engine_with, source_o
         assert len(found) == 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_statistics_that_are_not_kept_change_no_byte(method, engine_with, source_of):
+    recipe = recipe_of(method, source_of)
+    kept, asked = (engine_with(mode="eager", statistics=each) for each in ("kept", "asked"))
+    assert digest(asked, recipe) == digest(kept, recipe)
+
+
 LAYOUTS = {
     "linear": {},
     "ties": {},
     "dare_linear": {},
     "dare_ties": {"normalize": True},
     "breadcrumbs": {},
+    "breadcrumbs_ties": {"normalize": False},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch 2.13's own compiler
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for the CPU with g++")
+@pytest.mark.skipif(shutil.which(compiler()) is None, reason="torch finds no C++ compiler")
 @pytest.mark.parametrize("method", LAYOUTS)
 def test_compiling_changes_no_byte(method, engine_with, source_of):
     recipe = recipe_of(method, source_of, **LAYOUTS[method])

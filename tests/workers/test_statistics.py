@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from workers.merging import MergeSettings, cache, tables
 from workers.merging.reduction import BLOCK, Sum
-from workers.merging.statistics import RecipeView, gather
+from workers.merging.statistics import gather
 from workers.merging.tables import build_table
+from workers.merging.view import RecipeView
+from workers.recipe import Group, Recipe
 
 SIZE = 3 * BLOCK + 17
 
@@ -29,7 +31,8 @@ def tensors(dtype: torch.dtype, size: int = SIZE) -> list[torch.Tensor]:
 
 def facts_of(rows, threads=1, **extra):
     named = {"t": rows} | extra
-    return gather(list(named), named.get, models=["a", "b", "c"], has_base=True, threads=threads)
+    labels = ("base", "a", "b", "c")
+    return gather(list(named), lambda t: dict(zip(labels, named[t], strict=True)), threads=threads)
 
 
 def view_of(facts, within=None) -> RecipeView:
@@ -107,6 +110,22 @@ def test_a_value_that_is_not_finite_is_named_with_its_model_and_tensor(value, cu
     engine = engine_of(models, base=sick if culprit == "base" else healthy)
     with pytest.raises(ValueError, match=rf"model '{culprit}': mlp has values that are not finite"):
         engine.prepare()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_it_is_named_too_by_a_merge_that_asks_for_no_statistics(value, engine_of, source_of):
+    sick = torch.tensor([[1.0, value, 1.0]])
+    engine = engine_of(
+        {"a": {"mlp": torch.ones(1, 3)}, "b": {"mlp": sick}},
+        settings=MergeSettings(mode="eager", statistics="asked"),
+    )
+    recipe = Recipe(
+        "linear",
+        {"a": source_of("a"), "b": source_of("b")},
+        groups=(Group({"weight": {"a": 0.5, "b": 0.5}}),),
+    )
+    with pytest.raises(ValueError, match="model 'b': mlp has values that are not finite"):
+        engine.merge(recipe, "mlp")
 
 
 def test_statistics_are_computed_once_and_found_again_by_content(engine_of, tmp_path):

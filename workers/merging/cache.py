@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from workers.merging.statistics import TensorFacts
+from workers.merging.statistics import KeptFacts
 from workers.merging.tables import Table
 
 VERSION = 1
 """Of the files and of the sums behind them; another version is computed anew."""
 
-Facts = dict[str, TensorFacts]
+Facts = dict[str, KeptFacts]
 
 
 def default_folder() -> Path:
@@ -75,7 +75,7 @@ def _joined(arrays: list[np.ndarray[Any, Any]], dtype: np.dtype[Any]) -> np.ndar
     return np.concatenate([np.empty(0, dtype), *arrays])
 
 
-def _entry(facts: TensorFacts) -> dict[str, Any]:
+def _entry(facts: KeptFacts) -> dict[str, Any]:
     return {
         "size": facts.size,
         "gram": facts.gram.tolist(),
@@ -99,5 +99,5 @@ def _load(folder: Path) -> Facts:
     return facts
 
 
-def _facts(entry: Mapping[str, Any], tables: tuple[Table, ...]) -> TensorFacts:
-    return TensorFacts(entry["size"], np.array(entry["gram"]), tuple(entry["l1"]), tables)
+def _facts(entry: Mapping[str, Any], tables: tuple[Table, ...]) -> KeptFacts:
+    return KeptFacts(entry["size"], np.array(entry["gram"]), tuple(entry["l1"]), tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from workers.merging.places import Place, place_of
 from workers.merging.planner import Planner
 from workers.merging.runner import Runner
 from workers.merging.settings import MergeSettings
-from workers.merging.sources import BASE, Sources
-from workers.merging.statistics import Progress, TensorFacts, gather
+from workers.merging.sources import Sources
+from workers.merging.statistics import AskedFacts, Facts, Progress, gather
 from workers.merging.work import Work, packed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Engine:
             entries=self._sources.entries,
             n_models=len(self._sources.checkpoints),
         )
-        self._facts: dict[str, TensorFacts] | None = None
+        self._facts: Callable[[str], Facts] | None = None
         self._place: Place | None = None
 
     @property
@@ -85,15 +85,12 @@ class Engine:
     def prepare(self, progress: Progress | None = None) -> None:
         """Computes the statistics, or loads them if any worker of this node has before.
 
+        Where they are not kept there is nothing to prepare: they come as methods ask.
+
         Raises:
             ValueError: if a model has a value that is not finite.
         """
-        if self._facts is None:
-            folder = self._settings.cache or cache.default_folder()
-            key = self._sources.digest()
-            self._facts = cache.load_or_gather(
-                folder / "statistics" / key, lambda: self._gather(progress)
-            )
+        self._prepared(progress)
         self._placed()
 
     def merge(self, recipe: Recipe, tensor: str) -> Tensor:
@@ -160,8 +157,7 @@ class Engine:
         self, recipe: Recipe, names: Sequence[str]
     ) -> Iterable[tuple[str, Work, list[Tensor], tuple[Tensor, Tensor]]]:
         """Each tensor's work with the flat tensors it reads and its numbers, on the device."""
-        self.prepare()
-        planner = Planner(self._sources, self._facts or {}, recipe)
+        planner = Planner(self._sources, self._prepared(), recipe)
         works = [planner.work(name) for name in names]
         wanted = [(planner.read_for(each), name) for each, name in zip(works, names, strict=True)]
         fed = self._placed().feed(wanted)
@@ -172,14 +168,26 @@ class Engine:
             self._place = place_of(self._sources, self._settings, self._device)
         return self._place
 
-    def _gather(self, progress: Progress | None) -> dict[str, TensorFacts]:
-        sources = self._sources
-        labels = [BASE, *sources.models] if sources.has_base else list(sources.models)
-        return gather(
-            sources.names,
-            lambda tensor: [sources.flat(name, tensor) for name in labels],
-            models=sources.models,
-            has_base=sources.has_base,
-            threads=self._settings.threads or torch.get_num_threads(),
-            progress=progress,
+    def _prepared(self, progress: Progress | None = None) -> Callable[[str], Facts]:
+        if self._facts is None:
+            kept = self._settings.statistics == "kept"
+            self._facts = self._kept(progress) if kept else _asked(self._sources)
+        return self._facts
+
+    def _kept(self, progress: Progress | None) -> Callable[[str], Facts]:
+        folder = self._settings.cache or cache.default_folder()
+        facts = cache.load_or_gather(
+            folder / "statistics" / self._sources.digest(),
+            lambda: gather(
+                self._sources.names,
+                self._sources.all_flat,
+                threads=self._settings.threads or torch.get_num_threads(),
+                progress=progress,
+            ),
         )
+        return facts.__getitem__
+
+
+def _asked(sources: Sources) -> Callable[[str], Facts]:
+    """Not of the engine: with it in a cycle, files that it mapped would stay open for a while."""
+    return lambda tensor: AskedFacts(tensor, sources.all_flat(tensor))

@@ -6,9 +6,9 @@ IEEE rounding (a multiplication and an addition are never fused, as `add` with `
 because the sign of a zero, which torch leaves open in places, is kept from the result: the base
 comes in without negative zeros.
 
-The passes are bound by the number of instructions, not by memory, and comparisons are dear: eager,
-one into bools costs seven times one into floats; compiled, a mask is four instructions. So a
-choice is made by comparison only where `relu` cannot make it.
+The passes over several task vectors are bound by the number of instructions, not by memory. Eager,
+a comparison into bools costs seven times one into floats, so masks are 1.0 and 0.0 there; compiled,
+a choice between two results that are there anyway is the cheapest (`_add_where`).
 
 Shapes: all tensors are flat, of one length, in any floating dtype; numbers are 0-dimensional
 float32 tensors. What a function returns is float32, rounded by whoever stores it.
@@ -124,18 +124,36 @@ def elected_sum(
         _kept(base, tensor, factor, rule, index, buffers, room)
         for tensor, factor, rule, room in zip(tensors, factors, rules, rooms, strict=True)
     ]
-    total = _sum(votes, buffers.total)
-    sign = _sign(total, buffers.term)
-    agreed = [
-        _relu(torch.mul(vote, sign, out=room), room)
-        for vote, room in zip(votes, rooms, strict=True)
-    ]
-    total = torch.mul(_sum(agreed, buffers.total), sign, out=buffers.total)
+    sign = _sign(_sum(votes, buffers.total), buffers.term)
     if normalise:
-        share = _shares(agreed, weights, buffers)
-        total = torch.div(total, share, out=buffers.total)
+        total = _agreed_mean(votes, weights, sign, buffers)
+    else:
+        total = _agreed_sum(votes, sign, buffers)
     total = torch.mul(total, scale, out=buffers.total)
     return torch.add(base, total, out=buffers.total)
+
+
+def _agreed_sum(votes: Sequence[Tensor], sign: Tensor, buffers: Buffers) -> Tensor:
+    """Sum of the votes that have the sign; one comparison less than with masks, by `relu`."""
+    total: Tensor | float = 0.0
+    for vote in votes:
+        agreed = _relu(torch.mul(vote, sign, out=buffers.value), buffers.value)
+        total = torch.add(agreed, total, out=buffers.total)
+    return torch.mul(total, sign, out=buffers.total)
+
+
+def _agreed_mean(
+    votes: Sequence[Tensor], weights: Sequence[Tensor], sign: Tensor, buffers: Buffers
+) -> Tensor:
+    """The same, divided by the sum of their weights; 0 where there are none."""
+    total: Tensor | float = 0.0
+    share: Tensor | float = 1e-37  # lost in the rounding of any weight
+    for vote, weight in zip(votes, weights, strict=True):
+        aligned = torch.mul(vote, sign, out=buffers.value)
+        agrees = torch.gt(aligned, 0.0, out=buffers.kept)
+        total = _add_where(agrees, vote, total, buffers.value, buffers.total)
+        share = _add_where(agrees, weight, share, buffers.value, buffers.share)
+    return torch.div(total, share, out=buffers.total)
 
 
 def _kept(
@@ -149,36 +167,39 @@ def _kept(
 ) -> Tensor:
     """The term factor·(x − b) where the rule keeps it, else 0; `base` as `_base` gives it."""
     delta = torch.sub(_float32(tensor, buffers.value), base, out=buffers.value)
+    if rule is None:
+        return torch.mul(delta, factor, out=out)
     if isinstance(rule, masks.Noise):
         keep = masks.kept(index, rule, buffers.hashed, buffers.shifted, buffers.kept)
-        delta = _where(keep, delta, buffers.value)
-    elif rule is not None:
-        magnitude = torch.abs(delta, out=buffers.term)
-        keep = torch.ge(magnitude, rule.least, out=buffers.kept)
-        delta = _where(keep, delta, buffers.value)
-        if rule.most is not None:
-            keep = torch.le(magnitude, rule.most, out=buffers.kept)
-            delta = _where(keep, delta, buffers.value)
-    return torch.mul(delta, factor, out=out)
+    else:
+        keep = _within(torch.abs(delta, out=buffers.term), rule, buffers)
+    if out is None:
+        return torch.where(keep, delta * factor, 0.0)
+    return torch.mul(delta.mul_(keep), factor, out=out)
 
 
-def _shares(agreed: Sequence[Tensor], weights: Sequence[Tensor], buffers: Buffers) -> Tensor:
-    """Sum of the weights of those with a vote above 0; next to nothing where there is none."""
-    share: Tensor | None = None
-    for vote, weight in zip(agreed, weights, strict=True):
-        rest = torch.sub(weight, torch.mul(vote, _HUGE, out=buffers.value), out=buffers.value)
-        part = torch.sub(weight, _relu(rest, buffers.value), out=buffers.value)
-        if share is not None:
-            share = torch.add(share, part, out=buffers.share)
-        else:
-            share = part if buffers.share is None else buffers.share.copy_(part)
-    assert share is not None  # there is at least one model
-    above = _relu(torch.sub(share, _TINY, out=buffers.share), buffers.share)
-    return torch.add(above, _TINY, out=buffers.share)
+def _within(magnitude: Tensor, bounds: Bounds, buffers: Buffers) -> Tensor:
+    """Whether magnitudes lie within bounds; they are overwritten if there are buffers."""
+    keep = torch.ge(magnitude, bounds.least, out=buffers.kept)
+    if bounds.most is None:
+        return keep
+    small = torch.le(magnitude, bounds.most, out=buffers.term)
+    return keep & small if buffers.kept is None else keep.mul_(small)
 
 
-_HUGE = 1e38  # times any vote worth counting, more than any weight
-_TINY = 1e-37  # what 0 is divided by; lost in the rounding of any weight
+def _add_where(
+    condition: Tensor,
+    term: Tensor,
+    total: Tensor | float,
+    spare: Tensor | None,
+    out: Tensor | None,
+) -> Tensor:
+    """The total, and the term where the condition holds; a total that is a number is next to 0."""
+    if spare is not None:
+        return torch.add(torch.mul(condition, term, out=spare), total, out=out)
+    if isinstance(total, float):  # what it begins with, which any term swallows
+        return torch.where(condition, term, total)
+    return torch.where(condition, total + term, total)
 
 
 def _sum(terms: Sequence[Tensor], out: Tensor | None) -> Tensor:
@@ -193,11 +214,6 @@ def _sign(tensor: Tensor, out: Tensor | None) -> Tensor:
     if out is None:
         return torch.where(tensor >= 0.0, 1.0, -1.0)
     return torch.ge(tensor, 0.0, out=out).mul_(2.0).sub_(1.0)
-
-
-def _where(keep: Tensor, tensor: Tensor, out: Tensor | None) -> Tensor:
-    """The tensor where `keep` holds, else 0 of either sign."""
-    return torch.where(keep, tensor, 0.0) if out is None else torch.mul(tensor, keep, out=out)
 
 
 def _relu(tensor: Tensor, out: Tensor | None) -> Tensor:

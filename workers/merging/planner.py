@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,10 @@ from torch import Tensor
 
 from workers.merging import masks
 from workers.merging.rescale import match_l1
-from workers.merging.sources import BASE, Sources
-from workers.merging.statistics import RecipeView, TensorFacts, magnitudes
+from workers.merging.sources import Sources
+from workers.merging.statistics import BASE, Facts, magnitudes
 from workers.merging.tables import Floats
+from workers.merging.view import RecipeView
 from workers.merging.work import Work, work
 from workers.methods import METHODS, Bound
 
@@ -27,7 +28,7 @@ class Planner:
         ValueError: if the recipe's models are not the engine's.
     """
 
-    def __init__(self, sources: Sources, facts: Mapping[str, TensorFacts], recipe: Recipe) -> None:
+    def __init__(self, sources: Sources, facts: Callable[[str], Facts], recipe: Recipe) -> None:
         _check(sources, recipe)
         self.names = tuple(recipe.models)
         self._sources = sources
@@ -65,7 +66,7 @@ class Planner:
             return np.concatenate([each.numpy() for each in found])
 
         return RecipeView(
-            self._facts[tensor],
+            self._facts(tensor),
             self._positions,
             has_base=self._recipe.base is not None,
             compat=self._recipe.compat == "mergekit",

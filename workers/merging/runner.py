@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -143,7 +144,12 @@ def _compiles(mode: str, device: torch.device, entries: int) -> bool:
         return mode == "compiled"
     if device.type == "cuda":
         return True
-    return entries >= LARGE_MODEL and shutil.which("g++") is not None
+    return entries >= LARGE_MODEL and shutil.which(compiler()) is not None
+
+
+def compiler() -> str:
+    """The C++ compiler that torch takes for kernels on a CPU."""
+    return os.environ.get("CXX", "g++")
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 Mode = Literal["auto", "eager", "compiled"]
+Statistics = Literal["kept", "asked"]
 Placement = Literal["auto", "device", "pinned", "mapped"]
 
 
@@ -28,11 +29,14 @@ class MergeSettings:
     """Where the models lie: on the device, pinned in host memory, or memory-mapped."""
     reserve: int = 4 << 30
     """Bytes of a GPU that are left to a scoring batch, when places are chosen by size."""
+    statistics: Statistics = "kept"
+    """On disk, for all candidates of a search; or gathered as a method asks, for a single merge."""
     cache: Path | None = None
     """Where statistics are kept; None is mergefront's folder in the user's cache directory."""
 
     def __post_init__(self) -> None:
-        for name, known in (("mode", Mode), ("placement", Placement)):
+        choices_of = {"mode": Mode, "placement": Placement, "statistics": Statistics}
+        for name, known in choices_of.items():
             if getattr(self, name) not in known.__args__:  # type: ignore[attr-defined]
                 choices = ", ".join(known.__args__)  # type: ignore[attr-defined]
                 raise ValueError(f"{name} {getattr(self, name)!r} is not one of {choices}")

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from workers.merging.cache import digest
+from workers.merging.statistics import BASE
 from workers.recipe import module_of
 
 if TYPE_CHECKING:
     from workers.checkpoint import Checkpoint
-
-BASE = "base"
-"""The name under which a recipe may list the base as a model like any other."""
 
 
 class Sources:
@@ -66,6 +64,10 @@ class Sources:
         prints = {name: each.fingerprint for name, each in self.checkpoints.items()}
         base = prints[BASE] if self.has_base else None
         return digest(base, [prints[name] for name in self.models])
+
+    def all_flat(self, tensor: str) -> dict[str, Tensor]:
+        """One tensor of every model by name, the base first."""
+        return {model: self.flat(model, tensor) for model in self.checkpoints}
 
     def flat(self, model: str, tensor: str) -> Tensor:
         """One tensor of one model, memory-mapped and flat."""
