@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--minutes", type=float, default=2.0, help="of one evaluation")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of one evaluation")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write every replay's figures here")
     parser.add_argument("--speed", action="store_true")
