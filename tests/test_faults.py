@@ -142,7 +142,7 @@ def test_a_driver_that_is_stopped_keeps_what_its_workers_gave(tmp_path, signals)
     contents = Ledger(root).contents()
     assert len(contents.trials) >= int(told.read_text())
     assert len(contents.trials) < TRIALS
-    assert not Ledger(root).is_driven
+    assert Ledger(root).driver is None
 
 
 FULL = """

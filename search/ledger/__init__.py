@@ -14,7 +14,8 @@ Every file appears whole or not at all, and none is ever changed: a file of many
 before the files it replaces go.
 """
 
+from search.ledger.contents import Contents
 from search.ledger.lease import Lease, RunBusyError
-from search.ledger.ledger import CONFIG, Contents, Ledger
+from search.ledger.ledger import CONFIG, Ledger
 
 __all__ = ["CONFIG", "Contents", "Lease", "Ledger", "RunBusyError"]

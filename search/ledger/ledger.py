@@ -1,14 +1,11 @@
-"""Writing a run and reading it back."""
+"""The files of one run, and the driver that holds it."""
 
 from __future__ import annotations
 
 import json
-import logging
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,75 +18,22 @@ from search.ledger.names import (
     INDEXED,
     PROPOSED,
     finished_name,
+    is_number,
+    is_range,
     proposed_name,
 )
+from search.ledger.reading import Reader
 from search.ledger.store import Store
-from search.trial import Proposal, Trial
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow.fs import FileInfo
 
-log = logging.getLogger(__name__)
+    from search.ledger.contents import Contents
+    from search.trial import Proposal, Trial
 
 FORMAT = 1
 HEADER, CONFIG = "run.json", "config.yaml"
-READERS = 8  # threads that read small files
 LOOSE = 256  # finished trials in files of their own before they are put into one
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """What was there once, as the numbers that are left tell."""
-
-    numbers: frozenset[int]
-    """Of trials."""
-    orders: frozenset[int]
-    """In which trials finished."""
-
-    def __bool__(self) -> bool:
-        return bool(self.numbers or self.orders)
-
-    def __and__(self, other: Gaps) -> Gaps:
-        return Gaps(self.numbers & other.numbers, self.orders & other.orders)
-
-    @property
-    def said(self) -> list[str]:
-        """In words."""
-        found = [
-            f"{proposed_name(number)} is missing, and so is its outcome"
-            for number in sorted(self.numbers)
-        ]
-        gone = len(self.orders) - len(self.numbers)
-        if gone > 0:
-            found.append(
-                f"{gone} of the files of {FINISHED}/ are missing, with as many finished trials"
-            )
-        return found
-
-
-@dataclass(frozen=True)
-class Contents:
-    """A run as its files tell it at one moment."""
-
-    trials: list[Trial]
-    """Finished, in the order of finishing."""
-    waiting: dict[int, Proposal]
-    """Proposed and not finished, by number, in order."""
-    unreadable: list[str]
-    """Files that cannot be read, each with what is wrong."""
-    gaps: Gaps
-
-    @property
-    def damage(self) -> list[str]:
-        """Files that cannot be read or are missing, each with what is wrong."""
-        return self.unreadable + self.gaps.said
-
-    @property
-    def proposals(self) -> dict[int, Proposal]:
-        """Every proposal by number, in order."""
-        known = {trial.number: trial.proposal for trial in self.trials} | self.waiting
-        return dict(sorted(known.items()))
 
 
 class Ledger:
@@ -105,10 +49,10 @@ class Ledger:
     def __init__(self, root: str | Path) -> None:
         self.root = str(root)
         self._store = Store(root)
+        self._reader = Reader(self._store)
         self._lease: Lease | None = None
         self._compacting: Future[None] | None = None
         self._loose: dict[int, Trial] = {}  # finished here, in files of their own
-        self._read: dict[str, tuple[object, list[Trial]]] = {}  # by file: they never change
         try:
             self.header: dict[str, Any] = json.loads(self._store.read(HEADER))
         except FileNotFoundError:
@@ -209,25 +153,8 @@ class Ledger:
     # -- reading
 
     def contents(self) -> Contents:
-        """All of the run.
-
-        Safe while a driver writes: a file of its own is looked for before the file of many, and
-        what seems to be missing is looked for once more, for it may have come in between.
-        """
-        contents = self._look()
-        if not contents.gaps:
-            return contents
-        again = self._look()
-        return replace(again, gaps=again.gaps & contents.gaps)
-
-    def _look(self) -> Contents:
-        damage: list[str] = []
-        proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if _is_number(name)}
-        found = self._finished(_is_number, damage)
-        found = self._finished(_is_range, damage) | found
-        waiting = self._waiting(sorted(proposed - found.keys()), damage)
-        ordered = sorted(found.values(), key=lambda trial: trial.order)
-        return Contents(ordered, waiting, damage, _gaps(found, waiting))
+        """All of the run; safe while a driver writes."""
+        return self._reader.contents()
 
     def proposals(self) -> dict[int, Proposal]:
         """Every proposal by number, in order."""
@@ -243,60 +170,7 @@ class Ledger:
         Raises:
             ValueError: if the trial has not finished, or its file is damaged.
         """
-        for name, info in self._store.infos(FINISHED).items():
-            if number in _range(name) and self._has(name, info, number):
-                source = self._store.source(f"{FINISHED}/{name}")
-                return rows.table_in(source, number).drop_columns(["trial"])
-        raise ValueError(f"{self.root}: trial {number} has not finished")
-
-    def _has(self, name: str, info: FileInfo, number: int) -> bool:
-        return number in {trial.number for trial in self._trials_of(name, info)}
-
-    def _finished(self, wanted: Callable[[str], bool], damage: list[str]) -> dict[int, Trial]:
-        infos = {name: info for name, info in self._store.infos(FINISHED).items() if wanted(name)}
-        with ThreadPoolExecutor(READERS) as threads:
-            found = threads.map(lambda name: self._or_damage(name, infos[name], damage), infos)
-        return {trial.number: trial for trials in found for trial in trials}
-
-    def _or_damage(self, name: str, info: FileInfo, damage: list[str]) -> list[Trial]:
-        try:
-            return self._trials_of(name, info)
-        except FileNotFoundError:
-            return []  # it has just gone into a file of many
-        except ValueError as error:
-            damage.append(f"{self._store.where(f'{FINISHED}/{name}')}: {error}")
-            return []
-
-    def _trials_of(self, name: str, info: FileInfo) -> list[Trial]:
-        key = (info.size, info.mtime_ns)
-        if name in self._read and self._read[name][0] == key:
-            return self._read[name][1]
-        trials = self._from_index(name) if _is_range(name) else None
-        if trials is None:
-            trials = rows.trials_in(self._store.source(f"{FINISHED}/{name}"))
-        self._read[name] = key, trials
-        return trials
-
-    def _from_index(self, name: str) -> list[Trial] | None:
-        try:
-            return rows.trials_of(self._store.source(f"{INDEXED}/{name}"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            log.warning("%s: %s; it is made again", self._store.where(f"{INDEXED}/{name}"), error)
-            return None
-
-    def _waiting(self, numbers: list[int], damage: list[str]) -> dict[int, Proposal]:
-        found = {}
-        for number in numbers:
-            name = proposed_name(number)
-            try:
-                found[number] = Proposal.from_dict(json.loads(self._store.read(name)))
-            except FileNotFoundError:
-                continue  # it has just finished
-            except (ValueError, KeyError) as error:
-                damage.append(f"{self._store.where(name)}: {error}")
-        return found
+        return self._reader.documents(number)
 
     # -- the driver
 
@@ -326,19 +200,14 @@ class Ledger:
         living = (note for note, renewed in notes(self._store).values() if is_alive(note, renewed))
         return next(living, None)
 
-    @property
-    def is_driven(self) -> bool:
-        """Whether a living driver holds the run."""
-        return self.driver is not None
-
     def _tidy(self) -> None:
         """Finishes what a driver that died left half done."""
         for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS):
             self._store.sweep(folder)
         ignored: list[str] = []  # damage: `contents` tells of it
-        self._loose = self._finished(_is_number, ignored)
-        together = self._finished(_is_range, ignored)
-        proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if _is_number(name)}
+        self._loose = self._reader.finished(is_number, ignored)
+        together = self._reader.finished(is_range, ignored)
+        proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if is_number(name)}
         remove(self._store, (self._loose.keys() | proposed) & together.keys())
         self._loose = {n: trial for n, trial in self._loose.items() if n not in together}
 
@@ -349,25 +218,3 @@ class Ledger:
             self._compacting.result()
         trials, self._loose = self._loose, {}
         self._compacting = self._threads.submit(compact, self._store, trials)
-
-
-def _is_number(name: str) -> bool:
-    return re.fullmatch(r"\d{6,}\.\w+", name) is not None
-
-
-def _is_range(name: str) -> bool:
-    return re.fullmatch(r"\d{6,}-\d{6,}\.parquet", name) is not None
-
-
-def _range(name: str) -> range:
-    first, _, last = name.partition(".")[0].partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
-def _gaps(found: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> Gaps:
-    orders = {trial.order for trial in found.values()}
-    return Gaps(_missing(found.keys() | waiting.keys()), _missing(orders))
-
-
-def _missing(known: Collection[int]) -> frozenset[int]:
-    return frozenset(range(max(known, default=-1) + 1)).difference(known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
@@ -20,3 +21,19 @@ def finished_name(number: int) -> str:
 def range_name(numbers: Collection[int]) -> str:
     """Of many finished trials: first and last number, though some between may be elsewhere."""
     return f"{min(numbers):06}-{max(numbers):06}.parquet"
+
+
+def is_number(name: str) -> bool:
+    """Whether a file is that of one trial."""
+    return re.fullmatch(r"\d{6,}\.\w+", name) is not None
+
+
+def is_range(name: str) -> bool:
+    """Whether a file is that of many."""
+    return re.fullmatch(r"\d{6,}-\d{6,}\.parquet", name) is not None
+
+
+def span(name: str) -> range:
+    """The numbers that may be in a file."""
+    first, _, last = name.partition(".")[0].partition("-")
+    return range(int(first), int(last or first) + 1)

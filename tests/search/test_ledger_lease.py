@@ -52,16 +52,16 @@ def test_one_driver_at_a_time_and_a_dead_one_lets_go(ledger):
     holder = context.Process(target=hold, args=(ledger.root, started))
     holder.start()
     assert started.wait(60)
-    assert ledger.is_driven
+    assert ledger.driver is not None
     said = rf"searched by process {holder.pid} on .* since \d{{4}}-.*; .* --takeover"
     with pytest.raises(RunBusyError, match=said), ledger.driving():
         pass
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
-    assert not ledger.is_driven
+    assert ledger.driver is None
     with ledger.driving():
-        assert ledger.is_driven
-    assert not ledger.is_driven
+        assert ledger.driver is not None
+    assert ledger.driver is None
 
 
 def test_of_drivers_that_race_for_a_run_one_wins(ledger):
@@ -87,7 +87,7 @@ def elsewhere(ledger: Ledger, root) -> str:
 
 def test_a_driver_on_another_machine_counts_as_dead_when_it_is_silent(ledger, tmp_path, quick):
     note = elsewhere(ledger, tmp_path / "run")
-    assert ledger.is_driven
+    assert ledger.driver is not None
     began = time.monotonic()
     with ledger.driving():
         assert time.monotonic() - began >= 2.0

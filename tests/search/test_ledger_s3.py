@@ -68,7 +68,7 @@ def test_a_run_in_a_store_that_fails_one_request_in_ten_is_whole(root, store, mo
     assert not contents.damage
     assert again.config == "name: test\n"
     assert again.documents(3).to_pylist() == documents(3.0).to_pylist()
-    assert not again.is_driven
+    assert again.driver is None
     assert store.failed > 5
 
 
