@@ -14,6 +14,10 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 PERIOD = 2.0  # seconds between two looks at a job
 YOUNG = 120.0  # seconds for which a cluster that has just begun may have nobody to take a job
+PORT_TAKEN = (
+    " Where another Ray on the head has its agent's port, that stays so: start this one with "
+    "--dashboard-agent-listen-port 0"
+)
 
 
 class JobError(ValueError):
@@ -94,8 +98,10 @@ class Jobs:
                 self._client.submit_job(**job)
                 return
             except RuntimeError as error:
-                if "No available agent" not in str(error) or time.monotonic() > deadline:
-                    raise JobError(f"job {name} was not taken: {error}") from None
+                is_young = "No available agent" in str(error)
+                if not is_young or time.monotonic() > deadline:
+                    hint = PORT_TAKEN if is_young else ""
+                    raise JobError(f"job {name} was not taken: {error}{hint}") from None
             time.sleep(PERIOD)
 
     def jobs(self) -> list[Job]:
@@ -120,6 +126,22 @@ class Jobs:
 
     def follow(self, name: str) -> Iterator[str]:
         """What it says, as it says it, until it is over."""
+        heard = 0
+        for text in self._heard(name):
+            heard += len(text)
+            yield text
+        while not self.job(name).is_over:  # the connection to a busy head breaks
+            time.sleep(PERIOD)
+        yield self.logs(name)[heard:]
+
+    def stop(self, name: str) -> Job:
+        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed."""
+        while not (found := self.job(name)).is_over:
+            self._client.stop_job(name)  # a job that is only about to begin does not hear of it
+            time.sleep(PERIOD)
+        return found
+
+    def _heard(self, name: str) -> Iterator[str]:
         lines = self._client.tail_job_logs(self.job(name).name)
         with asyncio.Runner() as runner:
             while True:
@@ -127,14 +149,6 @@ class Jobs:
                     yield runner.run(anext(lines))
                 except StopAsyncIteration:
                     return
-
-    def stop(self, name: str) -> Job:
-        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed."""
-        self.job(name)
-        self._client.stop_job(name)
-        while not (found := self.job(name)).is_over:
-            time.sleep(PERIOD)
-        return found
 
     def _find(self, name: str) -> Job | None:
         found = [job for job in self.jobs() if job.name == name]
