@@ -375,7 +375,7 @@ def _run(
     from search.session import search as run_search
     from search.session import standing
     from search.tables import front_table
-    from workers.pool import AddressError, PoolError
+    from workers.pool import AddressError, PoolError, SetupError
 
     console = _console(stderr=True)
     how = f"mergefront resume {shlex.quote(ledger.root)}"
@@ -390,6 +390,8 @@ def _run(
             )
     except (RunBusyError, AddressError) as error:
         _fail(str(error), WRONG_INPUT)
+    except SetupError as error:
+        _fail(f"{error}\nWhen that is mended, go on with: {how}", WRONG_INPUT)
     except PoolError as error:
         _fail(f"{error}\nEvery finished trial is kept. Go on with: {how}", STOPPED)
     except ConstantError as error:

@@ -18,7 +18,7 @@ import pytest
 import ray
 
 from workers.candidate import Candidate, Outcome
-from workers.pool import InProcessPool, Pool, PoolError, PoolSettings
+from workers.pool import InProcessPool, Pool, PoolError, PoolSettings, SetupError
 from workers.pool.on_ray import RayPool
 from workers.recipe import Group, Recipe, Source
 
@@ -34,7 +34,7 @@ class Orders:
     deadly: tuple[int, ...] = ()
     dies_once: tuple[int, ...] = ()
     hangs: tuple[int, ...] = ()
-    stillborn: bool = False
+    stillborn: Exception | None = None
     seconds: float = 0.0
 
 
@@ -44,7 +44,7 @@ class MortalWorker:
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
         if orders.stillborn:
-            raise ValueError("no model directory at /nowhere")
+            raise orders.stillborn
 
     def ready(self) -> str:
         return str(os.getpid())
@@ -149,10 +149,18 @@ def test_a_deadly_candidate_does_not_close_the_only_slot(on_ray):
 
 @pytest.mark.slow
 def test_workers_that_cannot_begin_end_the_search_with_the_reason(on_ray):
-    pool = on_ray(stillborn=True)
-    with pytest.raises(PoolError, match="no model directory at /nowhere"):
+    pool = on_ray(stillborn=OSError("no driver for this GPU"))
+    with pytest.raises(PoolError, match="no driver for this GPU") as caught:
         run_all(pool, [0])
+    assert not isinstance(caught.value, SetupError)
     assert "is closed: " in pool.report["troubles"][0]
+
+
+@pytest.mark.slow
+def test_workers_that_refuse_their_models_are_told_from_machines_that_fail(on_ray):
+    pool = on_ray(stillborn=ValueError("no model directory at /nowhere"))
+    with pytest.raises(SetupError, match=r"no worker can begin: no model directory at /nowhere$"):
+        run_all(pool, [0])
 
 
 @pytest.mark.slow

@@ -40,6 +40,15 @@ def test_a_node_is_closed_when_workers_cannot_begin_there_in_a_row_and_others_ar
     assert health.closed_nodes == {"bad": f"no model at /m ({FAILURES - 1})"}
 
 
+def test_a_node_whose_worker_refuses_its_models_is_closed_at_once_and_told_from_a_sick_one():
+    health = Health()
+    assert health.could_not_begin("bad", "no model at /m", refused=True)
+    assert health.is_all_refused
+    for _ in range(FAILURES):
+        health.could_not_begin("sick", "no space left")
+    assert not health.is_all_refused
+
+
 def test_nothing_is_hung_before_enough_have_come_back_or_within_a_minute():
     clockwork = Clockwork()
     assert clockwork.deadline == float("inf")

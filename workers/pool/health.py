@@ -18,6 +18,8 @@ class Health:
 
     closed_nodes: dict[str, str] = field(default_factory=dict)
     """With the cause of each."""
+    refused_nodes: set[str] = field(default_factory=set)
+    """Those closed because a worker would not have what it was given: models, tasks."""
     closed_slots: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """How many, by node."""
     causes: list[str] = field(default_factory=list)
@@ -30,14 +32,27 @@ class Health:
         self._starts[node] = 0
         self._victims.pop(slot, None)
 
-    def could_not_begin(self, node: str, cause: str) -> bool:
-        """Whether that was once too often, and the node is closed now."""
+    def could_not_begin(self, node: str, cause: str, *, refused: bool = False) -> bool:
+        """Whether that was once too often, and the node is closed now.
+
+        Args:
+            node: where it was.
+            cause: what the worker said.
+            refused: whether it would not have its models or tasks: another try would end the same.
+        """
         self.causes.append(cause)
         self._starts[node] += 1
-        if self._starts[node] < FAILURES:
+        if self._starts[node] < FAILURES and not refused:
             return False
         self.closed_nodes[node] = cause
+        if refused:
+            self.refused_nodes.add(node)
         return True
+
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether every node that is closed is so because of what its worker was given."""
+        return not self.closed_slots and self.refused_nodes == set(self.closed_nodes)
 
     def died_of(self, slot: int, node: str, trial: int, cause: str) -> bool:
         """Whether that was one candidate too many, and the slot is closed now."""

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
@@ -26,7 +26,7 @@ from workers.pool.berth import Berth, Place, Works, tail
 from workers.pool.health import Health
 from workers.pool.hung import Clockwork
 from workers.pool.metrics import Metrics
-from workers.pool.protocol import PoolError, PoolSettings
+from workers.pool.protocol import PoolError, PoolSettings, SetupError
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +194,8 @@ class RayPool:
             self._roomless = None
             return
         if not self._slots and (self._health.closed_nodes or self._health.closed_slots):
+            if self._health.is_all_refused:
+                raise SetupError(f"no worker can begin: {self._last_words}")
             raise PoolError(f"no worker can work any more; the last one said:\n{self._last_words}")
         now = time.monotonic()
         self._roomless = self._roomless or now
@@ -273,6 +275,9 @@ class RayPool:
         try:
             answer = ray.get(slot.doing)
         except RayError as error:
+            if slot.stage == "starting" and _is_refusal(error):
+                self._close(slot, str(error.cause))
+                return None
             return self._bury(slot, _cause(error))
         if slot.stage == "placing":
             self._settle(slot, answer)
@@ -323,6 +328,13 @@ class RayPool:
         self._looked = -LOOK
         return self._again(candidate, node, whole) if candidate else None
 
+    def _close(self, slot: Slot, reason: str) -> None:
+        """Ends a slot whose worker would not have its models or tasks, and its node with it."""
+        log.error("worker %s cannot begin  %s", slot.place, _first(reason))
+        self._drop(slot)
+        self._health.could_not_begin(slot.node, reason, refused=True)
+        self._looked = -LOOK
+
     def _blame(self, slot: Slot, node: str, candidate: Candidate | None, cause: str) -> bool:
         if candidate is None:
             where = f"{slot.place}: " if slot.place else ""
@@ -369,6 +381,11 @@ def _cause(error: RayError) -> str:
     if isinstance(error, RayActorError):
         return f"its process or its machine died: {error}".strip()
     return f"{type(error).__name__}: {error}".strip()
+
+
+def _is_refusal(error: RayError) -> TypeGuard[RayTaskError]:
+    """Whether a worker said that its input is wrong."""
+    return isinstance(error, RayTaskError) and isinstance(error.cause, ValueError)
 
 
 def _first(cause: str) -> str:

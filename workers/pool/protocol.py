@@ -45,6 +45,10 @@ class PoolError(RuntimeError):
     """No worker can work any more; the message says why."""
 
 
+class SetupError(PoolError):
+    """No worker can begin with these models and tasks, wherever it is; the message says why."""
+
+
 class Pool(Protocol):
     """Takes candidates, gives outcomes back in the order in which they are done."""
 
@@ -67,6 +71,7 @@ class Pool(Protocol):
         """Outcomes that are there by then, perhaps none.
 
         Raises:
+            SetupError: if no worker can begin with what it is given.
             PoolError: if no worker can work any more.
         """
 
