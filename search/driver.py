@@ -9,14 +9,15 @@ import logging
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from search.asking import Asker, Asking
 from search.budget import Budget
 from search.constant import ENOUGH, check
+from search.judging import Judge, duplicate
 from search.objectives import Objective
 from search.samplers import Pace
 from search.standing import Standing
@@ -69,10 +70,10 @@ class Driver:
     _labels: set[str | None] = field(default_factory=set)  # of all proposals
     _digests: set[str] = field(default_factory=set)  # of all proposals
     _earlier: float = 0.0  # seconds of the sessions before this one
-    _rows: int = 0  # document scores of a full scoring
     _is_checked: bool = False  # whether the objectives tell trials apart
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _asking: Asking = field(init=False, repr=False)
+    _judge: Judge = field(init=False, repr=False)
     _weighed: tuple[tuple[int, int], str | None] = ((-1, -1), None)
     _stopping: bool = False
     _leaving: bool = False
@@ -85,7 +86,7 @@ class Driver:
             ConstantError: if after a few trials all of them score the same on every objective; a
                 resumed search goes on all the same.
         """
-        self._asking = Asking(self.study)
+        self._asking, self._judge = Asking(self.study), Judge(self.objectives)
         try:
             self._restore()
             while not (self.finished or self._stopping):
@@ -157,7 +158,7 @@ class Driver:
             proposal = self._ready.popleft()
             digest = proposal.digest
             if twin := self._scored.get(digest):
-                self._record(self._duplicate(proposal, twin))
+                self._record(duplicate(proposal, twin, order=self._seen, clock=self.clock))
             elif digest in being_scored:
                 self._twins.append(proposal)
             else:
@@ -248,7 +249,7 @@ class Driver:
                 self._twins.clear()
 
     def _finish(self, proposal: Proposal, outcome: Outcome) -> None:
-        trial = self._judge(proposal, outcome)
+        trial = self._judge.trial(proposal, outcome, order=self._seen, clock=self.clock)
         self._record(trial, outcome)
         if trial.state == "scored":
             scores = " ".join(f"{name}={value:.4f}" for name, value in trial.scores.items())
@@ -256,26 +257,6 @@ class Driver:
         else:
             last = (trial.cause or "").strip().splitlines()[-1:]
             log.warning("trial %d %s  %s", trial.number, trial.state, *last or [""])
-
-    def _judge(self, proposal: Proposal, outcome: Outcome) -> Trial:
-        trial = Trial(
-            proposal,
-            outcome.state,
-            order=self._seen,
-            cause=outcome.cause,
-            seconds=outcome.seconds,
-            worker=outcome.worker,
-            conditions=asdict(outcome.conditions) if outcome.conditions else None,
-            share=self._share(outcome),
-            clock=self.clock,
-        )
-        if outcome.state != "scored":
-            return trial
-        try:
-            scores = {each.name: each.value(outcome.values) for each in self.objectives}
-        except ValueError as error:  # a score that is not a number must not reach the sampler
-            return replace(trial, state="broken", cause=str(error))
-        return replace(trial, scores=scores)
 
     def _record(self, trial: Trial, outcome: Outcome | None = None) -> None:
         self.ledger.finish(trial, outcome.documents if outcome else None)
@@ -292,29 +273,11 @@ class Driver:
         broken = trial.state == "broken"
         self._asking.note(lambda study: study.tell(trial.number, values, broken=broken))
 
-    def _share(self, outcome: Outcome) -> float:
-        """Of a full scoring's work: what is left out when a candidate is stopped half-way."""
-        if outcome.state == "scored":
-            self._rows = max(self._rows, _n_rows(outcome))
-            return 1.0
-        return min(1.0, _n_rows(outcome) / self._rows) if self._rows else 0.0
-
     def _check_objectives(self) -> None:
         if not self._is_checked and len(self._scored) >= ENOUGH:
             self._is_checked = True
             for complaint in check(self.objectives, self._scored.values()):
                 log.warning("%s", complaint)
-
-    def _duplicate(self, proposal: Proposal, twin: Trial) -> Trial:
-        return Trial(
-            proposal,
-            "duplicate",
-            order=self._seen,
-            scores=twin.scores,
-            cause=f"the same recipe as trial {twin.number}",
-            conditions=twin.conditions,
-            clock=self.clock,
-        )
 
     # -- begin and end
 
@@ -358,16 +321,4 @@ def _without_gaps(proposals: Mapping[int, Proposal]) -> dict[int, Proposal]:
         near = proposals.get(number) or found.get(number - 1) or proposals[min(proposals)]
         is_lost = number not in proposals
         found[number] = Proposal(number, near.given, seen=near.seen) if is_lost else near
-    return found
-
-
-def _n_rows(outcome: Outcome) -> int:
-    return 0 if outcome.documents is None else int(outcome.documents.num_rows)
-
-
-def counts(trials: Iterable[Trial]) -> dict[str, int]:
-    """How many trials ended in each state."""
-    found = dict.fromkeys(("scored", "stopped", "broken", "failed", "duplicate"), 0)
-    for trial in trials:
-        found[trial.state] += 1
     return found

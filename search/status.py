@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from search.budget import Budget, worker_hours
 from search.constant import complaints
-from search.driver import counts
 from search.objectives import Objective
 from search.standing import Standing
 
@@ -37,7 +36,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "trials": {
             "proposed": done + len(contents.waiting),
             "running": len(running),
-            **counts(contents.trials),
+            **_counts(contents.trials),
         },
         "front": len(found.front),
         "best": found.best(),
@@ -64,3 +63,11 @@ def _left(trials: list[Trial], budget: int) -> float | None:
     if len(clocks) < 2 or clocks[-1] <= clocks[0]:
         return None
     return float(budget - len(trials)) * (clocks[-1] - clocks[0]) / (len(clocks) - 1)
+
+
+def _counts(trials: list[Trial]) -> dict[str, int]:
+    """How many trials ended in each state."""
+    found = dict.fromkeys(("scored", "stopped", "broken", "failed", "duplicate"), 0)
+    for trial in trials:
+        found[trial.state] += 1
+    return found
