@@ -40,7 +40,7 @@ TRIALS = 60
 FORK = multiprocessing.get_context("fork")  # begins in milliseconds
 
 
-def search(root: Path, told: Path, pause: float, trials: int = TRIALS) -> None:
+def search(root: Path, told: Path, pause: float, trials: int = TRIALS, workers: int = 4) -> None:
     """One driver; notes every outcome that a worker has given away before the driver has it."""
 
     def working(candidate: Candidate) -> Outcome:
@@ -52,7 +52,7 @@ def search(root: Path, told: Path, pause: float, trials: int = TRIALS) -> None:
     with ledger.driving():
         driver = Driver(
             study=Study(Evolution(), SPACE.axes, directions, seed=7),
-            pool=InProcessPool(working, workers=4),
+            pool=InProcessPool(working, workers),
             ledger=ledger,
             recipe_of=SPACE.recipe,
             first=first_trials(SPACE),
@@ -64,12 +64,12 @@ def search(root: Path, told: Path, pause: float, trials: int = TRIALS) -> None:
             driver.run()
 
 
-def killed_again_and_again(root: Path, kills: int, seed: int) -> list[int]:
+def killed_again_and_again(root: Path, kills: int, seed: int, workers: int) -> list[int]:
     """How many trials were finished at each kill; the last session ends by itself."""
     chance, told = random.Random(seed), root.with_suffix(".told")
     counts = []
     for _ in range(kills):
-        process = FORK.Process(target=search, args=(root, told, 0.002))
+        process = FORK.Process(target=search, args=(root, told, 0.002, TRIALS, workers))
         process.start()
         process.join(chance.uniform(0.0, 0.6))
         if not process.is_alive():
@@ -80,12 +80,12 @@ def killed_again_and_again(root: Path, kills: int, seed: int) -> list[int]:
         trials = Ledger(root).trials() if Ledger.is_at(root) else []
         assert len(trials) >= said, "a finished evaluation was lost"
         counts.append(len(trials))
-    search(root, told, 0.0)
+    search(root, told, 0.0, workers=workers)
     return counts
 
 
-def check(root: Path, kills: int, seed: int) -> int:
-    counts = killed_again_and_again(root / str(seed), kills, seed)
+def check(root: Path, kills: int, seed: int, workers: int = 4) -> int:
+    counts = killed_again_and_again(root / str(seed), kills, seed, workers)
     assert counts == sorted(counts)
     check_whole(root / str(seed))
     return len(counts)
@@ -121,8 +121,9 @@ def small_files_are_few(monkeypatch):
     monkeypatch.setattr(ledger_module, "LOOSE", 16)  # so that compaction is killed as well
 
 
-def test_a_driver_killed_at_random_moments_loses_nothing_and_searches_the_same(tmp_path):
-    assert check(tmp_path, kills=6, seed=1) >= 1
+@pytest.mark.parametrize("workers", [4, 40])  # of forty, several are asked ahead for
+def test_a_driver_killed_at_random_moments_loses_nothing_and_searches_the_same(tmp_path, workers):
+    assert check(tmp_path, kills=6, seed=1, workers=workers) >= 1
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
