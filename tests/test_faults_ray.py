@@ -1,16 +1,40 @@
-"""What a killed driver leaves behind on a real Ray: nothing."""
+"""What a killed driver leaves behind on a real Ray: nothing. And what killed workers and machines
+cost a search: time.
+"""
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from search.budget import Budget
+from search.driver import Driver
+from search.first import first_trials
+from search.ledger import Ledger
+from search.objectives import Objective
+from search.samplers import Study
+from search.samplers.settings import Evolution
+from tests.search.conftest import make_space
+from tests.workers.test_pool import MortalWorker, Orders
+from workers.pool import PoolSettings
+from workers.pool.on_ray import RayPool
 
 pytestmark = pytest.mark.slow
+
+SPACE = make_space("linear", "ties")
+OBJECTIVES = [Objective.of("number", "t", "m,none", "maximize")]
+HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}, "inputs": {}}
 
 DRIVER = """
 import sys, time
@@ -46,3 +70,83 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path):
 
 def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def machines() -> Iterator[Cluster]:
+    found = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    ray.init(address=found.address, log_to_driver=False)
+    found.add_node(num_cpus=1)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+class Reaper:
+    """Kills a worker, or a machine with all its workers, every now and then."""
+
+    def __init__(self, machines: Cluster, kills: int, seed: int) -> None:
+        self._machines = machines
+        self._chance = random.Random(seed)
+        self._seen = 0
+        self.left = kills
+
+    def __call__(self, driver: Driver) -> None:
+        if self.left and len(driver.trials) > self._seen and self._chance.random() < 0.5:
+            self.left -= 1
+            if self._chance.random() < 0.3:
+                self._kill_machine()
+            else:
+                self._kill_worker(driver.pool)
+        self._seen = len(driver.trials)
+
+    def _kill_machine(self) -> None:
+        (node,) = self._machines.worker_nodes
+        self._machines.remove_node(node, allow_graceful=False)
+        self._machines.add_node(num_cpus=1)
+
+    def _kill_worker(self, pool: RayPool) -> None:
+        """One that has worked since it was last killed: else its slot would be closed, rightly."""
+        innocent = [slot for slot in pool._slots if slot.place and slot.stage in ("idle", "busy")]
+        victims = [slot for slot in innocent if not pool._health._victims.get(slot.number)]
+        if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def check_kills(machines: Cluster, root: Path, trials: int, kills: int, seed: int) -> None:
+    ledger = Ledger.create(root / "run", HEADER, "")
+    orders = Orders(root, seconds=0.3)
+    pool = RayPool(MortalWorker, orders, PoolSettings(cpus=1, retries=50), machines.address)
+    reaper = Reaper(machines, kills, seed)
+    with ledger.driving():
+        driver = Driver(
+            study=Study(Evolution(), SPACE.axes, ["maximize"], seed=0),
+            pool=pool,
+            ledger=ledger,
+            recipe_of=SPACE.recipe,
+            first=first_trials(SPACE),
+            objectives=OBJECTIVES,
+            limits=Budget(trials=trials),
+            watch=reaper,
+        )
+        driver.run()
+    pool.close()
+    contents = ledger.contents()
+    assert reaper.left < kills
+    assert not contents.damage
+    assert not contents.waiting
+    assert [trial.order for trial in contents.trials] == list(range(trials))
+    assert sorted(trial.number for trial in contents.trials) == list(range(trials))
+    assert {trial.state for trial in contents.trials} <= {"scored", "duplicate"}
+    assert all(t.scores["number"] == t.number for t in contents.trials if t.state == "scored")
+
+
+def test_workers_and_machines_killed_at_random_moments_cost_a_search_nothing(machines, tmp_path):
+    check_kills(machines, tmp_path, trials=20, kills=5, seed=3)
+
+
+@pytest.mark.long
+def test_forty_killed_workers_and_machines(machines, tmp_path):
+    check_kills(machines, tmp_path, trials=120, kills=40, seed=4)
