@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from search.demo import SEARCH, rescore
@@ -125,6 +127,24 @@ def test_ctrl_c_stops_the_search_says_how_to_go_on_and_loses_nothing(demo):
     ledger = Ledger(run)
     waiting = set(ledger.proposals()) - {trial.number for trial in ledger.trials()}
     assert len(waiting) <= 1, "what the workers were doing had time to come back"
+
+
+def test_a_model_with_a_nan_is_wrong_input_and_named(demo):
+    """Found by the workers, who read more than headers."""
+    shutil.copytree(demo / SEARCH["models"]["sort"], demo / "sick")
+    weights = demo / "sick" / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, weights, metadata={"format": "pt"})
+    config = demo / "sick.yaml"
+    models = {**SEARCH["models"], "sort": "sick"}
+    config.write_text(yaml.safe_dump({**SEARCH, "models": models, "run": "sick-run"}))
+    done = mergefront("search", config)
+    assert done.returncode == 2, done.stderr
+    told = " ".join(done.stderr.split())
+    assert "no worker can begin: model 'sort': model.norm.weight has values that are not" in told
+    assert "mergefront resume" in told
+    assert "Traceback" not in told
 
 
 def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):
