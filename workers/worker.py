@@ -48,10 +48,11 @@ class Worker:
         models = fitted({name: open_checkpoint(source) for name, source in sources.items()})
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        device = setup.device or _own_device()
+        gpus = _own_gpus()
+        device = setup.device or ("cuda" if gpus else "cpu")
         self._engine = Engine(models, base=base, settings=setup.merging, device=device)
         self._engine.prepare()
-        self._model = load_model(base, device=device)
+        self._model = load_model(base, device=device, spread=len(gpus) > 1)
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
         self._suite.bind(self._model, tokenizer)
@@ -113,8 +114,9 @@ class Worker:
         return Outcome(candidate.trial, state, cause=cause, seconds=seconds, worker=self.name)
 
 
-def _own_device() -> str:
-    return "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
+def _own_gpus() -> list[str]:
+    """Those that Ray gave this process."""
+    return list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
 
 
 @contextmanager

@@ -85,6 +85,10 @@ def test_a_resolved_config_is_a_config(write, config):
         ({"documents": {"search": 0.5, "selection": 0.1, "report": 0.1}}, "must be 1, not 0.7"),
         ({"space": {"depth": {"groups": 9}}}, "9 groups, but the models have 4 layers"),
         ({"space": {"density": [0.9, 0.1]}}, "space.density: [0.9, 0.1] is not a range"),
+        (
+            {"workers": {"gpus": 1.5}},
+            "workers.gpus: 1.5 is neither a share of one GPU nor a whole number of them",
+        ),
         ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than 0"),
         ({"seed": "x"}, "seed: Input should be a valid integer"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import accelerate
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -41,6 +42,29 @@ def test_a_live_model_becomes_the_one_that_was_merged(architecture, saved, tmp_p
     applied(base, model, live, tmp_path)
     expected = load_model(model).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in live.state_dict().items())
+
+
+def test_a_live_model_that_accelerate_laid_out_becomes_it_too(saved, tmp_path):
+    base, model = saved("llama", SHAPE)
+    live = accelerate.dispatch_model(load_model(base), {"": "cpu"}, force_hooks=True)
+    applied(base, model, live, tmp_path)
+    ids = torch.arange(6)[None]
+    with torch.no_grad():
+        assert torch.equal(live(ids).logits, load_model(model)(ids).logits)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_live_model_over_two_gpus_becomes_it_too(saved, tmp_path):
+    base, model = saved("llama", SHAPE)
+    live = load_model(base, spread=True)
+    assert len({tensor.device for tensor in live.parameters()}) == 2
+    settings = MergeSettings(mode="eager", cache=tmp_path / "cache")
+    recipe = Recipe("passthrough", {"model": Source(str(model.path))})
+    Engine({"model": model}, base, settings=settings, device="cuda").apply(recipe, live)
+    ids = torch.arange(6)[None].cuda()
+    with torch.no_grad():
+        torch.testing.assert_close(live(ids).logits.cpu(), load_model(model)(ids.cpu()).logits)
 
 
 def test_fused_experts_are_refused_by_name(saved, tmp_path):

@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from workers.checkpoint.reading import Checkpoint
 
 
-def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> Any:
+def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:
     """The model as transformers loads it, in evaluation mode, in the dtype of its tensors.
+
+    Args:
+        checkpoint: what to load.
+        device: where all of it lies.
+        spread: lay it over all GPUs of this process instead, by accelerate's device map.
 
     Raises:
         ValueError: if a tensor is missing, left over or of another shape; transformers would
             fill the gap with random numbers and only log it.
     """
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        checkpoint.path, dtype=checkpoint.dtype, output_loading_info=True
+        checkpoint.path,
+        dtype=checkpoint.dtype,
+        device_map="balanced" if spread else None,
+        output_loading_info=True,
     )
     left_over = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
     found = {
@@ -33,7 +41,7 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu") -> Any:
         raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {faults}")
     if checkpoint.adapter:
         _copy(checkpoint, list(checkpoint.adapter.changes), model)
-    return model.eval().to(device)
+    return model.eval() if spread else model.eval().to(device)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:

@@ -57,7 +57,7 @@ class Engine:
     ) -> None:
         self._sources = Sources(models, base)
         self._settings = settings or MergeSettings()
-        self._device = torch.device(device)
+        self._device = torch.empty(0, device=device).device  # with its number, as tensors say it
         self._runner = Runner(
             self._settings,
             self._device,
@@ -123,7 +123,7 @@ class Engine:
         with torch.no_grad(), self._runner.session():
             for name, each, tensors, numbers in self._fed(recipe, list(targets)):
                 target = targets[name]
-                if target.dtype == dtype and target.is_contiguous():
+                if self._takes(target, dtype):
                     self._runner.run(each.layout, tensors, *numbers, target.view(-1))
                 else:  # rounded to the recipe's dtype first, as a file would be
                     merged = torch.empty(target.numel(), dtype=dtype, device=self._device)
@@ -167,6 +167,10 @@ class Engine:
         if self._place is None:
             self._place = place_of(self._sources, self._settings, self._device)
         return self._place
+
+    def _takes(self, target: Tensor, dtype: torch.dtype) -> bool:
+        """Whether a pass can write into a live tensor; one of a spread model may lie elsewhere."""
+        return target.device == self._device and target.dtype == dtype and target.is_contiguous()
 
     def _prepared(self, progress: Progress | None = None) -> Callable[[str], Facts]:
         if self._facts is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from evaluators.settings import Settings
 
@@ -35,6 +35,13 @@ class PoolSettings(Settings):
     """Seconds after which a candidate counts as hung; by default ten times the median so far."""
     room: PositiveFloat = 1800.0
     """Seconds to wait for a machine while there is none that a worker fits on."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _is_a_share_or_whole(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus % 1:
+            raise ValueError(f"{gpus:g} is neither a share of one GPU nor a whole number of them")
+        return gpus
 
 
 class AddressError(ValueError):
