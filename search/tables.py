@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from search.clock import duration
@@ -74,7 +75,7 @@ def importance_table(importance: Mapping[str, Mapping[str, float]]) -> Table:
     for objective in importance:
         table.add_column(objective)
     columns = [
-        [f"{name} {share:.0%}" for name, share in list(shares.items())[:TOP]]
+        [escape(f"{name} {share:.0%}") for name, share in list(shares.items())[:TOP]]
         for shares in importance.values()
     ]
     for row in zip_longest(*columns, fillvalue=""):

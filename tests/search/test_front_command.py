@@ -46,6 +46,7 @@ def test_history_and_importance_are_told_to_people(said):
     assert found.exit_code == 0
     for part in ("Pareto front", "Hypervolume", "just behind the worst", "Importance"):
         assert part in found.output
+    assert "weight[a]" in found.output  # and not taken for rich's own brackets
 
 
 def test_and_to_programs(said):
