@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config import ConfigError, Draft
+from search.config import ConfigError
+from search.draft import Draft
 from workers.pool.jobs import Jobs
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from evaluators.suite import Suite, SuiteSettings, TaskError
 from evaluators.tasks import read_folder
-from search.config import Config, ConfigError, Draft
+from search.config import Config, ConfigError
+from search.draft import Draft
 from search.faults import FaultsError
 from search.objectives import Objective, TaskMetrics, resolve
 from search.recipes import read_recipes

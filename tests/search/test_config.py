@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.config import ConfigError, Draft
+from search.config import ConfigError
 from search.demo import SEARCH
+from search.draft import Draft
 from search.preflight import plan
 from tests.search.conftest import write_task
 from workers.recipe import Source
@@ -88,6 +89,19 @@ def test_a_resolved_config_is_a_config(write, config):
         (
             {"workers": {"gpus": 1.5}},
             "workers.gpus: 1.5 is neither a share of one GPU nor a whole number of them",
+        ),
+        ({"workers": {"gpu": 1}}, "workers.gpu: unknown key; did you mean 'gpus'?"),
+        (
+            {"space": {"depth": {"group": 4}}},
+            "space.depth.group: unknown key; did you mean 'groups'?",
+        ),
+        (
+            {"sampler": {"type": "auto", "evolution": {"parnts": 3}}},
+            "sampler.auto.evolution.parnts: unknown key; did you mean 'parents'?",
+        ),
+        (
+            {"objectives": {"x": {"mean": [{"task": "t", "metrik": "acc"}]}}},
+            "objectives.x.mean.0.metrik: unknown key; did you mean 'metric'?",
         ),
         ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than 0"),
         ({"seed": "x"}, "seed: Input should be a valid integer"),
