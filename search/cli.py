@@ -305,6 +305,12 @@ def export(
     console.print(f"trial {chosen.number} ({scores}) is now {written.path}", highlight=False)
     console.print("Score it again on the same documents:", highlight=False)
     console.print(f"  {written.command}", highlight=False, soft_wrap=True)
+    if written.redrawn:
+        console.print(
+            f"  (it draws other few-shot examples for {', '.join(written.redrawn)}, whose scores "
+            "will differ)",
+            highlight=False,
+        )
 
 
 @app.command(epilog="Example: mergefront merge recipe.yaml merged")

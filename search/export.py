@@ -28,6 +28,8 @@ class Exported:
 
     path: Path
     recheck: list[str]
+    redrawn: tuple[str, ...]
+    """Tasks whose few-shot examples the command draws anew, and so scores differently."""
 
     @property
     def command(self) -> str:
@@ -65,7 +67,8 @@ def export(
     )
     suite = Suite(suite_settings(prepared.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
-    return Exported(out, suite.command(suite.documents["search"], out, conditions))
+    command = suite.command(suite.documents["search"], out, conditions)
+    return Exported(out, command, suite.redrawn)
 
 
 def _files(trial: Trial) -> dict[str, str]:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def digest(engine: Engine, recipe: Recipe) -> str:
 )
 def test_chunks_and_threads_change_no_byte(method, compat, engine_with, source_of):
     for dtype in ("bfloat16", "float32"):
-        recipe = recipe_of(method, source_of, compat).with_dtype(dtype)
+        recipe = replace(recipe_of(method, source_of, compat), dtype=dtype)
         found = {
             digest(engine_with(mode="eager", threads=threads, chunk=chunk), recipe)
             for threads, chunk in ((1, 1 << 16), (1, 1000), (2, 333), (3, 1 << 12))
@@ -113,9 +114,9 @@ LAYOUTS = {
 def test_compiling_changes_no_byte(method, engine_with, source_of):
     recipe = recipe_of(method, source_of, **LAYOUTS[method])
     for dtype, threads in (("bfloat16", 1), ("bfloat16", 2), ("float32", 1)):
-        eager = digest(engine_with(mode="eager", threads=1), recipe.with_dtype(dtype))
+        eager = digest(engine_with(mode="eager", threads=1), replace(recipe, dtype=dtype))
         compiled = engine_with(mode="compiled", threads=threads)
-        assert digest(compiled, recipe.with_dtype(dtype)) == eager
+        assert digest(compiled, replace(recipe, dtype=dtype)) == eager
 
 
 @pytest.mark.slow
@@ -147,7 +148,7 @@ def test_another_process_merges_the_same_bytes(engine_with, source_of, tmp_path)
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_live_model_gets_the_bytes_that_a_file_gets(dtype, tied, llamas, tmp_path):
     engine, recipe, base = llamas(tied)
-    recipe = recipe if dtype is None else recipe.with_dtype(dtype)
+    recipe = recipe if dtype is None else replace(recipe, dtype=dtype)
     live = load_model(base)
     merged = engine.apply(recipe, live)
     assert merged.bytes > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
@@ -136,10 +136,6 @@ class Recipe:
         if not isinstance(content, dict):
             raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
         return cls.from_dict(content)
-
-    def with_dtype(self, dtype: str) -> Recipe:
-        """The same merge rounded to another dtype."""
-        return replace(self, dtype=dtype)
 
     def _shape_faults(self) -> list[str]:
         method, names = self._method, list(self.models)

@@ -1,0 +1,40 @@
+"""The docs name every key of a config, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.config import Config
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def keys(schema: dict[str, Any]) -> Iterator[str]:
+    """Every key that a config may have, at any depth."""
+    for each in (schema, *schema["$defs"].values()):
+        yield from each.get("properties", {})
+
+
+@pytest.mark.parametrize("key", sorted(set(keys(Config.model_json_schema()))))
+def test_every_key_of_a_config_is_in_the_docs(key):
+    assert any(
+        re.search(rf"`[^`\n]*\b{key}\b", page.read_text()) or f"{key}:" in page.read_text()
+        for page in PAGES
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_waits_for_its_figures(page):
+    assert "BENCH" not in page.read_text()
