@@ -7,11 +7,14 @@ import logging
 import pytest
 
 from search.constant import ENOUGH, ConstantError
+from search.ledger import Ledger
 from search.samplers.settings import Evolution
 from search.standing import Standing
+from search.status import status_of
 from search.tables import front_table
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_driver import evaluate, make_driver
+from tests.search.test_front_command import HEADER
 from workers.candidate import Candidate, Outcome
 
 
@@ -63,6 +66,14 @@ def test_front_and_its_history_are_defined_and_name_the_objective(tmp_path):
     assert "objective text is 1 for all" in str(front_table(found).caption)
     assert 0 < found.history[-1] < 10
     assert found.pick("knee").scores["picks"] == max(t.scores["picks"] for t in found.scored)
+
+
+def test_status_names_it(tmp_path):
+    Ledger.create(tmp_path / "run", HEADER, "")
+    driver = make_driver(tmp_path / "run", evaluate=half_constant)
+    driver.run()
+    (trouble,) = status_of(driver.ledger)["troubles"]
+    assert trouble.startswith("objective text is 1 for all 24 scored trials")
 
 
 def test_a_few_equal_scores_are_no_reason_to_complain(tmp_path):
