@@ -49,7 +49,7 @@ pool = RayPool(MortalWorker, Orders(Path(sys.argv[1]), seconds=600), PoolSetting
 while pool.free < 1:
     pool.wait(0.5)
 pool.submit(Candidate(0, RECIPE))
-print(*[slot.place.pid for slot in pool._slots if slot.place], flush=True)
+print(*[slot.place.pid for slot in pool._crew.slots if slot.place], flush=True)
 pool.wait(600)
 """
 
@@ -109,7 +109,9 @@ class Reaper:
 
     def _kill_worker(self, pool: RayPool) -> None:
         """One that has worked since it was last killed: else its slot would be closed, rightly."""
-        innocent = [slot for slot in pool._slots if slot.place and slot.stage in ("idle", "busy")]
+        innocent = [
+            slot for slot in pool._crew.slots if slot.place and slot.stage in ("idle", "busy")
+        ]
         victims = [slot for slot in innocent if not pool._health._victims.get(slot.number)]
         if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):
             os.kill(pid, signal.SIGKILL)

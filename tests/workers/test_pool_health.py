@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workers.pool.health import FAILURES, Health
+from workers.pool import health as health_module
+from workers.pool.health import FAILURES, NOWHERE, Health
 from workers.pool.hung import ENOUGH, FACTOR, LEAST, Clockwork
 
 
@@ -47,6 +48,15 @@ def test_a_node_whose_worker_refuses_its_models_is_closed_at_once_and_told_from_
     for _ in range(FAILURES):
         health.could_not_begin("sick", "no space left")
     assert not health.is_all_refused
+
+
+def test_actors_that_die_on_the_way_end_nothing_until_none_finds_a_machine_for_long(monkeypatch):
+    health = Health()
+    for _ in range(2 * FAILURES):
+        assert not health.lost("its machine died")
+    monkeypatch.setattr(health_module, "LOST", 0.0)
+    assert health.lost("no such environment")
+    assert health.closed_nodes == {NOWHERE: "no such environment"}
 
 
 def test_nothing_is_hung_before_enough_have_come_back_or_within_a_minute():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 FAILURES = 3  # in a row, after which a slot or node is closed
+LOST = 60.0  # seconds for which Ray may send actors to a machine that is gone, and not know it
+NOWHERE = ""  # the node of a worker that died before it knew where it was
 
 
 @dataclass
@@ -14,6 +17,7 @@ class Health:
 
     A slot is closed when so many different candidates died in it in a row: one deadly candidate
     says nothing about a slot. A node is closed when so many workers in a row could not begin there.
+    Actors that die on the way to a machine say nothing of any node, until none finds one for long.
     """
 
     closed_nodes: dict[str, str] = field(default_factory=dict)
@@ -24,8 +28,23 @@ class Health:
     """How many, by node."""
     causes: list[str] = field(default_factory=list)
     """Of all deaths, in their order."""
+    _lost_since: float | None = None
     _starts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _victims: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def placed(self) -> None:
+        """An actor has found its machine."""
+        self._lost_since = None
+
+    def lost(self, cause: str) -> bool:
+        """Whether actors die on the way to a machine for too long, and no more are asked for."""
+        self.causes.append(cause)
+        now = time.monotonic()
+        self._lost_since = self._lost_since or now
+        if now - self._lost_since < LOST:
+            return False
+        self.closed_nodes[NOWHERE] = cause
+        return True
 
     def works(self, slot: int, node: str) -> None:
         """A worker has begun, or has brought an outcome."""
