@@ -61,12 +61,12 @@ class Budget(Settings):
     def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:
         if self.patience is None:
             return None
-        volumes = Standing(objectives, trials).history
+        standing = Standing(objectives, trials)
         window = self.patience.trials
-        if len(volumes) <= window or volumes[-1 - window] <= 0:
+        if len(standing.scored) <= window:
             return None
-        growth = volumes[-1] / volumes[-1 - window] - 1
-        if growth > self.patience.share:
+        growth = standing.growth(window)
+        if growth is None or growth > self.patience.share:
             return None
         return f"in {window} scored trials the hypervolume grew by {growth:.2%} only"
 

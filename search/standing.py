@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from search.constant import constant
 from search.first import BASE, UNIFORM
-from search.front import MARGIN, Losses, front, knee, normalised, volumes
+from search.front import MARGIN, Losses, front, hypervolume, knee, normalised, volumes
 from search.objectives import Objective, losses
 from search.trial import Trial
 from search.where import Condition
@@ -126,8 +127,8 @@ class Standing:
                     "trial": trial.number,
                     "scores": dict(trial.scores),
                     "mean": self.mean(trial),
-                    "recipe": trial.proposal.recipe.to_dict(),
-                    "digest": trial.proposal.recipe.digest,
+                    "recipe": json.loads(trial.proposal.recipe_text),
+                    "digest": trial.proposal.digest,
                 }
                 for trial in self.front
             ],
@@ -155,11 +156,23 @@ class Standing:
 
         On the scale on which the worst of base and models is 0 and the best 1, per objective.
         """
-        if not self.scored:
-            return []
+        return volumes(*self._course) if self.scored else []
+
+    def growth(self, window: int) -> float | None:
+        """By what share the hypervolume grew in the last `window` scored trials.
+
+        None where there are fewer, or where it was nothing before them.
+        """
+        rows, corner = self._course
+        before = hypervolume(rows[:-window], corner) if len(rows) > window else 0.0
+        return hypervolume(rows, corner) / before - 1 if before > 0 else None
+
+    @cached_property
+    def _course(self) -> tuple[Losses, NDArray[np.float64]]:
+        """Scaled losses of the scored trials in the order of finishing, and the reference point."""
         ordered = [trial for trial in self.trials if trial.state == "scored"]
         corner = normalised(self.reference[None], self._anchors)[0]
-        return volumes(normalised(self._losses(ordered), self._anchors), corner)
+        return normalised(self._losses(ordered), self._anchors), corner
 
     def history_json(self) -> dict[str, Any]:
         """What `mergefront front --json --history` adds; the keys are kept stable."""

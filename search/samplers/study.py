@@ -14,6 +14,7 @@ from optuna.distributions import (
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits
 
 from search.samplers.auto import AutoSampler, Pace
 
@@ -80,7 +81,9 @@ class Study:
             self._sampler.pace = pace
         before = set(self._storage.get_study_system_attrs(self._id))
         number = self._study.ask().number
-        params = self._sample(self._trials[number])
+        # threads would wait for each other on matrices so small; and last bits hang on their number
+        with threadpool_limits(1):
+            params = self._sample(self._trials[number])
         trial = self._trials[number]  # another object than before: what a sampler notes replaces it
         trial.params, trial.distributions = params, self._distributions
         notes = {k: v for k, v in trial.system_attrs.items() if _REPEATED not in k}
