@@ -26,6 +26,11 @@ class Portion(Checkpoint):
     said: str
     """The fingerprint that the recipe names. The content was compared with it before."""
 
+    @property
+    def dtype(self) -> str:
+        """That of the whole checkpoint, whatever these tensors are."""
+        return self.original.dtype
+
     @cached_property
     def fingerprint(self) -> str:
         """What the recipe says of the whole checkpoint."""

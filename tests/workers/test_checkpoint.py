@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,25 @@ def test_the_fingerprint_is_that_of_the_content(zoo, tmp_path):
     moved = open_checkpoint(Source(str(tmp_path)))
     assert moved.fingerprint == open_checkpoint(Source(str(zoo()))).fingerprint
     assert moved.fingerprint != open_checkpoint(Source(str(zoo(seed=1)))).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("stored", "ruling"),
+    [
+        (("float32", "bfloat16", "bfloat16"), "bfloat16"),
+        (("bfloat16", "float32"), "float32"),
+        (("float16", "bfloat16"), "bfloat16"),
+    ],
+)
+def test_the_dtype_is_that_of_most_tensors_in_every_process(stored, ruling, checkpoint_of):
+    tensors = {f"w{i}": torch.ones(2, dtype=getattr(torch, each)) for i, each in enumerate(stored)}
+    path = checkpoint_of("model", tensors).path
+    code = (
+        "import sys; from workers.checkpoint import open_checkpoint; "
+        "from workers.recipe import Source; print(open_checkpoint(Source(sys.argv[1])).dtype)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    for seed in "02":  # of the order of sets
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        found = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == ruling

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
@@ -90,6 +91,31 @@ def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
     one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / n) for n in ("one", "many"))
     assert torch.equal(logits(one), logits(many))
     assert read(tmp_path / "many").tensors.keys() == read(tmp_path / "one").tensors.keys()
+
+
+def with_wide_norms(folder: Path) -> Path:
+    """Stores the norms in float32 beside bfloat16 weights, as many published models do."""
+    tensors = load_file(folder / "model.safetensors")
+    wide = {name: each.float() if "norm" in name else each for name, each in tensors.items()}
+    save_file(wide, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_one_dtype_rules_a_model_of_mixed_dtypes_live_in_portions_and_in_a_file(
+    tmp_path, monkeypatch
+):
+    recipe = ties(
+        *(
+            with_wide_norms(make_model(tmp_path / f"mixed{seed}", seed=seed, dtype=torch.bfloat16))
+            for seed in range(3)
+        )
+    )
+    monkeypatch.setattr(portions, "PORTION", 500)  # some portions hold norms alone
+    merge(recipe, tmp_path / "out")
+    merged, expected = read(tmp_path / "out"), live(recipe)
+    assert {info.dtype for info in merged.tensors.values()} == {"bfloat16"}
+    for name, tensor in expected.named_parameters():
+        assert torch.equal(merged.tensor(name), tensor), name
 
 
 @pytest.mark.parametrize("tied", [False, True])

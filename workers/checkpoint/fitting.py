@@ -26,6 +26,11 @@ class Fitted(Checkpoint):
     original: Checkpoint
     other: Checkpoint
 
+    @property
+    def dtype(self) -> str:
+        """That of the original: a head of its own does not count."""
+        return self.original.dtype
+
     @cached_property
     def fingerprint(self) -> str:
         """That of the content as it lies on disk."""

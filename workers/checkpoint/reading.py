@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from workers.checkpoint.adapter import Adapter, open_adapter
-from workers.checkpoint.headers import TensorInfo, read_headers, read_json
+from workers.checkpoint.headers import WIDTH, TensorInfo, read_headers, read_json
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
 from workers.recipe import Source, is_vocabulary, module_of
@@ -47,9 +47,9 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The dtype of most of the tensors."""
+        """The dtype of most of the tensors; of two with equally many the wider."""
         dtypes = [info.dtype for info in self.tensors.values()]
-        return max(set(dtypes), key=dtypes.count)
+        return max(sorted(set(dtypes)), key=lambda each: (dtypes.count(each), WIDTH[each]))
 
     @property
     def vocabulary_rows(self) -> int | None:
