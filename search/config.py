@@ -19,6 +19,7 @@ from search.space import SpaceSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
 from workers.recipe import Source
+from workers.settings import MergeSettings
 
 Named = TypeVar("Named")
 
@@ -97,6 +98,7 @@ class Config(Settings):
     documents: DocumentSettings = DocumentSettings()
     scoring: ScoringSettings = ScoringSettings()
     gate: GateSettings = GateSettings()
+    merging: MergeSettings = MergeSettings()
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()

@@ -82,13 +82,16 @@ class Draft:
         """
         if self.faults or self.config is None:
             raise ConfigError(self.path, self.faults)
-        config = self.config
+        config, cache = self.config, self.config.merging.cache
         return config.model_copy(
             update={
                 "base": self.source(config.base),
                 "models": {name: self.source(each) for name, each in config.models.items()},
                 "recipes": [self.folder(recipe) for recipe in config.recipes],
                 "tasks": self.folder(config.tasks) if config.tasks else None,
+                "merging": config.merging.model_copy(
+                    update={"cache": self.folder(cache) if cache else None}
+                ),
                 "run": self.folder(config.run) if isinstance(config.run, Path) else config.run,
             }
         )

@@ -163,6 +163,7 @@ def ray_pool(prepared: Plan, address: str) -> Pool:
         models=prepared.models,
         suite=prepared.suite,
         gate=prepared.config.gate,
+        merging=prepared.config.merging,
     )
     return RayPool(Worker, setup, prepared.config.workers, address, prepared.config.name)
 

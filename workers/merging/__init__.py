@@ -4,6 +4,6 @@ The only door of torch in this room. docs/merging.md has the formulas and what t
 """
 
 from workers.merging.engine import Engine, Merged
-from workers.merging.settings import MergeSettings
+from workers.settings import MergeSettings
 
 __all__ = ["Engine", "MergeSettings", "Merged"]

@@ -15,10 +15,10 @@ from workers.merging.live import live_tensors
 from workers.merging.places import Place, place_of
 from workers.merging.planner import Planner
 from workers.merging.runner import Runner
-from workers.merging.settings import MergeSettings
 from workers.merging.sources import Sources
 from workers.merging.statistics import AskedFacts, Facts, Progress, gather
 from workers.merging.work import Work, packed
+from workers.settings import MergeSettings
 
 if TYPE_CHECKING:
     from workers.checkpoint import Checkpoint

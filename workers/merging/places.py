@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from workers.merging.hostcopy import HostCopy
-from workers.merging.settings import MergeSettings
 from workers.merging.sources import Sources
+from workers.settings import MergeSettings
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from workers.merging import masks
 from workers.merging.passes import Buffers
-from workers.merging.settings import MergeSettings
 from workers.merging.work import Layout, compute
+from workers.settings import MergeSettings
 
 SMALL = 4096
 """Entries below which a compiled call on a CPU costs more than it saves."""
