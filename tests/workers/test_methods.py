@@ -130,6 +130,43 @@ def test_weights_of_nought_give_the_base(method, engine_of, source_of):
     assert torch.equal(engine_of(models, base=base).merge(recipe, "w"), base["w"])
 
 
+@pytest.mark.parametrize("compat", [None, "mergekit"])
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_tensor_that_is_0_in_every_model_stays_0(method, compat, engine_of, source_of):
+    names = names_for(method)
+    zeros = {"w": torch.zeros(20), "one": torch.zeros(1)}
+    engine = engine_of(dict.fromkeys(names, zeros), base=zeros)
+    recipe = Recipe(
+        method.name,
+        {name: source_of(name) for name in names},
+        (Group(needed(method)),),
+        base=source_of("base"),
+        compat=compat,
+    )
+    for name, tensor in engine.stream(recipe):
+        assert torch.equal(tensor, zeros[name])
+
+
+@pytest.mark.parametrize("compat", [None, "mergekit"])
+@pytest.mark.parametrize("angles", [(0, 180), (0, 120, 240)])
+def test_model_stock_of_task_vectors_that_cancel_out_is_the_base(
+    angles, compat, engine_of, source_of
+):
+    base = [0.5, -0.25]
+    models = {
+        f"m{angle}": (np.array(base) + 0.1 * np.array([np.cos(turn), np.sin(turn)])).tolist()
+        for angle, turn in zip(angles, np.radians(angles), strict=True)
+    }
+    engine = engine_of(models, base=base)
+    recipe = Recipe(
+        "model_stock",
+        {name: source_of(name) for name in models},
+        base=source_of("base"),
+        compat=compat,
+    )
+    torch.testing.assert_close(engine.merge(recipe, "weight"), torch.tensor(base))
+
+
 def test_a_recipe_that_a_method_cannot_carry_out_is_refused():
     models = {name: Source(name) for name in NAMES}
     with pytest.raises(ValueError, match="at most 2 models, not 3; use multislerp or karcher"):
