@@ -170,6 +170,7 @@ class Trial:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Trial:
         """Reads what `to_json` wrote."""
+        content = {"conditions": None, **content}  # were not always kept
         rest = {name: content[name] for name in _FIELDS}
         return cls(Proposal.from_dict(content["proposal"]), **rest)
 

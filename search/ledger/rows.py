@@ -33,6 +33,7 @@ INDEX = pa.schema(
         ("params", pa.string()),  # JSON, as is the rest: exact, and only parsed where it is needed
         ("notes", pa.string()),
         ("recipe", pa.string()),
+        ("conditions", pa.string()),
     ]
 )
 
@@ -112,6 +113,7 @@ def _row(trial: Trial) -> dict[str, Any]:
         "notes": json.dumps(dict(proposal.notes)),
         "seen": proposal.seen,
         "recipe": proposal.recipe_text,
+        "conditions": None if trial.conditions is None else json.dumps(dict(trial.conditions)),
     }
 
 
@@ -125,7 +127,13 @@ def _trial(row: dict[str, Any]) -> Trial:
         row["seen"],
     )
     same = {name: row[name] for name in ("state", "order", "cause", "worker", "share", "clock")}
-    return Trial(proposal, scores=dict(row["scores"]), seconds=dict(row["seconds"]), **same)
+    return Trial(
+        proposal,
+        scores=dict(row["scores"]),
+        seconds=dict(row["seconds"]),
+        conditions=None if row["conditions"] is None else json.loads(row["conditions"]),
+        **same,
+    )
 
 
 def _numbered(documents: pa.Table, number: int) -> pa.Table:

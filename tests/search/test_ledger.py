@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -26,7 +27,13 @@ def a_trial(number: int, **changes) -> Trial:
     proposal = Proposal(number, RECIPE, PARAMS, notes={"generation": 3})
     return Trial(
         proposal,
-        **{"state": "scored", "order": number, "scores": {"x": 0.1 + 0.2}, **changes},
+        **{
+            "state": "scored",
+            "order": number,
+            "scores": {"x": 0.1 + 0.2},
+            "conditions": {"device": "cpu", "threads": 2, "batch_size": 8},
+            **changes,
+        },
     )
 
 
@@ -70,6 +77,12 @@ def test_a_finished_trial_comes_back_as_it_was(ledger):
     assert back == trial
     assert back.proposal.recipe == RECIPE
     assert ledger.documents(3).to_pylist() == documents().to_pylist()
+
+
+def test_a_trial_of_an_earlier_version_that_kept_no_conditions_is_read():
+    content = json.loads(a_trial(3).to_json())
+    del content["conditions"]
+    assert Trial.from_dict(content) == a_trial(3, conditions=None)
 
 
 def test_trials_come_in_the_order_of_finishing(ledger):
