@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from workers.checkpoint import Checkpoint, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.merging.runner import compiler
+from workers.merging.statistics import by_tenths
 from workers.recipe import Group, Recipe, Source
 
 MODELS = ("x", "y", "z")
@@ -80,7 +81,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     engine = Engine(
         checkpoints, base, settings=MergeSettings(mode="eager", **settings), device=device
     )
-    engine.prepare(progress_note())
+    engine.prepare(by_tenths(note))
     statistics = time.perf_counter() - began
     floors = {n: floor({"base": base, **checkpoints}, n, device) for n in (2, 3, 4)}
     rows = {}
@@ -264,19 +265,6 @@ def compare(rows: dict[str, Any], options: argparse.Namespace, folder: Path) -> 
             if row["method"] == method:
                 row["mergekit_seconds"] = seconds
                 row["times_mergekit"] = seconds / row["seconds"]
-
-
-def progress_note() -> Callable[[int, int], None]:
-    """Says how far the statistics are, every tenth."""
-    said = -1
-
-    def say(done: int, total: int) -> None:
-        nonlocal said
-        if done * 10 // total > said:
-            said = done * 10 // total
-            note(f"statistics {done / 1e9:.1f} of {total / 1e9:.1f} GB")
-
-    return say
 
 
 def note(text: str) -> None:

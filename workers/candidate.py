@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from evaluators.scores import Conditions
     from workers.recipe import Recipe
 
+BEGINNING = "beginning: "
+"""Comes before what a worker's log says of how far it is before its first candidate."""
+
 State = Literal["scored", "stopped", "broken", "failed"]
 
 

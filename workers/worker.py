@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from evaluators.gate import Gate
 from evaluators.suite import BrokenModel, Scores, Suite, SuiteSettings
 from evaluators.vitals import GateSettings, Vitals
-from workers.candidate import Candidate, Outcome, State
+from workers.candidate import BEGINNING, Candidate, Outcome, State
 from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
+from workers.merging.statistics import by_tenths
 from workers.recipe import Recipe, Source
+
+log = logging.getLogger(__name__)
 
 BASE = "base"
 
@@ -51,7 +55,9 @@ class Worker:
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
         self._engine = Engine(models, base=base, settings=setup.merging, device=device)
-        self._engine.prepare()
+        self._engine.prepare(by_tenths(lambda told: log.info("%s%s", BEGINNING, told)))
+        where, how = self._engine.placement, self._engine.mode
+        log.info("%sthe models lie %s, merges are %s", BEGINNING, where, how)
         self._model = load_model(base, device=device, spread=len(gpus) > 1)
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)

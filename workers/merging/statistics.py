@@ -116,6 +116,19 @@ class AskedFacts:
         return _sums(self._tensors, self._has_base)
 
 
+def by_tenths(say: Callable[[str], object]) -> Progress:
+    """A progress that speaks when another tenth is done."""
+    said = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if done * 10 // total > said:
+            said = done * 10 // total
+            say(f"statistics {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+    return progress
+
+
 def gather(
     names: Sequence[str], read: Read, *, threads: int, progress: Progress | None = None
 ) -> dict[str, KeptFacts]:
