@@ -70,14 +70,21 @@ def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
     )
 
 
-def corner_of(losses: Losses, margin: float = MARGIN) -> NDArray[np.float64]:
+def corner_of(losses: Losses) -> NDArray[np.float64]:
     """A point just behind the worst of the front: what lies beyond it is not worth telling apart.
 
-    Behind it by a share of the front's span, so that the ends of the front count too.
+    Behind it by a share of the front's span, so that the ends of the front count too. A front
+    without a span (any of one objective) has the better half of all losses to itself, or, where
+    that is all one value, all of them. So the corner moves with the unit of each objective.
     """
     kept = _kept(losses)
-    span = np.ptp(kept, axis=0)
-    return np.asarray(kept.max(0) + margin * np.where(span > 0, span, 1.0))
+    candidates = [
+        MARGIN * np.ptp(kept, axis=0),
+        np.median(losses, axis=0) - losses.min(0),
+        np.ptp(losses, axis=0),
+    ]
+    behind = np.select([each > 0 for each in candidates], candidates, 1.0)
+    return np.asarray(kept.max(0) + behind)
 
 
 def volumes(losses: Losses, reference: NDArray[np.float64]) -> list[float]:

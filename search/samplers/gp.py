@@ -64,8 +64,9 @@ class GpSampler(WholeSpaceSampler):
         finished = [each for each in trials if each.state is TrialState.COMPLETE]
         signs = np.array([1 if d is StudyDirection.MINIMIZE else -1 for d in study.directions])
         losses = np.array([each.values for each in finished]).reshape(-1, len(signs)) * signs
-        if len(losses):
-            losses = np.minimum(losses, corner_of(losses))
+        whole = [all(v <= 0 for v in each.constraints.values()) for each in finished]
+        if any(whole):
+            losses = np.minimum(losses, corner_of(losses[whole]))
         copies = [
             create_trial(
                 params=each.params,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.front import BLOCK, crowding, front, hypervolume, knee, normalised, ranks
+from search.front import BLOCK, corner_of, crowding, front, hypervolume, knee, normalised, ranks
 
 points = st.integers(1, 3).flatmap(
     lambda columns: arrays(
@@ -100,3 +100,17 @@ def test_ranks_that_are_not_asked_for_are_one_rank(x):
 def test_crowding_by_hand():
     losses = np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
     assert crowding(losses).tolist() == [np.inf, 2.0, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("losses", "corner"),
+    [
+        ([[0.0, 4.0], [2.0, 0.0], [9.0, 9.0]], [2.2, 4.4]),
+        ([[8.0], [9.0], [10.0], [40.0], [50.0]], [10.0]),
+        ([[1.0], [1.0], [1.0], [3.0]], [3.0]),
+        ([[5.0], [5.0]], [6.0]),
+    ],
+    ids=["front", "better half", "all", "all equal"],
+)
+def test_the_corner_lies_behind_the_front_by_what_spans_there_are(losses, corner):
+    assert corner_of(np.array(losses)) == pytest.approx(np.array(corner))

@@ -150,6 +150,35 @@ def test_a_space_of_one_number_is_enough(sampler):
         study.tell(number, [abs(params["lambda"] - 1.0)] * objectives)
 
 
+@pytest.mark.parametrize("kinds", [(0,), (0, 1), (0, 0)], ids=["one", "opposed", "agreeing"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Evolution(startup=6),
+        Auto(startup=6, gp_axes=0),
+        pytest.param(Gp(startup=6), marks=SLOW),
+        pytest.param(Auto(startup=6), marks=SLOW),
+    ],
+)
+def test_the_unit_of_an_objective_changes_nothing(sampler, kinds):
+    def asked(units: tuple[float, float]) -> list[dict[str, Any]]:
+        study = Study(sampler, SPACE.axes, ["minimize"] * len(kinds), 0)
+        found = []
+        for _ in range(14):
+            number, params, _ = study.ask(Pace(4, 1e6))
+            found.append(params)
+            losses = [score(params, 2)[kind] for kind in kinds]
+            study.tell(number, [x * unit for x, unit in zip(losses, units, strict=False)])
+        return found
+
+    # powers of two about 1e-4 and 1e4, so that not even a last bit differs
+    small, great = 2.0**-13, 2.0**13
+    expected = asked((1.0, 1.0))
+    for units in ((small, small), (great, great), (small, great)):
+        for one, other in zip(asked(units), expected, strict=True):
+            assert one == pytest.approx(other)
+
+
 def test_evolution_learns_and_keeps_away_from_what_breaks():
     study, _ = make(Evolution(startup=8))
     found = []

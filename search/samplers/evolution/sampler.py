@@ -100,11 +100,11 @@ class EvolutionSampler(WholeSpaceSampler):
         )
 
     def _favourite(self, children: Rows, learnt: NDArray[np.intp], rng: np.random.Generator) -> int:
-        """Index of the child that the surrogate likes best under random weights."""
+        """Index of the child that adds most to the hypervolume, as far as the surrogate knows."""
         memory = self._memory
         losses, feasible = memory.losses[learnt], memory.is_feasible[learnt]
         known = losses[feasible][front(losses[feasible])]
-        corner = corner_of(known)
+        corner = corner_of(losses[feasible])
         features = self._encoding.features
         # what lies behind the corner is worth nothing, and how far behind would drown the rest
         surrogate = Surrogate(features(memory.points[learnt]), np.minimum(losses, corner))
@@ -116,7 +116,7 @@ class EvolutionSampler(WholeSpaceSampler):
         if gains.any():
             return int(np.argmax(gains))
         weights = rng.dirichlet(np.ones(losses.shape[1]))
-        return int(np.argmin(_scalar(hoped, known, weights)))
+        return int(np.argmin(_scalar(hoped, known.min(0), corner, weights)))
 
 
 def _gains(losses: Losses, known: Losses, corner: Rows, rng: np.random.Generator) -> Rows:
@@ -134,8 +134,7 @@ def _as_good(losses: Losses, points: Losses) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.reduce(found), dtype=np.bool_)
 
 
-def _scalar(losses: Losses, known: Losses, weights: Rows) -> Rows:
-    """Augmented Tchebycheff: one loss of many, on the scale of the known ones."""
-    span = np.ptp(known, axis=0)
-    scaled = weights * (losses - known.min(0)) / np.where(span > 0, span, 1.0)
+def _scalar(losses: Losses, ideal: Rows, corner: Rows, weights: Rows) -> Rows:
+    """Augmented Tchebycheff: one loss of many, on the scale on which the corner is 1."""
+    scaled = weights * (losses - ideal) / (corner - ideal)
     return np.asarray(scaled.max(1) + BLEND * scaled.sum(1))
