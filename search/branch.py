@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from search.first import first_trials
 from search.inputs import inputs
 from search.session import config_of, standing
 from search.trial import Proposal
@@ -13,29 +14,41 @@ from search.trial import Proposal
 if TYPE_CHECKING:
     from search.ledger import Ledger
     from search.preflight import Plan
-    from search.trial import Trial
     from workers.recipe import Recipe
 
 HOW_SCORED = ("documents", "scoring")
 """Keys of a config without which scores say nothing."""
 
 
-def take_over(prepared: Plan, old: Ledger, new: Ledger) -> tuple[int, bool]:
+class Taken(NamedTuple):
+    """What a new run has from an old one."""
+
+    trials: int
+    """Finished trials or points."""
+    scored: bool
+    """Whether they came with their scores."""
+    left: int = 0
+    """Points of the old front that are outside the new space."""
+
+
+def take_over(prepared: Plan, old: Ledger, new: Ledger) -> Taken:
     """Fills a new run from an old one.
 
     Where models, tasks, documents and objectives are the same, trials come with their scores, and
     what was proposed and had not finished is tried in the new run.
-    Else only the points of the old front come, and are scored anew.
-
-    Returns:
-        How many finished trials or points were taken over, and whether with their scores.
+    Else only the points of the old front come, as far as the new space has them, and are scored
+    anew.
     """
     if _scores_hold(prepared, old, new):
-        return _copy(prepared, old, new), True
-    points = [params for trial in standing(old).front if (params := _point(prepared, trial))]
+        return Taken(_copy(prepared, old, new), scored=True)
+    front = [dict(params) for trial in standing(old).front if (params := trial.proposal.params)]
+    points = [params for params in front if _has(prepared, params)]
+    first = first_trials(prepared.space, prepared.recipes).known
+    labels = {each.recipe.digest: each.label for each in first}  # what they are in the new run
     for number, params in enumerate(points):
-        new.propose(Proposal(number, prepared.space.recipe(params), params))
-    return len(points), False
+        recipe = prepared.space.recipe(params)
+        new.propose(Proposal(number, recipe, params, labels.get(recipe.digest)))
+    return Taken(len(points), scored=False, left=len(front) - len(points))
 
 
 def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
@@ -68,12 +81,10 @@ def _proposal(prepared: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Pro
     return Proposal(numbers[kept.number], kept.given, params, kept.label)
 
 
-def _point(prepared: Plan, trial: Trial) -> dict[str, Any] | None:
-    """The trial's point in the new space, if it has one there."""
-    params: Mapping[str, Any] | None = trial.proposal.params
-    if params is None or set(params) != set(prepared.space.axes):
-        return None
-    return dict(params)
+def _has(prepared: Plan, params: Mapping[str, Any]) -> bool:
+    """Whether the new space has this point of the old one."""
+    axes = prepared.space.axes
+    return set(params) == set(axes) and all(axes[name].holds(params[name]) for name in axes)
 
 
 def _params(prepared: Plan, recipe: Recipe) -> dict[str, Any] | None:

@@ -457,9 +457,11 @@ def _say_changed(changed: list[str]) -> None:
 def _take_over(prepared: Plan, old: Ledger, new: Ledger) -> None:
     from search.branch import take_over
 
-    count, scored = take_over(prepared, old, new)
-    how = "with their scores" if scored else "of its front, to be scored anew"
-    print(f"{count} trials of {old.root} are taken over, {how}", file=sys.stderr)
+    taken = take_over(prepared, old, new)
+    how = "with their scores" if taken.scored else "of its front, to be scored anew"
+    print(f"{taken.trials} trials of {old.root} are taken over, {how}", file=sys.stderr)
+    if taken.left:
+        print(f"{taken.left} of its front are outside the new space: left out", file=sys.stderr)
 
 
 def _say_warnings(prepared: Plan) -> None:

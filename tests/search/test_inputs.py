@@ -112,7 +112,7 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
 ):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
     new = begin(prepared)
-    assert take_over(prepared, begun, new) == (5, True)
+    assert take_over(prepared, begun, new) == (5, True, 0)
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
     assert [trial.label for trial in taken] == [trial.label for trial in old]
@@ -129,7 +129,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
         (Path(begun.root) / lost).unlink()
     prepared = plan(write({**config, "run": str(tmp_path / "new")}))
     new = begin(prepared)
-    assert take_over(prepared, begun, new) == (5, True)
+    assert take_over(prepared, begun, new) == (5, True, 0)
     contents = new.contents()
     assert not contents.damage
     assert list(contents.proposals) == list(range(7))
@@ -141,11 +141,46 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
 def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
     new = begin(prepared)
-    count, scored = take_over(prepared, begun, new)
+    count, scored, left = take_over(prepared, begun, new)
     contents = Ledger(new.root).contents()
     assert not scored
+    assert not left
     assert not contents.trials
     assert len(contents.waiting) == count > 0
     assert all(
         Path(s.path).exists() for p in contents.waiting.values() for s in p.recipe.models.values()
     )
+
+
+def test_points_to_be_scored_anew_are_still_the_models_and_the_soup(begun, config, write, tmp_path):
+    for number, first in enumerate(first_trials(plan(write(config)).space).known[1:5], 1):
+        better = {"picks": 0.1 * number, "text": 3.0 + number}  # all of them on the front
+        again = Proposal(number, first.recipe, first.params, first.label)
+        begun.finish(Trial(again, "scored", number, better))
+    prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
+    new = begin(prepared)
+    assert take_over(prepared, begun, new).trials == 4
+    budget = prepared.config.budget
+    driver = search(prepared, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+    found = [trial.label for trial in driver.trials if trial.state == "scored"]
+    assert {"base", "a", "b", "c", "uniform soup"} <= set(found)
+
+
+def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, write, tmp_path):
+    points = plan(write(config)).space
+    params = {name: axis.centre for name, axis in points.axes.items()}
+    for number, method in enumerate(("task_arithmetic", "ties"), 5):
+        point = {**params, "method": method}
+        proposal = Proposal(number, points.recipe(point), point)
+        begun.propose(proposal)
+        scores = {"picks": number, "text": number}  # both on the front
+        begun.finish(Trial(proposal, "scored", number, scores))
+    fewer = {"methods": ["linear", "slerp", "ties", "dare_ties"], "documents": "all"}
+    prepared = plan(write({**config, **fewer, "run": str(tmp_path / "new")}))
+    assert prepared.space.axes.keys() == params.keys()
+    new = begin(prepared)
+    taken = take_over(prepared, begun, new)
+    assert taken.left == 1
+    methods = [proposal.params["method"] for proposal in new.proposals().values()]
+    assert "task_arithmetic" not in methods
+    assert "ties" in methods
