@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +119,48 @@ def test_compiling_changes_no_byte(method, engine_with, source_of):
         eager = digest(engine_with(mode="eager", threads=1), replace(recipe, dtype=dtype))
         compiled = engine_with(mode="compiled", threads=threads)
         assert digest(compiled, replace(recipe, dtype=dtype)) == eager
+
+
+WITH_A_BAD_COMPILER = """
+    import sys, torch
+    from pathlib import Path
+    from workers.checkpoint import open_checkpoint
+    from workers.merging import Engine, MergeSettings, runner
+    from workers.recipe import Group, Recipe, Source
+    runner.LARGE_MODEL = 0
+    folder, mode = Path(sys.argv[1]), sys.argv[2]
+    models = {name: Source(str(folder / name)) for name in "xy"}
+    opened = {name: open_checkpoint(source) for name, source in models.items()}
+    settings = MergeSettings(mode=mode, threads=2, statistics="asked")
+    engine = Engine(opened, settings=settings)
+    merged = dict(engine.stream(Recipe("linear", models, (Group({"weight": 1.0}),))))
+    assert torch.equal(merged["w"], torch.full((70_000,), 2.0)), merged
+    assert torch.equal(merged["v"], torch.full((70_000,), 3.0)), merged
+    print(engine.mode)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_compiler_that_cannot_compile_is_named_and_auto_goes_on_eager(
+    answers, checkpoint_of, tmp_path
+):
+    for name, value in (("x", 1.0), ("y", 3.0)):
+        checkpoint_of(name, {key: torch.full((70_000,), value + (key == "v")) for key in "wv"})
+    bad = tmp_path / "g++"
+    bad.write_text('#!/bin/sh\n[ "$1" = --version ] && exec g++ "$@"\nexit 1' if answers else "")
+    bad.chmod(0o755)
+    env = {**os.environ, "CXX": str(bad), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
+    command = [sys.executable, "-c", textwrap.dedent(WITH_A_BAD_COMPILER), str(tmp_path)]
+    auto, compiled = (
+        subprocess.run(
+            [*command, mode], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+        for mode in ("auto", "compiled")
+    )
+    assert auto.stdout.strip() == "eager", auto.stderr
+    assert auto.stderr.count("merging eager: torch cannot compile for cpu: ") == 1
+    assert "ValueError: mode 'compiled': torch cannot compile for cpu: " in compiled.stderr
 
 
 @pytest.mark.slow

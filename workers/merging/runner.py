@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import shutil
 import types
@@ -26,6 +27,8 @@ LARGE_MODEL = 50_000_000
 SPAN = 1 << 30
 """Entries that one pass may take, so that an element's index stays within 32 bits."""
 GPU_CHUNK = 1 << 22
+
+log = logging.getLogger(__name__)
 
 Kernel = Callable[..., None]
 Options = dict[str, str | int | bool | Callable[..., Any]]
@@ -56,18 +59,18 @@ class Runner:
         self, settings: MergeSettings, device: torch.device, *, entries: int, n_models: int
     ) -> None:
         self._device = device
+        self._mode = settings.mode
         self._compiled = _compiles(settings.mode, device, entries)
         self._threads = settings.threads or torch.get_num_threads()
         self._chunk = settings.chunk if device.type == "cpu" else GPU_CHUNK
         self._small = SMALL if device.type == "cpu" else 2
         self._n_models = n_models
-        workers = self._threads if device.type == "cpu" and not self._compiled else 1
-        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
-        self._lanes = workers
+        self._lanes = self._threads if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self._lanes) if self._lanes > 1 else None
 
     @property
     def mode(self) -> str:
-        """`eager` or `compiled`."""
+        """`eager` or `compiled`; the latter becomes the former where the compiler fails."""
         return "compiled" if self._compiled else "eager"
 
     @contextmanager
@@ -97,19 +100,51 @@ class Runner:
         words: Tensor,
         out: Tensor,
     ) -> None:
-        """One pass over flat tensors of one length, rounded into `out`."""
+        """One pass over flat tensors of one length, rounded into `out`.
+
+        Raises:
+            ValueError: if it should be compiled and cannot.
+        """
         if not tensors:  # where no model has a share, as of a tensor that is 0 in all of them
             out.zero_()
             return
         for start in range(0, len(out), SPAN):
             part = slice(start, min(start + SPAN, len(out)))
             cut = [tensor[part] for tensor in tensors]
-            if self._compiled and len(out) >= self._small:
-                _kernel(layout, self._device.type)(
-                    cut, numbers, words, masks.wrapped(start), out[part]
-                )
-            else:
+            small = len(out) < self._small
+            if small or not self._ran_compiled(layout, cut, numbers, words, start, out[part]):
                 self._eager(layout, cut, numbers, words, start, out[part])
+
+    def _ran_compiled(
+        self,
+        layout: Layout,
+        tensors: Sequence[Tensor],
+        numbers: Tensor,
+        words: Tensor,
+        start: int,
+        out: Tensor,
+    ) -> bool:
+        """Whether there is a kernel, and so it ran."""
+        if not self._compiled:
+            return False
+        try:
+            _kernel(layout, self._device.type)(tensors, numbers, words, masks.wrapped(start), out)
+        except (
+            torch._dynamo.exc.ShortenTraceback
+        ) as error:  # what no compiler, or a bad one, raises
+            self._give_up(error)
+        return self._compiled
+
+    def _give_up(self, error: Exception) -> None:
+        """Goes on eager, if the settings leave the choice."""
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        cause = next((line for line in lines if "error:" in line), lines[0])
+        what = f"torch cannot compile for {self._device.type}: {cause}"
+        if self._mode == "compiled":
+            raise ValueError(f"mode 'compiled': {what}; repair that, or take eager") from error
+        log.warning("merging eager: %s", what)
+        self._compiled = False
+        torch.set_num_threads(1)
 
     def _eager(
         self,
