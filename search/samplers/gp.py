@@ -12,6 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import GPSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from threadpoolctl import threadpool_limits
 
 from search.front import corner_of
 from search.samplers.chance import state
@@ -56,7 +57,8 @@ class GpSampler(WholeSpaceSampler):
             )
         shown = optuna.create_study(directions=study.directions, sampler=sampler)
         shown.add_trials(self._shown(study, trial.number))
-        return shown.ask(search_space).params
+        with threadpool_limits(1):  # torch's too, which the study does not know of
+            return shown.ask(search_space).params
 
     def _shown(self, study: Study, number: int) -> list[FrozenTrial]:
         """Copies of the finished and the running trials, with losses cut off at the corner."""

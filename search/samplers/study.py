@@ -14,7 +14,7 @@ from optuna.distributions import (
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from search.samplers.auto import AutoSampler, Pace
 
@@ -67,6 +67,7 @@ class Study:
             directions=list(directions), sampler=self._sampler, storage=self._storage
         )
         self._id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._threads = ThreadpoolController()
         self._worst: list[float] | None = None
         self._is_constrained = False
 
@@ -82,7 +83,7 @@ class Study:
         before = set(self._storage.get_study_system_attrs(self._id))
         number = self._study.ask().number
         # threads would wait for each other on matrices so small; and last bits hang on their number
-        with threadpool_limits(1):
+        with self._threads.limit(limits=1):
             params = self._sample(self._trials[number])
         trial = self._trials[number]  # another object than before: what a sampler notes replaces it
         trial.params, trial.distributions = params, self._distributions
