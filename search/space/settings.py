@@ -80,9 +80,9 @@ class ParameterSettings(Settings):
     range: Pair | None = None
     """Narrower than the methods declare."""
     value: float | None = None
-    """Fixed: no axis."""
+    """Fixed, everywhere and for every model: no axis."""
     same_as: str | None = None
-    """Another parameter, whose value it takes."""
+    """Another parameter, whose value it takes, depth, modules and models included."""
     depth: DepthChoice | None = None
     modules: Modules | None = None
     """By default weight and t vary as the space says, and the rest have one value."""
@@ -96,9 +96,22 @@ class ParameterSettings(Settings):
         given = [name for name in ("range", "value", "same_as") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} contradict each other; give one")
+        if self.range is None and given and (others := self._varied):
+            raise ValueError(f"{given[0]} and {others[0]} contradict each other; give one")
         if self.models and not self.per_model:
             raise ValueError("models and per_model: false contradict each other; give one")
         return self
+
+    @property
+    def _varied(self) -> list[str]:
+        """What is said of how it varies: nothing can be where it is fixed or another's."""
+        given = {
+            "depth": self.depth is not None,
+            "modules": self.modules is not None,
+            "per_model": not self.per_model,
+            "models": bool(self.models),
+        }
+        return [name for name, is_given in given.items() if is_given]
 
 
 def _written_out(given: Any) -> Any:

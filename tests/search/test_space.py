@@ -170,6 +170,12 @@ def test_a_recipe_outside_the_space_is_refused():
         ({"modules": ["mpl"]}, "unknown module class 'mpl'; did you mean 'mlp'"),
         ({"modules": ["mlp", "mlp"]}, "names a module class twice"),
         ({"weight": {"value": 1.0, "range": [0, 1]}}, "range and value contradict each other"),
+        ({"weight": {"value": 1.0, "models": {"a": [0, 2]}}}, "value and models contradict"),
+        ({"weight": {"value": 1.0, "modules": ["mlp"]}}, "value and modules contradict"),
+        ({"density": {"same_as": "weight", "depth": 2}}, "same_as and depth contradict"),
+        ({"density": {"same_as": "weight", "modules": []}}, "same_as and modules contradict"),
+        ({"density": {"same_as": "weight", "per_model": False}}, "same_as and per_model contra"),
+        ({"density": {"same_as": "weight", "models": {"z": 1}}}, "same_as and models contradict"),
     ],
 )
 def test_settings_that_can_mean_nothing_are_refused_when_read(settings, message):
