@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from search.space.axis import family
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Value
 
@@ -145,7 +146,7 @@ def _usual(name: str, default: float | None) -> float:
 
 def _scales(space: Space) -> Iterator[FirstTrial]:
     """The uniform soup's task vectors at five total scales, evenly on the scale's log axis."""
-    axis = space.axes.get("lambda")
+    axis = next((each for each in space.axes.values() if family(each.name) == "lambda"), None)
     scaled = [name for name in space.methods if "lambda" in METHODS[name].parameters]
     method = "task_arithmetic" if "task_arithmetic" in scaled else next(iter(scaled), None)
     if axis is None or method is None:

@@ -41,6 +41,15 @@ def test_they_are_inputs_soup_defaults_and_scales():
     assert [label[:11] for label in labels[7:]] == ["total scale"] * 5
 
 
+@pytest.mark.parametrize("varying", [{"depth": 2}, {"modules": ["mlp"]}])
+def test_a_total_scale_that_varies_is_tried_with_one_value_everywhere(varying):
+    space = make_space("task_arithmetic", **{"lambda": varying})
+    scales = [each for each in first_trials(space).known if each.label.startswith("total scale")]
+    values = [each.recipe.groups[0].parameters["lambda"] for each in scales]
+    assert values == pytest.approx([0.2, 0.2 * 15**0.25, 0.2 * 15**0.5, 0.2 * 15**0.75, 3.0])
+    assert all(len(each.recipe.groups) == 1 for each in scales)
+
+
 def test_no_first_trial_is_another_one_by_another_name():
     digests = [first.recipe.digest for first in first_trials(SPACE).known]
     assert len(digests) == len(set(digests))
