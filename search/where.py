@@ -66,7 +66,7 @@ class Condition:
             objectives: all their names.
 
         Raises:
-            ValueError: if it names what is not there, or divides by 0.
+            ValueError: if it names what is not there, divides by 0, or has too large a number.
         """
         names = {
             **{_plain(name): scores[name] for name in objectives},
@@ -80,6 +80,8 @@ class Condition:
             return bool(self._value(self._tree, names))
         except ZeroDivisionError:
             raise ValueError(f"--where {self.text!r} divides by 0") from None
+        except OverflowError:
+            raise ValueError(f"--where {self.text[:40]!r}... has too large a number") from None
         except RecursionError:
             raise ValueError(f"--where {self.text[:40]!r}... is nested too deeply") from None
 

@@ -42,6 +42,8 @@ def test_a_question_is_answered(text, expected):
         ("general", "is a number, and a comparison is wanted"),
         ("general > (reverse > 1)", "is a yes or no, and a number is wanted"),
         ("general > 1 / 0", "divides by 0"),
+        (f"general * 1{'0' * 400} > 0", "has too large a number"),
+        (f"1{'0' * 200} * 1{'0' * 200} > general", "has too large a number"),
         ("general >", "is not an expression"),
         ("", "is not an expression"),
         ("general > 0.5 and reverse", "not allowed"),
