@@ -19,7 +19,7 @@ class Patience(Settings):
     """How long a search may go on without getting better."""
 
     trials: PositiveInt
-    """So many scored trials in a row ..."""
+    """So many scored trials in a row, and at least as many beside the first ones, ..."""
     share: PositiveFloat = 0.01
     """... in which the hypervolume grew by no more than this share of itself."""
 
@@ -63,8 +63,8 @@ class Budget(Settings):
             return None
         standing = Standing(objectives, trials)
         window = self.patience.trials
-        if len(standing.scored) <= window:
-            return None
+        if sum(trial.label is None for trial in standing.scored) < window:
+            return None  # the first trials are there to compare with, not to get better
         growth = standing.growth(window)
         if growth is None or growth > self.patience.share:
             return None

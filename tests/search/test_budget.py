@@ -57,3 +57,11 @@ def test_a_search_that_no_longer_gets_better_ends():
     assert "hypervolume grew by 0.00% only" in patient.reached(flat, 0.0, OBJECTIVES)
     assert patient.reached(flat[:6], 0.0, OBJECTIVES) is None
     assert isinstance(RECIPE, Recipe)
+
+
+def test_patience_waits_for_as_many_trials_beside_the_first_ones():
+    patient = Budget(patience=Patience(trials=2, share=0.05))
+    flat = trials([0.1, 0.4, 0.4, 0.4, 0.4, 0.4])
+    assert patient.reached(flat[:4], 0.0, OBJECTIVES) is None
+    assert patient.reached(flat[:5], 0.0, OBJECTIVES) is None
+    assert patient.reached(flat, 0.0, OBJECTIVES)
