@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from workers.merging import Engine, MergeSettings
-from workers.merging.hostcopy import HostCopy
+from workers.merging.hostcopy import HostCopy, missing_bytes
+from workers.merging.places import available, fits_host
 from workers.merging.sources import Sources
 
 ROWS = {"w": torch.randn(5, 7), "b": torch.randn(3).bfloat16(), "empty": torch.empty(0)}
@@ -69,6 +72,29 @@ def test_a_copy_whose_process_died_is_removed_by_the_next(sources, shared, check
     copy = HostCopy(other, "other", pin=False, folder=shared)
     assert {path.stem for path in shared.iterdir()} == {copy.path.name}
     copy.close()
+
+
+def test_copies_are_pinned_only_where_they_fit(sources, shared, monkeypatch):
+    assert missing_bytes(sources, shared) == 2 * 256  # aligned
+    assert fits_host(sources, 4 * 256, shared)
+    assert not fits_host(sources, 4 * 256 - 1, shared)
+    small = shutil.disk_usage(shared)._replace(free=2 * 256 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: small)  # as /dev/shm in a container
+    assert not fits_host(sources, 1 << 40, shared)
+
+
+def test_a_copy_that_is_there_costs_the_next_worker_nothing(sources, shared):
+    copy = HostCopy(sources, "model", pin=False, folder=shared)
+    assert missing_bytes(sources, shared) == 0
+    assert fits_host(sources, 0, shared)
+    copy.close()
+    assert missing_bytes(sources, shared) == 2 * 256
+
+
+def test_the_page_cache_counts_as_memory_that_can_be_had():
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    assert available() == pytest.approx(1024 * kilobytes["MemAvailable"], rel=0.1)
 
 
 def test_a_gpus_places_are_refused_on_a_cpu(checkpoint_of, tmp_path):

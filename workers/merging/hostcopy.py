@@ -24,6 +24,9 @@ SHARED = Path("/dev/shm")
 _PREFIX = "mergefront-"
 _ALIGNED = 256
 
+Places = dict[str, tuple[slice, torch.dtype]]
+"""Bytes and dtype of each tensor in a copy."""
+
 
 class HostCopy:
     """One model's tensors in shared memory.
@@ -39,13 +42,8 @@ class HostCopy:
     """
 
     def __init__(self, sources: Sources, model: str, *, pin: bool, folder: Path = SHARED) -> None:
-        self.path = folder / f"{_PREFIX}{os.getuid()}-{sources.digest()}-{model.encode().hex()}"
-        self._places: dict[str, tuple[slice, torch.dtype]] = {}
-        end = 0
-        for name in sources.names:
-            tensor = sources.flat(model, name)
-            self._places[name] = slice(end, end + tensor.nbytes), tensor.dtype
-            end += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
+        self.path = _path(sources, model, folder)
+        self._places, end = _layout(sources, model)
         _remove_unused(folder)
         self._lock = _hold(self.path)
         with _alone(self.path.with_suffix(".write")):
@@ -81,6 +79,41 @@ class HostCopy:
                 file.seek(place.start)
                 file.write(sources.flat(model, name).view(torch.uint8).numpy().data)
         draft.replace(self.path)
+
+
+def missing_bytes(sources: Sources, folder: Path = SHARED) -> int:
+    """What copies of all models would take beyond those that other processes hold or write."""
+    _remove_unused(folder)
+    missing = 0
+    for model in sources.checkpoints:
+        _, size = _layout(sources, model)
+        path = _path(sources, model, folder)
+        if not path.exists():
+            missing += max(0, size - _allocated(path.with_suffix(".draft")))
+    return missing
+
+
+def _path(sources: Sources, model: str, folder: Path) -> Path:
+    return folder / f"{_PREFIX}{os.getuid()}-{sources.digest()}-{model.encode().hex()}"
+
+
+def _layout(sources: Sources, model: str) -> tuple[Places, int]:
+    """Where each tensor lies, and where the last one ends."""
+    places: Places = {}
+    end = 0
+    for name in sources.names:
+        tensor = sources.flat(model, name)
+        places[name] = slice(end, end + tensor.nbytes), tensor.dtype
+        end += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
+    return places, end
+
+
+def _allocated(draft: Path) -> int:
+    """Bytes of a draft that are written; as a file it has the copy's length from the beginning."""
+    try:
+        return draft.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def _hold(path: Path) -> BinaryIO:

@@ -9,15 +9,16 @@ the pass over the one before.
 from __future__ import annotations
 
 import logging
-import os
+import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from workers.merging.hostcopy import HostCopy
+from workers.merging.hostcopy import SHARED, HostCopy, missing_bytes
 from workers.merging.sources import Sources
 from workers.settings import MergeSettings
 
@@ -152,8 +153,25 @@ def _by_size(sources: Sources, settings: MergeSettings, device: torch.device) ->
     free, _ = torch.cuda.mem_get_info(device)
     if models + live + settings.reserve <= free:
         return "device"
-    host = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return "pinned" if models <= host // 2 else "mapped"
+    return "pinned" if fits_host(sources, available()) else "mapped"
+
+
+def fits_host(sources: Sources, available: int, folder: Path = SHARED) -> bool:
+    """Whether what is missing of the shared copies takes no more than half of the host's memory.
+
+    Args:
+        sources: the models.
+        available: bytes of the host's memory that can be had.
+        folder: where copies lie; it may be smaller.
+    """
+    missing = missing_bytes(sources, folder)
+    return missing <= min(available // 2, shutil.disk_usage(folder).free)
+
+
+def available() -> int:
+    """Bytes of host memory that can be had: the page cache gives way."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    return 1024 * int(text.partition("MemAvailable:")[2].split()[0])
 
 
 def _nbytes(sources: Sources) -> int:
