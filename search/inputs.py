@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from search.config import Config
     from search.preflight import Plan
 
-HARMLESS = ("name", "budget", "workers", "run", "merging")
+HARMLESS = ("name", "budget", "workers", "run", "merging", "recipes")
 """Keys of a config that change no trial."""
 BY_CONTENT = ("base", "models", "tasks")
 """Keys whose files may move: their digests are compared instead."""

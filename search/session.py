@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search.budget import Budget
+from search.config import Config
 from search.driver import Driver
 from search.first import first_trials
 from search.inputs import changed_inputs, changed_keys, inputs
@@ -55,9 +56,12 @@ def reopen(root: str | Path) -> tuple[Plan, Ledger]:
     """
     ledger = Ledger(root)
     prepared = _plan_of(ledger)
-    budget = Budget.model_validate(ledger.budget)  # perhaps it was raised
-    config = prepared.config.model_copy(update={"budget": budget})
-    return replace(prepared, config=config), ledger
+    return replace(prepared, config=_with_budget(prepared.config, ledger)), ledger
+
+
+def _with_budget(config: Config, ledger: Ledger) -> Config:
+    """The config with the budget that holds by now: perhaps it was raised."""
+    return config.model_copy(update={"budget": Budget.model_validate(ledger.budget)})
 
 
 def _plan_of(ledger: Ledger) -> Plan:
@@ -74,7 +78,8 @@ def go_on(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, l
 
     Args:
         root: of the run.
-        config: a config to go on with instead of the run's own, and instead of a raised budget.
+        config: a config to go on with instead of the run's own, and instead of a raised budget;
+            the files that the run's own names need not be there any more.
 
     Returns:
         The plan, the ledger, and what has changed without harm.
@@ -82,14 +87,14 @@ def go_on(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, l
     Raises:
         ValueError: if a model, task, document or key of the config has changed that matters.
     """
-    prepared, ledger = reopen(root)
-    before = ledger.header["inputs"]
-    matters, harmless = changed_inputs(before, inputs(prepared)), list[str]()
-    if config is not None:
-        own, prepared = prepared, plan(config)
-        changed, harmless = changed_keys(own.config, prepared.config)
-        matters = changed_inputs(before, inputs(prepared)) + changed
-    if matters:
+    changed, harmless = list[str](), list[str]()
+    if config is None:
+        prepared, ledger = reopen(root)
+    else:
+        prepared, ledger = plan(config), Ledger(root)
+        own = _with_budget(Config.model_validate(config_of(ledger)), ledger)
+        changed, harmless = changed_keys(own, prepared.config)
+    if matters := changed_inputs(ledger.header["inputs"], inputs(prepared)) + changed:
         raise ValueError(
             f"{root} cannot go on, for its trials would not be comparable:\n"
             + "".join(f"  {each}\n" for each in matters)

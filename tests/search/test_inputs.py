@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from search.branch import take_over
+from search.config import ConfigError
 from search.first import first_trials
 from search.ledger import Ledger
 from search.preflight import plan
-from search.session import begin, go_on, search
+from search.session import begin, go_on, reopen, search
 from search.status import status_of
 from search.trial import Proposal, Trial
 from tests.search.conftest import write_model, write_task
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
+
+SOUP = {
+    "method": "linear",
+    "models": {"a": "a", "b": "b"},
+    "groups": [{"parameters": {"weight": {"a": 0.7, "b": 0.3}}}],
+}
 
 
 @pytest.fixture
@@ -50,6 +58,35 @@ def test_what_changes_no_trial_is_noted(begun, config, write):
     prepared, _, changed = go_on(begun.root, other)
     assert prepared.config.budget.trials == 99
     assert changed == ["budget.trials: was 12, is 99", "workers.cpus: was None, is 1.0"]
+
+
+def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_again(
+    config, write, world, tmp_path
+):
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(world, here)
+    (here / "soup.yaml").write_text(yaml.safe_dump(SOUP))
+
+    def at(folder: Path) -> Path:
+        models = {name: str(folder / name) for name in "abc"}
+        places = {"base": str(folder / "base"), "models": models, "tasks": str(folder / "tasks")}
+        more = {"run": str(folder / "run"), "recipes": [str(folder / "soup.yaml")]}
+        return write({**config, **places, **more})
+
+    ledger = begin(plan(at(here)))
+    prepared = reopen(ledger.root)[0]
+    pools = {"make_pool": lambda *_: InProcessPool(evaluate, 2)}
+    search(prepared, ledger, prepared.config.budget, **pools)
+    here.rename(there)
+    with pytest.raises(ConfigError, match="here/base"):
+        go_on(there / "run")
+    prepared, ledger, _ = go_on(there / "run", at(there))
+    budget = prepared.config.budget.model_copy(update={"trials": 16})
+    driver = search(prepared, ledger, budget, **pools)
+    labels = [trial.label for trial in driver.trials if trial.label]
+    assert len(driver.trials) == 16
+    assert len(labels) == len(set(labels))
+    assert "recipe soup" in labels
 
 
 def test_a_raised_budget_is_kept(begun):
