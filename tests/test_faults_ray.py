@@ -112,7 +112,7 @@ class Reaper:
         innocent = [
             slot for slot in pool._crew.slots if slot.place and slot.stage in ("idle", "busy")
         ]
-        victims = [slot for slot in innocent if not pool._health._victims.get(slot.number)]
+        victims = [slot for slot in innocent if not pool._health.is_suspect(slot.number, slot.node)]
         if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):
             os.kill(pid, signal.SIGKILL)
 

@@ -61,6 +61,18 @@ class MortalWorker:
         return Outcome(candidate.trial, "scored", {"t": {"m,none": float(candidate.trial)}})
 
 
+class HalfBadWorker(MortalWorker):
+    """The first process is well, all others die of whatever they are given."""
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        well = self.orders.marks / "well"
+        if not well.exists() or well.read_text() == str(os.getpid()):
+            well.write_text(str(os.getpid()))
+            return super().evaluate(candidate)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -72,8 +84,10 @@ def local_ray() -> Iterator[None]:
 def on_ray(local_ray: None, tmp_path: Path) -> Iterator[Callable[..., RayPool]]:
     pools = []
 
-    def make(settings: PoolSettings = SETTINGS, **orders: object) -> RayPool:
-        pools.append(RayPool(MortalWorker, Orders(tmp_path, **orders), settings))
+    def make(
+        settings: PoolSettings = SETTINGS, worker: type = MortalWorker, **orders: object
+    ) -> RayPool:
+        pools.append(RayPool(worker, Orders(tmp_path, **orders), settings))
         return pools[-1]
 
     yield make
@@ -145,6 +159,15 @@ def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(on_ray):
 def test_a_deadly_candidate_does_not_close_the_only_slot(on_ray):
     outcomes = run_all(on_ray(PoolSettings(cpus=2, max=1), deadly=(0,)), list(range(3)))
     assert [outcomes[number].state for number in range(3)] == ["failed", "scored", "scored"]
+
+
+@pytest.mark.slow
+def test_a_slot_that_kills_whatever_it_gets_is_closed_and_no_candidate_fails(on_ray):
+    pool = on_ray(worker=HalfBadWorker, seconds=3.0)
+    assert run_all(pool, [0])[0].state == "scored"
+    outcomes = run_all(pool, list(range(1, 7)))
+    assert {each.state for each in outcomes.values()} == {"scored"}
+    assert "1 slots of node" in pool.report["troubles"][0]
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from workers.pool import health as health_module
-from workers.pool.health import FAILURES, NOWHERE, Health
+from workers.pool.health import FAILURES, LOST, Health
 from workers.pool.hung import ENOUGH, FACTOR, LEAST, Clockwork
 
 
@@ -33,30 +35,98 @@ def test_an_outcome_between_two_deaths_clears_the_slot():
         health.works(0, "n")
 
 
+def test_a_worker_that_begins_says_nothing_of_the_candidates_that_died_there():
+    health = Health()
+    for trial in range(FAILURES):
+        health.began("n")
+        closed = health.died_of(0, "n", trial, "boom")
+    assert closed
+
+
+def test_a_slot_that_moves_to_another_node_takes_no_blame_along():
+    health = Health()
+    assert not any(health.died_of(0, f"n{trial}", trial, "boom") for trial in range(FAILURES))
+
+
 def test_a_node_is_closed_when_workers_cannot_begin_there_in_a_row_and_others_are_not():
     health = Health()
-    health.could_not_begin("good", "slow disk")
-    closed = [health.could_not_begin("bad", f"no model at /m ({n})") for n in range(FAILURES)]
-    assert closed[-1]
-    assert health.closed_nodes == {"bad": f"no model at /m ({FAILURES - 1})"}
+    health.could_not_begin(0, "good", "slow disk")
+    causes = [f"no driver ({n})" for n in range(FAILURES)]
+    closed = [health.could_not_begin(n, "bad", cause) for n, cause in enumerate(causes)]
+    assert closed == [False] * (FAILURES - 1) + [True]
+    assert health.closed_nodes == {"bad": causes[-1]}
 
 
-def test_a_node_whose_worker_refuses_its_models_is_closed_at_once_and_told_from_a_sick_one():
+def test_a_slot_whose_workers_cannot_begin_does_not_close_the_node_of_others_that_did():
     health = Health()
-    assert health.could_not_begin("bad", "no model at /m", refused=True)
+    closed = [health.could_not_begin(7, "n", "bad GPU", range(7)) for _ in range(FAILURES)]
+    assert closed[-1]
+    assert not health.closed_nodes
+    assert health.closed_slots == {"n": 1}
+
+
+def test_a_node_is_closed_once_all_its_slots_have_failed():
+    health = Health()
+    closed = [health.could_not_begin(n % 2, "n", "no", [1 - n % 2]) for n in range(FAILURES)]
+    assert closed[-1]
+    assert set(health.closed_nodes) == {"n"}
+
+
+def test_a_worker_that_begins_clears_its_node():
+    health = Health()
+    for _ in range(2 * FAILURES):
+        assert not health.could_not_begin(0, "n", "slow disk")
+        health.began("n")
+
+
+def test_a_worker_that_refuses_its_models_is_tried_again_and_told_from_a_sick_machine():
+    health = Health()
+    assert not health.is_all_refused
+    tries = [health.could_not_begin(0, "bad", "no model", refused=True) for _ in range(FAILURES)]
+    assert tries == [False] * (FAILURES - 1) + [True]
     assert health.is_all_refused
     for _ in range(FAILURES):
-        health.could_not_begin("sick", "no space left")
+        health.could_not_begin(1, "sick", "no space left")
     assert not health.is_all_refused
 
 
-def test_actors_that_die_on_the_way_end_nothing_until_none_finds_a_machine_for_long(monkeypatch):
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(health_module, "time", found)
+    return found
+
+
+def test_workers_are_lost_when_they_die_on_the_way_throughout_a_minute(clock):
     health = Health()
     for _ in range(2 * FAILURES):
-        assert not health.lost("its machine died")
-    monkeypatch.setattr(health_module, "LOST", 0.0)
-    assert health.lost("no such environment")
-    assert health.closed_nodes == {NOWHERE: "no such environment"}
+        health.lost("its machine died")
+    assert not health.is_lost
+    for _ in range(3):
+        clock.now += LOST / 3
+        health.lost("no such environment")
+    assert health.is_lost
+    assert not health.has_closed
+    health.placed()
+    assert not health.is_lost
+
+
+def test_two_machines_that_went_hours_apart_are_two_accidents(clock):
+    health = Health()
+    health.lost("node 1 went")
+    clock.now += 7200
+    health.lost("node 2 went")
+    assert not health.is_lost
 
 
 def test_nothing_is_hung_before_enough_have_come_back_or_within_a_minute():

@@ -13,7 +13,7 @@ import ray
 
 from workers.pool import cluster
 from workers.pool.berth import Berth
-from workers.pool.health import NOWHERE, Health
+from workers.pool.health import Health
 from workers.pool.protocol import PoolError, PoolSettings, SetupError
 from workers.pool.slot import Slot
 
@@ -78,14 +78,11 @@ class Crew:
         total, most = sum(rooms.values()), self._settings.max
         if most is None:
             return total
-        closed = self._health.closed_nodes or self._health.closed_slots
-        is_hopeless = not total and closed
+        is_hopeless = not total and self._health.has_closed
         return most if self._grows and not is_hopeless else min(most, total)
 
     def rooms(self) -> dict[str, int]:
         """How many workers each node that is not closed has room for."""
-        if NOWHERE in self._health.closed_nodes:  # no further one finds a place
-            return Counter(slot.node for slot in self.slots if slot.place)
         rooms = cluster.room(self._need, self._settings.per_node)
         closed = self._health.closed_slots
         return {
@@ -98,26 +95,28 @@ class Crew:
         if any(slot.place for slot in self.slots):
             self._roomless = None
             return
-        if not self.slots and (self._health.closed_nodes or self._health.closed_slots):
+        if self._health.is_lost or (not self.slots and self._health.has_closed):
+            words = self._health.causes[-1]
             if self._health.is_all_refused:
-                raise SetupError(f"no worker can begin: {self._last_words}")
-            raise PoolError(f"no worker can work any more; the last one said:\n{self._last_words}")
+                raise SetupError(f"no worker can begin: {words}")
+            raise PoolError(f"no worker can work any more; the last one said:\n{words}")
         now = time.monotonic()
         self._roomless = self._roomless or now
         if now - self._roomless > self._settings.room:
             raise PoolError(f"no machine for a worker since {now - self._roomless:.0f} s")
 
-    @property
-    def _last_words(self) -> str:
-        return self._health.causes[-1]
-
     def _spare(self) -> Slot | None:
-        """A slot that can go without losing a candidate."""
-        for stage in ("placing", "starting", "idle"):
-            for slot in reversed(self.slots):
-                if slot.stage == stage:
-                    return slot
-        return None
+        """A slot that can go without losing a candidate, rather on a closed node than elsewhere."""
+        stages = ("placing", "starting", "idle")
+        able = [slot for slot in reversed(self.slots) if slot.stage in stages]
+        closed = self._health.closed_nodes
+        return min(
+            able, key=lambda slot: (slot.node not in closed, stages.index(slot.stage)), default=None
+        )
+
+    def beside(self, slot: Slot) -> list[int]:
+        """The numbers of the other slots on its node."""
+        return [each.number for each in self.slots if each is not slot and each.node == slot.node]
 
     def look_soon(self) -> None:
         """Makes the next look one that does not wait: something has changed."""
@@ -157,4 +156,4 @@ class Crew:
         if self._settings.per_node or self._health.closed_slots:
             there = Counter(slot.node for slot in self.slots)
             full = [node for node, count in self.rooms().items() if there[node] >= count]
-        return [node for node in {*full, *self._health.closed_nodes} if node != NOWHERE]
+        return list({*full, *self._health.closed_nodes})

@@ -25,7 +25,7 @@ from workers.pool.health import Health
 from workers.pool.hung import Clockwork
 from workers.pool.metrics import Metrics
 from workers.pool.protocol import PoolSettings
-from workers.pool.slot import Slot
+from workers.pool.slot import Slot, pick
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class RayPool:
         run: str = "run",
     ) -> None:
         self._settings = settings
-        self._waiting: deque[Candidate] = deque()  # their workers died, they go first
-        self._deaths: dict[int, list[str]] = {}  # by trial: the nodes where its workers died
+        self._waiting: deque[Candidate] = deque()  # those whose workers died go first
+        self._deaths: dict[int, list[tuple[str, int]]] = {}  # by trial: nodes and slots
         self._health = Health()
         self._clockwork = Clockwork(settings.deadline)
         self._owns_ray = cluster.connect(address)
@@ -71,8 +71,7 @@ class RayPool:
 
     @property
     def free(self) -> int:
-        idle = sum(slot.stage == "idle" for slot in self._crew.slots)
-        return max(0, idle - len(self._waiting))
+        return sum(slot.stage == "idle" for slot in self._crew.slots)  # those who wait want others
 
     @property
     def report(self) -> dict[str, Any]:
@@ -84,10 +83,7 @@ class RayPool:
             "starting": stages["starting"] + stages["placing"],
             "busy": stages["busy"],
             "troubles": [
-                *(
-                    f"node {node or 'unknown'} is closed: {first_line(cause)}"
-                    for node, cause in nodes
-                ),
+                *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),
             ],
         }
@@ -116,15 +112,10 @@ class RayPool:
     # -- what the actors do
 
     def _dispatch(self) -> None:
-        while self._waiting and (slot := self._best(self._waiting[0])):
-            candidate = self._waiting.popleft()
-            slot.does("busy", slot.actor.evaluate.remote(candidate), candidate)
-
-    def _best(self, candidate: Candidate) -> Slot | None:
-        """An idle slot, rather not on a node where the candidate's worker died."""
-        idle = [slot for slot in self._crew.slots if slot.stage == "idle"]
-        bad = self._deaths.get(candidate.trial, [])
-        return min(idle, key=lambda slot: slot.node in bad, default=None)
+        for candidate in list(self._waiting):
+            if slot := pick(self._crew.slots, self._deaths.get(candidate.trial, [])):
+                self._waiting.remove(candidate)
+                slot.does("busy", slot.actor.evaluate.remote(candidate), candidate)
 
     def _collect(self, seconds: float) -> list[Outcome]:
         busy = {slot.doing: slot for slot in self._crew.slots if slot.doing is not None}
@@ -141,19 +132,20 @@ class RayPool:
             answer = ray.get(slot.doing)
         except RayError as error:
             if slot.stage == "starting" and is_refusal(error):
-                self._close(slot, str(error.cause))
+                self._turn_away(slot, str(error.cause))
                 return None
             return self._bury(slot, cause_of(error))
         if slot.stage == "placing":
             self._settle(slot, answer)
             return None
-        self._health.works(slot.number, slot.node)
         spent = time.monotonic() - slot.since
         stage = slot.stage
         slot.does("idle", None)
         if stage == "starting":
+            self._health.began(slot.node)
             log.info("worker %s is ready after %.0f s", slot.place, spent)
             return None
+        self._health.works(slot.number, slot.node)
         self._clockwork.took(spent)
         outcome: Outcome = answer
         self._metrics.outcome(outcome)
@@ -182,45 +174,52 @@ class RayPool:
 
     def _bury(self, slot: Slot, cause: str) -> Outcome | None:
         """Ends a slot's actor; its candidate goes to another one a bounded number of times."""
-        candidate, node = slot.candidate, slot.node
+        candidate = slot.candidate
         words = last_words(slot)
         whole = f"{cause}\n{words}" if words else cause
         log.warning("worker %s died  %s", slot.place or "that was to come", first_line(cause))
         self._metrics.death()
         self._crew.drop(slot)
-        closed = self._blame(slot, node, candidate, whole)
+        closed = self._blame(slot, candidate, whole)
         if slot.place and not closed:
             self._crew.add(slot.number)
         if slot.place:  # else it was sent to a machine that is gone, which Ray will know by and by
             self._crew.look_soon()
-        return self._again(candidate, node, whole) if candidate else None
+        return self._again(candidate, slot, whole) if candidate else None
 
-    def _close(self, slot: Slot, reason: str) -> None:
-        """Ends a slot whose worker would not have its models or tasks, and its node with it."""
-        log.error("worker %s cannot begin  %s", slot.place, first_line(reason))
+    def _turn_away(self, slot: Slot, reason: str) -> None:
+        """Ends a worker that would not have its models or tasks; a hub may only be out for now."""
+        log.warning("worker %s cannot begin  %s", slot.place, first_line(reason))
         self._crew.drop(slot)
-        self._health.could_not_begin(slot.node, reason, refused=True)
+        if not self._could_not_begin(slot, reason, refused=True):
+            self._crew.add(slot.number)
         self._crew.look_soon()
 
-    def _blame(self, slot: Slot, node: str, candidate: Candidate | None, cause: str) -> bool:
+    def _blame(self, slot: Slot, candidate: Candidate | None, cause: str) -> bool:
         if slot.place is None:
-            closed = self._health.lost(cause)
-            if closed:
-                log.error("no more workers: those to come die on the way to a machine")
-            return closed
+            self._health.lost(cause)
+            return False
         if candidate is None:
-            closed = self._health.could_not_begin(node, f"{slot.place}: {cause}")
-            if closed:
-                log.error("node %s is closed: its workers cannot begin", node)
-            return closed
-        closed = self._health.died_of(slot.number, node, candidate.trial, cause)
+            return self._could_not_begin(slot, f"{slot.place}: {cause}")
+        closed = self._health.died_of(slot.number, slot.node, candidate.trial, cause)
         if closed:
-            log.error("a slot of node %s is closed: its workers keep dying", node)
+            log.error("a slot of node %s is closed: its workers keep dying", slot.node)
         return closed
 
-    def _again(self, candidate: Candidate, node: str, cause: str) -> Outcome | None:
+    def _could_not_begin(self, slot: Slot, cause: str, *, refused: bool = False) -> bool:
+        others = self._crew.beside(slot)
+        closed = self._health.could_not_begin(
+            slot.number, slot.node, cause, others, refused=refused
+        )
+        if closed:
+            is_whole = slot.node in self._health.closed_nodes
+            what = "node" if is_whole else "a slot of node"
+            log.error("%s %s is closed: its workers cannot begin", what, slot.node)
+        return closed
+
+    def _again(self, candidate: Candidate, slot: Slot, cause: str) -> Outcome | None:
         deaths = self._deaths.setdefault(candidate.trial, [])
-        deaths.append(node)
+        deaths.append((slot.node, slot.number))
         if len(deaths) <= self._settings.retries:
             self._waiting.appendleft(candidate)
             return None
