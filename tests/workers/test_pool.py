@@ -35,6 +35,7 @@ class Orders:
     dies_once: tuple[int, ...] = ()
     hangs: tuple[int, ...] = ()
     stillborn: Exception | None = None
+    begins: float = 0.0
     seconds: float = 0.0
 
 
@@ -43,6 +44,7 @@ class MortalWorker:
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
+        time.sleep(orders.begins)
         if orders.stillborn:
             raise orders.stillborn
 
@@ -147,9 +149,12 @@ def test_a_candidate_that_kills_its_workers_fails_with_the_cause_and_the_others_
 
 
 @pytest.mark.slow
-def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(on_ray):
+def test_a_candidate_that_hangs_is_given_up_and_counted_and_the_others_go_on(on_ray, monkeypatch):
     pool = on_ray(PoolSettings(cpus=1, max=2, retries=0, deadline=1.5), hangs=(1,))
+    counted: list[Outcome] = []
+    monkeypatch.setattr(pool._metrics, "outcome", counted.append)
     outcomes = run_all(pool, list(range(4)))
+    assert {each.trial: each for each in counted} == outcomes
     assert outcomes[1].state == "failed"
     assert "no answer after" in outcomes[1].cause
     assert {outcomes[n].state for n in (0, 2, 3)} == {"scored"}
@@ -177,6 +182,13 @@ def test_workers_that_cannot_begin_end_the_search_with_the_reason(on_ray):
         run_all(pool, [0])
     assert not isinstance(caught.value, SetupError)
     assert "is closed: " in pool.report["troubles"][0]
+
+
+@pytest.mark.slow
+def test_workers_that_never_begin_are_given_up(on_ray):
+    pool = on_ray(PoolSettings(cpus=2, start=1.0), begins=600.0)
+    with pytest.raises(PoolError, match=r"has not begun after \d+ s \(workers.start\)"):
+        run_all(pool, [0])
 
 
 @pytest.mark.slow

@@ -145,5 +145,14 @@ def test_the_deadline_follows_the_median_and_no_single_slow_candidate():
     assert "the median is 20 s" in clockwork.say(300)
 
 
+def test_candidates_that_were_given_up_early_shorten_no_deadline():
+    clockwork = Clockwork()
+    for _ in range(ENOUGH):
+        clockwork.took(90.0)
+        for state in ("broken", "failed", "stopped"):
+            clockwork.took(2.0, state)
+    assert clockwork.deadline == FACTOR * 90.0
+
+
 def test_a_fixed_deadline_holds_from_the_first_candidate_on():
     assert Clockwork(7.0).deadline == 7.0

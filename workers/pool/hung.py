@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
+from workers.candidate import State
+
 LEAST = 60.0  # seconds; below that nothing is hung, whatever the median
 FACTOR = 10.0
 ENOUGH = 5  # outcomes that a median is taken of
@@ -21,9 +23,10 @@ class Clockwork:
         self._fixed = fixed
         self._seconds: deque[float] = deque(maxlen=101)
 
-    def took(self, seconds: float) -> None:
-        """A candidate came back after so long."""
-        self._seconds.append(seconds)
+    def took(self, seconds: float, state: State = "scored") -> None:
+        """A candidate came back after so long; what was given up early tells nothing."""
+        if state == "scored":
+            self._seconds.append(seconds)
 
     @property
     def deadline(self) -> float:

@@ -16,7 +16,9 @@ class Metrics:
         tags = {"run": run}
         keys = ("run",)
         self._trials = Counter(
-            "mergefront_trials_total", "Outcomes that workers brought", ("run", "state")
+            "mergefront_trials_total",
+            "Outcomes, those of candidates given up included",
+            ("run", "state"),
         )
         self._seconds = Histogram(
             "mergefront_seconds", "Seconds of a candidate by phase", SECONDS, ("run", "phase")
@@ -36,7 +38,7 @@ class Metrics:
             each.set_default_tags(tags)
 
     def outcome(self, outcome: Outcome) -> None:
-        """A candidate came back."""
+        """A candidate came back, or was given up."""
         self._trials.inc(tags={"state": outcome.state})
         for phase, seconds in outcome.seconds.items():
             self._seconds.observe(seconds, tags={"phase": phase})

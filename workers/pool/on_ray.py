@@ -98,6 +98,8 @@ class RayPool:
             self._crew.look()
             outcomes += self._collect(0.0 if outcomes else seconds)
             self._dispatch()
+        for outcome in outcomes:
+            self._metrics.outcome(outcome)
         stages = Counter(slot.stage for slot in self._crew.slots)
         self._metrics.state(stages["idle"] + stages["busy"], stages["busy"], len(self._waiting))
         return outcomes
@@ -146,9 +148,8 @@ class RayPool:
             log.info("worker %s is ready after %.0f s", slot.place, spent)
             return None
         self._health.works(slot.number, slot.node)
-        self._clockwork.took(spent)
         outcome: Outcome = answer
-        self._metrics.outcome(outcome)
+        self._clockwork.took(spent, outcome.state)
         self._deaths.pop(outcome.trial, None)
         return outcome
 
@@ -164,12 +165,14 @@ class RayPool:
         slot.does("starting", slot.actor.begin.remote(self._worker, self._setup))
 
     def _end_hung(self) -> list[Outcome]:
-        deadline = self._clockwork.deadline
+        limits = {"starting": self._settings.start, "busy": self._clockwork.deadline}
         ends = []
-        for slot in [each for each in self._crew.slots if each.stage == "busy"]:
+        for slot in [each for each in self._crew.slots if each.stage in limits]:
             spent = time.monotonic() - slot.since
-            if spent > deadline:
-                ends.append(self._bury(slot, self._clockwork.say(spent)))
+            if spent > limits[slot.stage]:
+                is_busy = slot.stage == "busy"
+                begins = f"has not begun after {spent:.0f} s (workers.start)"
+                ends.append(self._bury(slot, self._clockwork.say(spent) if is_busy else begins))
         return [outcome for outcome in ends if outcome]
 
     def _bury(self, slot: Slot, cause: str) -> Outcome | None:

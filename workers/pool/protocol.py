@@ -33,6 +33,8 @@ class PoolSettings(Settings):
     """How often a candidate whose worker died is tried again."""
     deadline: PositiveFloat | None = None
     """Seconds after which a candidate counts as hung; by default ten times the median so far."""
+    start: PositiveFloat = 1800.0
+    """Seconds that a worker may take to begin; then it counts as one that cannot."""
     room: PositiveFloat = 1800.0
     """Seconds to wait for a machine while there is none that a worker fits on."""
 
