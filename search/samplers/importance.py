@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,12 +15,15 @@ from optuna.trial import create_trial
 LEAST = 20  # trials: of fewer, the best tenth says nothing
 
 
-def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) -> dict[str, float]:
+def importances(
+    points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str] = ()
+) -> dict[str, float]:
     """How much each parameter decides whether a trial is among the best tenth; the sum is 1.
 
     Args:
         points: of the scored trials, all in one space.
         losses: of one objective, in the same order.
+        logs: the parameters on a log scale.
 
     Raises:
         ValueError: if there are too few trials to say.
@@ -29,7 +32,7 @@ def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) ->
         raise ValueError(
             f"{len(points)} scored trials lie in the space; importance needs {LEAST} of them"
         )
-    distributions = dict(_seen(points))
+    distributions = dict(_seen(points, logs))
     if min(losses) == max(losses):  # nothing mattered
         return dict.fromkeys(distributions, 0.0)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -52,7 +55,9 @@ def importances(points: Sequence[Mapping[str, Any]], losses: Sequence[float]) ->
     return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
 
 
-def _seen(points: Sequence[Mapping[str, Any]]) -> list[tuple[str, BaseDistribution]]:
+def _seen(
+    points: Sequence[Mapping[str, Any]], logs: Collection[str]
+) -> list[tuple[str, BaseDistribution]]:
     """The axes as far as they were searched; one that never moved cannot have mattered."""
     found: list[tuple[str, BaseDistribution]] = []
     for name in points[0]:
@@ -62,5 +67,5 @@ def _seen(points: Sequence[Mapping[str, Any]]) -> list[tuple[str, BaseDistributi
             if len(choices) > 1:
                 found.append((name, CategoricalDistribution(choices)))
         elif min(values) < max(values):
-            found.append((name, FloatDistribution(min(values), max(values))))
+            found.append((name, FloatDistribution(min(values), max(values), log=name in logs)))
     return found

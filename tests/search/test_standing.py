@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from search.front import hypervolume, normalised
 from search.importance import importance
+from search.samplers.importance import importances
 from search.standing import Standing
 from search.tables import front_table, history_table, importance_table, preview_table
 from search.trial import Proposal, Trial
@@ -77,6 +79,22 @@ def test_the_parameter_that_decides_an_objective_is_found():
     found = importance(make_standing(150))
     assert next(iter(found["picks"])) == "weight[b]"
     assert sum(found["text"].values()) == pytest.approx(1.0)
+
+
+def test_importance_looks_at_a_log_axis_on_its_log_scale():
+    standing = make_standing(150)
+    logs = {"lambda": lambda value: math.log(value) + 2, "weight[a]": lambda value: value}
+    trials = []
+    for trial in standing.trials:
+        scores = {"picks": math.log(trial.proposal.params["lambda"]), "text": 1.0}
+        trials.append(Trial(trial.proposal, "scored", trial.order, scores))
+    points = [{k: f(trial.proposal.params[k]) for k, f in logs.items()} for trial in trials]
+    losses = [-trial.scores["picks"] for trial in trials]
+    linear = importances(points, losses)
+    found = importance(Standing(OBJECTIVES, trials))["picks"]
+    assert found["lambda"] / found["weight[a]"] == pytest.approx(
+        linear["lambda"] / linear["weight[a]"]
+    )
 
 
 def test_importance_of_too_few_trials_is_refused():
