@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +13,13 @@ from search.session import config_of, standing
 from search.trial import Proposal
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from search.ledger import Ledger
     from search.preflight import Plan
     from workers.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 HOW_SCORED = ("documents", "scoring")
 """Keys of a config without which scores say nothing."""
@@ -72,8 +77,16 @@ def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
         proposal = _proposal(prepared, trial.proposal, numbers)
         scores = {name: value for name, value in trial.scores.items() if name in wanted}
         copy = replace(trial, proposal=proposal, order=order, scores=scores)
-        new.finish(copy, old.documents(trial.number))
+        new.finish(copy, _documents(old, trial.number))
     return len(contents.trials)
+
+
+def _documents(old: Ledger, number: int) -> pa.Table | None:
+    try:
+        return old.documents(number)
+    except ValueError as error:  # a large file was damaged: the trial's scores are known even so
+        log.warning("%s", error)
+        return None
 
 
 def _proposal(prepared: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Proposal:

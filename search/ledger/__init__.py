@@ -6,7 +6,7 @@
     finished/000012.parquet         one per finished trial: document scores as rows, the rest as
                                     metadata
     finished/000000-000255.parquet  the same of many trials, when there are many
-    trials/000000-000255.parquet    an index of that file, one row a trial; made again if it is lost
+    trials/000000-000255.parquet    an index of that file, one row a trial; `resume` makes it again
     budgets/000000.json             what may be spent, each time that was changed
     drivers/4e0c….json              left by the driver, renewed while it lives
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,7 @@ class Gaps:
     @property
     def said(self) -> list[str]:
         """In words."""
-        found = [
-            f"{proposed_name(number)} is missing, and so is its outcome"
-            for number in sorted(self.numbers)
-        ]
+        found = [_missing_file(first, last) for first, last in _stretches(self.numbers)]
         gone = len(self.orders) - len(self.numbers)
         if gone > 0:
             found.append(
@@ -70,6 +67,20 @@ def gaps(found: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> Gaps:
     """Numbers and orders that are not there, though greater ones are."""
     orders = {trial.order for trial in found.values()}
     return Gaps(_missing(found.keys() | waiting.keys()), _missing(orders))
+
+
+def _missing_file(first: int, last: int) -> str:
+    if first == last:
+        return f"{proposed_name(first)} is missing, and so is its outcome"
+    files = f"{proposed_name(first)} to {proposed_name(last)}"
+    return f"{files} are missing, and so are their outcomes"
+
+
+def _stretches(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """First and last of the numbers that follow each other."""
+    firsts = sorted(n for n in numbers if n - 1 not in numbers)
+    lasts = sorted(n for n in numbers if n + 1 not in numbers)
+    return zip(firsts, lasts, strict=True)
 
 
 def _missing(known: Collection[int]) -> frozenset[int]:

@@ -10,18 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.ledger import rows
-from search.ledger.compaction import compact, remove
+from search.ledger.compaction import compact, tidy
 from search.ledger.lease import Lease, Note, is_alive, notes
-from search.ledger.names import (
-    BUDGETS,
-    FINISHED,
-    INDEXED,
-    PROPOSED,
-    finished_name,
-    is_number,
-    is_range,
-    proposed_name,
-)
+from search.ledger.names import BUDGETS, finished_name, proposed_name
 from search.ledger.reading import Reader
 from search.ledger.store import Store
 
@@ -188,7 +179,7 @@ class Ledger:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="compaction") as self._threads:
                 self._lease = lease
-                self._tidy()
+                self._loose = tidy(self._store, self._reader)
                 yield lease
         finally:
             self._lease = None
@@ -199,17 +190,6 @@ class Ledger:
         """What the living driver that holds the run says of itself."""
         living = (note for note, renewed in notes(self._store).values() if is_alive(note, renewed))
         return next(living, None)
-
-    def _tidy(self) -> None:
-        """Finishes what a driver that died left half done."""
-        for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS):
-            self._store.sweep(folder)
-        ignored: list[str] = []  # damage: `contents` tells of it
-        self._loose = self._reader.finished(is_number, ignored)
-        together = self._reader.finished(is_range, ignored)
-        proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if is_number(name)}
-        remove(self._store, (self._loose.keys() | proposed) & together.keys())
-        self._loose = {n: trial for n, trial in self._loose.items() if n not in together}
 
     def _compact(self) -> None:
         if self._compacting is not None:

@@ -39,6 +39,8 @@ class Reader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: dict[str, tuple[object, list[Trial]]] = {}  # by file
+        self.unindexed: set[str] = set()
+        """Files of many that were read themselves, for they have no index that fits."""
 
     def contents(self) -> Contents:
         """All of the run.
@@ -54,9 +56,11 @@ class Reader:
 
     def _look(self) -> Contents:
         damage: list[str] = []
+        indexed = [name for name in self._store.infos(INDEXED) if is_range(name)]
         proposed = {int(name[:-5]) for name in self._store.infos(PROPOSED) if is_number(name)}
         found = self.finished(is_number, damage)
         found = self.finished(is_range, damage) | found
+        found = self._of_lost(indexed, damage) | found
         waiting = self._waiting(sorted(proposed - found.keys()), damage)
         ordered = sorted(found.values(), key=lambda trial: trial.order)
         return Contents(ordered, waiting, damage, gaps(found, waiting))
@@ -67,14 +71,22 @@ class Reader:
         Raises:
             ValueError: if the trial has not finished, or its file is damaged.
         """
+        wrong = f"{self._store.root}: trial {number} has not finished, or its file is gone"
         for name, info in self._store.infos(FINISHED).items():
-            if number in span(name) and self._has(name, info, number):
-                source = self._store.source(f"{FINISHED}/{name}")
-                return rows.table_in(source, number).drop_columns(["trial"])
-        raise ValueError(f"{self._store.root}: trial {number} has not finished")
+            if number in span(name) and number in self.numbers(name, info):
+                try:
+                    return self._documents(name, number)
+                except ValueError as error:  # it may be in another file too
+                    wrong = f"{self._store.where(f'{FINISHED}/{name}')}: {error}"
+        raise ValueError(wrong)
 
-    def _has(self, name: str, info: FileInfo, number: int) -> bool:
-        return number in {trial.number for trial in self._trials_of(name, info)}
+    def numbers(self, name: str, info: FileInfo) -> set[int]:
+        """Of the trials in a file of `finished/`, as far as it or its index can be read."""
+        return {trial.number for trial in self._or_damage(name, info, [])}
+
+    def _documents(self, name: str, number: int) -> pa.Table:
+        source = self._store.source(f"{FINISHED}/{name}")
+        return rows.table_in(source, number).drop_columns(["trial"])
 
     def finished(self, wanted: Callable[[str], bool], damage: list[str]) -> dict[int, Trial]:
         """Finished trials by number, from files whose names are wanted; damage is added to."""
@@ -89,26 +101,39 @@ class Reader:
         except FileNotFoundError:
             return []  # it has just gone into a file of many
         except ValueError as error:
-            damage.append(f"{self._store.where(f'{FINISHED}/{name}')}: {error}")
-            return []
+            return self._salvaged(name, str(error), damage)
 
     def _trials_of(self, name: str, info: FileInfo) -> list[Trial]:
         key = (info.size, info.mtime_ns)
         if name in self._read and self._read[name][0] == key:
             return self._read[name][1]
-        trials = self._from_index(name) if is_range(name) else None
+        trials = self._from_index(name, info.size) if is_range(name) else None
         if trials is None:
             trials = rows.trials_in(self._store.source(f"{FINISHED}/{name}"))
+            self.unindexed |= {name} if is_range(name) else set()
         self._read[name] = key, trials
         return trials
 
-    def _from_index(self, name: str) -> list[Trial] | None:
+    def _of_lost(self, indexed: list[str], damage: list[str]) -> dict[int, Trial]:
+        """Trials whose file of many is gone while its index is there; that one is written later."""
+        there = self._store.infos(FINISHED).keys()
+        found = [self._salvaged(name, "is gone", damage) for name in indexed if name not in there]
+        return {trial.number: trial for trials in found for trial in trials}
+
+    def _salvaged(self, name: str, what: str, damage: list[str]) -> list[Trial]:
+        """What is known of the trials of a file that cannot be read; damage is added to."""
+        trials = (self._from_index(name) if is_range(name) else None) or []
+        kept = f"; of its {len(trials)} trials the scores per document are lost" if trials else ""
+        damage.append(f"{self._store.where(f'{FINISHED}/{name}')}: {what}{kept}")
+        return trials
+
+    def _from_index(self, name: str, size: int | None = None) -> list[Trial] | None:
         try:
-            return rows.trials_of(self._store.source(f"{INDEXED}/{name}"))
+            return rows.trials_of(self._store.source(f"{INDEXED}/{name}"), size)
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            log.warning("%s: %s; it is made again", self._store.where(f"{INDEXED}/{name}"), error)
+        except ValueError as error:  # the large file says the same
+            log.info("%s: %s", self._store.where(f"{INDEXED}/{name}"), error)
             return None
 
     def _waiting(self, numbers: list[int], damage: list[str]) -> dict[int, Proposal]:

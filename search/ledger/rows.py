@@ -15,6 +15,7 @@ from evaluators.scores import SCHEMA
 from search.trial import Kept, KeptRecipe, Proposal, Trial
 
 _ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the file's metadata
+_SIZE = b"mergefront.size"  # in an index: bytes of the file that it is of
 
 INDEX = pa.schema(
     [
@@ -84,22 +85,35 @@ def table_in(source: Any, trial: int | None = None) -> pa.Table:
         raise ValueError(_said(error)) from None
 
 
-def index(trials: Sequence[Trial]) -> memoryview:
-    """One row a trial, to read thousands of them in a second."""
-    return _parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=INDEX))
+def index(trials: Sequence[Trial], size: int) -> memoryview:
+    """One row a trial, to read thousands of them in a second.
+
+    Args:
+        trials: of a file of many.
+        size: of that file, in bytes: one that was cut is known by it, and none has to be opened.
+    """
+    schema = INDEX.with_metadata({_SIZE: b"%d" % size})
+    return _parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=schema))
 
 
-def trials_of(source: Any) -> list[Trial]:
+def trials_of(source: Any, size: int | None = None) -> list[Trial]:
     """The trials of an index.
 
+    Args:
+        source: the index.
+        size: of the file that it should be of; None where that is lost.
+
     Raises:
-        ValueError: if it is damaged.
+        ValueError: if it is damaged, or of a file of another size.
     """
     try:
+        known = (pq.read_schema(source).metadata or {}).get(_SIZE)
+        if size is not None and known != b"%d" % size:
+            raise ValueError(f"is of a file of another size than {size} bytes")
         return [_trial(row) for row in pq.read_table(source, schema=INDEX).to_pylist()]
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(_said(error)) from None
 
 

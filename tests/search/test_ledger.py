@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from evaluators.scores import SCHEMA
-from search.ledger import Ledger
+from search.ledger import Ledger, rows
 from search.ledger import ledger as ledger_module
 from search.trial import Proposal, Trial
 from tests.search.conftest import make_space
@@ -175,8 +175,11 @@ def test_an_index_that_is_lost_is_not_missed(ledger, root, small_files_are_few, 
     with ledger.driving():
         written = fill(ledger, range(5))
     (index,) = (root / "trials").iterdir()
-    index.unlink() if lost == "deleted" else index.write_bytes(index.read_bytes()[:50])
+    whole = index.read_bytes()
+    index.unlink() if lost == "deleted" else index.write_bytes(whole[:50])
     assert Ledger(root).trials() == written
+    with Ledger(root).driving():
+        assert index.read_bytes() == whole
 
 
 def test_a_crash_between_the_large_file_and_the_small_ones_loses_and_doubles_nothing(
@@ -235,6 +238,50 @@ def test_a_run_that_is_read_while_a_driver_writes_looks_whole(ledger, root, smal
 
 
 # -- damage by hand
+
+
+@pytest.fixture
+def large(ledger, root, small_files_are_few) -> Path:
+    """Of six trials the file of the first four."""
+    with ledger.driving():
+        fill(ledger, range(6))
+    (found,) = (path for path in (root / "finished").iterdir() if "-" in path.name)
+    return found
+
+
+@pytest.mark.parametrize("lost", ["deleted", "truncated"])
+def test_a_large_file_that_is_lost_is_named_once_and_its_index_still_knows_the_trials(
+    ledger, root, large, lost
+):
+    written = ledger.trials()
+    large.unlink() if lost == "deleted" else large.write_bytes(large.read_bytes()[:200])
+    contents = Ledger(root).contents()
+    assert contents.trials == written
+    assert not contents.waiting
+    (said,) = contents.damage
+    assert said.startswith(f"{large}: ")
+    assert "of its 4 trials the scores per document are lost" in said
+    with pytest.raises(ValueError, match="finished"):
+        Ledger(root).documents(0)
+    assert Ledger(root).documents(5).num_rows == 3
+
+
+def test_a_large_file_that_is_lost_with_its_index_is_one_line_of_damage(root, large):
+    large.unlink()
+    (root / "trials" / large.name).unlink()
+    damage = Ledger(root).contents().damage
+    assert damage == [
+        "proposed/000000.json to proposed/000003.json are missing, and so are their outcomes"
+    ]
+
+
+def test_small_files_that_were_restored_beside_a_damaged_large_one_stay(root, large):
+    large.write_bytes(large.read_bytes()[:200])
+    small = root / "finished" / "000000.parquet"
+    small.write_bytes(rows.one(a_trial(0), documents(7.0)))
+    with Ledger(root).driving():
+        assert small.exists()
+    assert Ledger(root).documents(0)["value"].to_pylist() == [7.0] * 3
 
 
 def test_a_truncated_file_is_named_and_the_rest_is_usable(ledger, root):
