@@ -213,14 +213,19 @@ def test_a_method_is_declared_by_its_signature():
         *,
         weight: Annotated[PerModel, Range(0.0, 1.0)],
         lambda_: Annotated[float, Range(0.1, 1.0)] = 0.5,
+        max_: Annotated[float, Range(0.1, 9.0)] = 9.0,
     ) -> LinearCombination:
         """Do it my way."""
-        return LinearCombination(tuple(lambda_ * w for w in weight))
+        return LinearCombination(tuple(min(lambda_ * w, max_) for w in weight))
 
     assert (mine.name, mine.summary) == ("mine", "Do it my way.")
-    assert list(mine.parameters) == ["weight", "lambda"]
-    bound = mine.bind({"weight": {"b": 2, "a": 1}}, ["a", "b"])
-    assert mine.plan(None, bound) == LinearCombination((0.5, 1.0))
+    assert list(mine.parameters) == ["weight", "lambda", "max"]
+    bound = mine.bind({"weight": {"b": 2, "a": 1}, "max": 0.75}, ["a", "b"])
+    assert mine.plan(None, bound) == LinearCombination((0.5, 0.75))
+
+
+def test_a_method_without_parameters_says_so():
+    assert METHODS["karcher"].faults({"t": 1}, NAMES) == ["t: karcher has no parameters"]
 
 
 def test_a_parameter_without_a_range_is_no_declaration():

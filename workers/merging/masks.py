@@ -45,7 +45,7 @@ def wrapped(start: int) -> int:
 
 
 class Noise(NamedTuple):
-    """One mask's numbers as 0-dimensional int32 tensors, and where its elements are counted."""
+    """One mask's numbers, as 0-dimensional int32 tensors."""
 
     before: Tensor
     between: Tensor

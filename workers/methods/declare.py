@@ -47,8 +47,10 @@ class Parameter:
     per_model: bool
     range: Range | None
     """None for a yes or no, which is not searched."""
-    default: float | bool | None = None
+    default: float | bool | None
     """None when a recipe must give it."""
+    argument: str
+    """Of the method's function: the name, perhaps with an underscore that makes it legal."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Method:
 
     def plan(self, stats: TensorStatistics, parameters: Bound) -> Pass:
         """The pass for one tensor; `parameters` as `bind` gives them."""
-        return self.function(stats, **{_to_python(name): v for name, v in parameters.items()})
+        return self.function(
+            stats, **{self.parameters[name].argument: v for name, v in parameters.items()}
+        )
 
     def bind(self, parameters: Given, models: Sequence[str]) -> Bound:
         """A recipe's parameters with defaults filled in and per-model values in model order.
@@ -96,9 +100,11 @@ class Method:
         return list(self.parameters.items())
 
     def _unknown(self, name: str) -> str:
+        if not self.parameters:
+            return f"{name}: {self.name} has no parameters"
         near = difflib.get_close_matches(name, self.parameters, n=1)
         known = f"did you mean {near[0]}?" if near else f"known: {', '.join(self.parameters)}"
-        return f"{name}: {self.name} has no such parameter; {known if self.parameters else ''}"
+        return f"{name}: {self.name} has no such parameter; {known}"
 
     def _bound(
         self, parameter: Parameter, parameters: Given, models: Sequence[str]
@@ -165,16 +171,13 @@ def _parameter(argument: inspect.Parameter, hint: Any) -> Parameter:
     default = None if argument.default is argument.empty else argument.default
     name = argument.name.removesuffix("_")
     if hint is bool:
-        return Parameter(name, per_model=False, range=None, default=default)
+        return Parameter(name, False, None, default, argument.name)
     kind, limits = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
     if not isinstance(limits, Range):
         raise TypeError(f"{argument.name}: annotate it as Annotated[..., Range(...)] or bool")
     per_model = kind is not float
-    return Parameter(name, per_model, limits, default[0] if per_model and default else default)
-
-
-def _to_python(name: str) -> str:
-    return "lambda_" if name == "lambda" else name
+    of_each = default[0] if per_model and default else default
+    return Parameter(name, per_model, limits, of_each, argument.name)
 
 
 def _value_faults(parameter: Parameter, value: Any, models: Sequence[str]) -> list[str]:
