@@ -36,6 +36,7 @@ PER_PROPOSAL = 16  # workers to a proposal that is asked ahead: more finish duri
 MOMENT = 0.02  # seconds of such a wait while a proposal is on its way
 PATIENCE = 0.5  # seconds that one wait for an outcome takes at most: how often progress is shown
 RECENT = 100  # scored trials that the pace of a search is taken from
+LOOKED_AT = 5  # scored trials whose files are looked at for how long a full scoring is
 LAST_WAIT = 15.0  # seconds that candidates under way are given when the search is stopped
 
 
@@ -66,7 +67,8 @@ class Driver:
     _ready: deque[Proposal] = field(default_factory=deque)
     """Recorded and not yet submitted: asked ahead, or left by a driver that died."""
     _twins: list[Proposal] = field(default_factory=list)  # wait for the same recipe to be scored
-    _scored: dict[str, Trial] = field(default_factory=dict)  # by digest
+    _known: dict[str, Trial] = field(default_factory=dict)  # scored or broken, by digest
+    _scored: list[Trial] = field(default_factory=list)
     _labels: set[str | None] = field(default_factory=set)  # of all proposals
     _digests: set[str] = field(default_factory=set)  # of all proposals
     _earlier: float = 0.0  # seconds of the sessions before this one
@@ -152,12 +154,12 @@ class Driver:
             self.pool.submit(Candidate(proposal.number, proposal.recipe))
 
     def _next(self) -> Proposal | None:
-        """The next ready proposal whose recipe is neither scored nor being scored."""
+        """The next ready proposal whose recipe is neither known nor being scored."""
         being_scored = {proposal.digest for proposal in self.running.values()}
         while self._ready:
             proposal = self._ready.popleft()
             digest = proposal.digest
-            if twin := self._scored.get(digest):
+            if twin := self._known.get(digest):
                 self._record(duplicate(proposal, twin, order=self._seen, clock=self.clock))
             elif digest in being_scored:
                 self._twins.append(proposal)
@@ -240,7 +242,7 @@ class Driver:
 
     def _receive(self, seconds: float) -> None:
         outcomes = self.pool.wait(seconds)
-        if not self._stopping:
+        if not (self._stopping or self._limit):
             self._hand_out()  # nobody waits for the disk
         for outcome in outcomes:
             if proposal := self.running.pop(outcome.trial, None):  # else a late second answer
@@ -264,8 +266,10 @@ class Driver:
 
     def _remember(self, trial: Trial) -> None:
         self.trials.append(trial)
+        if trial.state in ("scored", "broken"):  # one that failed may be tried again
+            self._known.setdefault(trial.proposal.digest, trial)
         if trial.state == "scored":
-            self._scored.setdefault(trial.proposal.digest, trial)
+            self._scored.append(trial)
             if spent := sum(trial.seconds.values()):
                 self._seconds.append(spent)
         has_scores = trial.state in ("scored", "duplicate")
@@ -276,7 +280,7 @@ class Driver:
     def _check_objectives(self) -> None:
         if not self._is_checked and len(self._scored) >= ENOUGH:
             self._is_checked = True
-            for complaint in check(self.objectives, self._scored.values()):
+            for complaint in check(self.objectives, self._scored):
                 log.warning("%s", complaint)
 
     # -- begin and end
@@ -296,10 +300,21 @@ class Driver:
         for trial in outcomes:
             self._remember(trial)
         self._is_checked = len(self._scored) >= ENOUGH
+        self._judge.rows = self._rows_of_a_scoring()
         known = {trial.number for trial in self.trials}
         self._ready.extend(each for n, each in everything.items() if n not in known)
         self._earlier = max((trial.clock for trial in self.trials), default=0.0)
         self.started = time.monotonic()
+
+    def _rows_of_a_scoring(self) -> int:
+        """Document scores of a full one; 0 if nothing is scored that can be read."""
+        for trial in self._scored[-LOOKED_AT:]:
+            try:
+                if rows := int(self.ledger.documents(trial.number).num_rows):
+                    return rows
+            except ValueError:  # damage, which is named already
+                continue
+        return 0
 
     def _wait_briefly(self) -> None:
         deadline = time.monotonic() + LAST_WAIT

@@ -19,10 +19,11 @@ class Judge:
 
     Args:
         objectives: what the outcomes' values mean.
+        rows: document scores of a full scoring; 0 as long as there was none.
     """
 
     objectives: Sequence[Objective]
-    _rows: int = 0  # document scores of a full scoring
+    rows: int = 0
 
     def trial(self, proposal: Proposal, outcome: Outcome, *, order: int, clock: float) -> Trial:
         """The trial that an outcome finishes; a score that is not a number makes it a broken one.
@@ -56,16 +57,16 @@ class Judge:
         """Of a full scoring's work: what is left out when a candidate is stopped half-way."""
         rows = 0 if outcome.documents is None else int(outcome.documents.num_rows)
         if outcome.state == "scored":
-            self._rows = max(self._rows, rows)
+            self.rows = max(self.rows, rows)
             return 1.0
-        return min(1.0, rows / self._rows) if self._rows else 0.0
+        return min(1.0, rows / self.rows) if self.rows else 0.0
 
 
 def duplicate(proposal: Proposal, twin: Trial, *, order: int, clock: float) -> Trial:
-    """The trial of a recipe that was scored before."""
+    """The trial of a recipe that was evaluated before, scored or broken, and is not again."""
     return Trial(
         proposal,
-        "duplicate",
+        "duplicate" if twin.state == "scored" else twin.state,
         order=order,
         scores=twin.scores,
         cause=f"the same recipe as trial {twin.number}",

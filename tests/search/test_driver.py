@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from search.budget import Budget
@@ -15,6 +16,7 @@ from search.ledger import Ledger
 from search.samplers import Study
 from search.samplers.settings import Evolution, Gp, Nsga2, Random, Tpe
 from tests.search.conftest import OBJECTIVES, make_space
+from tests.search.test_ledger import documents
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
 
@@ -170,6 +172,56 @@ def test_a_recipe_is_never_scored_twice(tmp_path):
     twin = next(trial for trial in driver.trials if trial.state == "duplicate")
     assert twin.scores
     assert "the same recipe as trial" in twin.cause
+
+
+def test_a_recipe_that_broke_is_not_evaluated_again_and_one_that_failed_is(tmp_path):
+    seen = []
+
+    def broken_or_failed(candidate: Candidate) -> Outcome:
+        seen.append(candidate.recipe.method)
+        state = {"ties": "broken", "dare_ties": "failed"}.get(candidate.recipe.method)
+        return Outcome(candidate.trial, state) if state else evaluate(candidate)
+
+    fixed = {"weight": 1.0, "density": 0.5, "lambda": 1.0}
+    space = make_space("linear", "ties", "dare_ties", **fixed)  # a recipe of each
+    driver = make_driver(tmp_path / "run", trials=40, evaluate=broken_or_failed)
+    driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
+    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.run()
+    broken = [trial for trial in driver.trials if trial.state == "broken"]
+    by_digest = {trial.proposal.digest for trial in broken}
+    assert seen.count("ties") == len(by_digest) < len(broken)
+    assert "the same recipe as trial" in broken[-1].cause
+    assert seen.count("dare_ties") > len(by_digest)
+
+
+def test_a_trial_that_was_stopped_half_way_counts_half_in_a_resumed_search_too(tmp_path):
+    def scoring(state: str, rows: pa.Table):
+        return lambda candidate: replace(evaluate(candidate), state=state, documents=rows)
+
+    whole = documents()
+    half = whole.slice(0, 1)
+    make_driver(tmp_path / "run", trials=8, evaluate=scoring("scored", whole)).run()
+    resumed = make_driver(tmp_path / "run", trials=9, evaluate=scoring("stopped", half))
+    resumed.run()
+    shares = [trial.share for trial in resumed.trials]
+    assert shares[:8] == [1.0] * 8
+    assert shares[8] == pytest.approx(1 / 3)
+
+
+def test_nothing_is_begun_when_the_budget_is_spent(tmp_path):
+    driver = make_driver(tmp_path / "run", trials=100, workers=3)
+    driver.limits = Budget(trials=100, scorings=5)
+    submit, late = driver.pool.submit, []
+
+    def watched(candidate: Candidate) -> None:
+        late.extend([candidate.trial] if driver.finished else [])
+        submit(candidate)
+
+    driver.pool.submit = watched
+    driver.run()
+    assert not late
+    assert len(driver.trials) == 8  # the three under way have finished
 
 
 def test_a_proposal_says_which_outcomes_it_had_seen(tmp_path):
