@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -254,3 +257,26 @@ def test_weights_that_are_all_0_become_equal_ones_where_nothing_would_be_left_to
 
 def test_a_space_may_have_nothing_to_search():
     assert not make_space("karcher").axes
+
+
+PAGE = Path(__file__).parents[2] / "docs/space.md"
+
+
+def examples() -> list[dict[str, Any]]:
+    """Every block of the docs, with each of its alternatives: keys that stand in it again."""
+    found = []
+    for block in re.findall(r"```yaml\nspace:\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        entries = [yaml.safe_load(part) for part in re.split(r"^(?=  \w)", block, flags=re.M)[1:]]
+        whole: dict[str, Any] = {}
+        for entry in entries:
+            whole = {**entry, **whole}
+        found += [{**whole, **entry} for entry in entries]
+    return found
+
+
+@pytest.mark.parametrize("settings", examples(), ids=str)
+def test_what_the_docs_show_is_a_space(settings):
+    methods = ("slerp", "breadcrumbs_ties", "dare_ties")
+    models = {name: Source(f"/models/{name}") for name in ("law", "code", "maths", "reverse")}
+    space = SpaceSettings.model_validate(settings)
+    assert Space(methods, models, Source("/models/base"), 16, space).axes
