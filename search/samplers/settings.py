@@ -17,7 +17,7 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from evaluators.settings import Settings
 from search.samplers.auto import Affordable, AutoSampler
@@ -146,6 +146,16 @@ class Auto(Settings):
     """After so many scored trials evolution goes on."""
     gp_workers: NonNegativeInt = Affordable.workers
     evolution: Evolution = Evolution()
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Auto:
+        unsaid = Evolution.model_fields["startup"].default
+        if self.evolution.startup not in (unsaid, self.startup):
+            raise ValueError(
+                f"evolution.startup: {self.evolution.startup} would have no effect; auto begins "
+                "with its own startup, so give that"
+            )
+        return self
 
     def make(self, distributions: Distributions, seed: int) -> BaseSampler:
         """The sampler of a run."""

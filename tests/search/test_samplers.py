@@ -244,6 +244,13 @@ def test_one_slow_ask_is_enough_for_auto_to_leave_the_gaussian_process_for_good(
         assert notes["why"] == "gp took 5 s for an ask, 2 workers want one every 4 s"
 
 
+def test_a_start_that_auto_would_not_look_at_is_refused():
+    with pytest.raises(ValueError, match=r"evolution.startup: 8 would have no effect; auto begins"):
+        Auto.model_validate({"startup": 6, "evolution": {"startup": 8, "children": 64}})
+    allowed = Auto.model_validate({"startup": 6, "evolution": {"children": 64}})
+    assert Auto.model_validate(allowed.model_dump()) == allowed  # as a run keeps it
+
+
 @pytest.mark.slow
 def test_auto_notes_how_long_each_ask_of_the_gaussian_process_took():
     study, _ = make(Auto(startup=4))
