@@ -238,6 +238,8 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
+    if unknown := set(arguments.samplers.split(",")) - set(SAMPLERS):
+        parser.error(f"unknown samplers {sorted(unknown)}; there are {', '.join(SAMPLERS)}")
     if arguments.speed:
         speed()
     elif arguments.fit:
