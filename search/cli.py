@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -161,9 +163,6 @@ def resume(
         planned = prepared.config.budget
         raised = {"trials": trials, "hours": hours}
         budget = planned.model_copy(update={k: v for k, v in raised.items() if v is not None})
-    if len(ledger.trials()) >= budget.trials:
-        _say_finished(ledger, budget)
-        return
     _run(prepared, ledger, budget, address, takeover, log_format)
 
 
@@ -379,16 +378,21 @@ def _run(
     from search.ledger import RunBusyError
     from search.progress import Progress
     from search.session import search as run_search
-    from search.session import standing
-    from search.tables import front_table
+    from search.session import spent
     from workers.pool import AddressError, PoolError, SetupError
 
+    say: Callable[[str], None]
     console = _console(stderr=True)
     how = f"mergefront resume {shlex.quote(ledger.root)}"
     if log_format == "text":
-        console.print(f"run {ledger.root}", highlight=False)
+        say = partial(console.print, highlight=False, soft_wrap=True)
+        say(f"run {ledger.root}")
     else:
-        console = _console(quiet=True)
+        console, say = _console(quiet=True), logging.getLogger(__name__).info
+    if why := spent(ledger, budget):  # nothing is started
+        say(f"nothing to do: {why}; a greater budget goes on")
+        _print_front(ledger)
+        return
     try:
         with Progress(console).shown() as watch:
             driver = run_search(
@@ -409,7 +413,8 @@ def _run(
     if not driver.finished:
         done = f"{len(driver.trials)} of {budget.trials} trials"
         _fail(f"stopped after {done}; nothing is lost. Go on with: {how}", STOPPED)
-    _console().print(front_table(standing(ledger)))
+    say(f"the search is over: {driver.reason}")
+    _print_front(ledger)
 
 
 @contextmanager
@@ -440,13 +445,11 @@ def _fail(message: str, status: int) -> None:
     raise typer.Exit(status)
 
 
-def _say_finished(ledger: Ledger, budget: Budget) -> None:
+def _print_front(ledger: Ledger) -> None:
     from search.session import standing
     from search.tables import front_table
 
-    console = _console()
-    console.print(f"its budget of {budget.trials} trials is spent; --trials N raises it")
-    console.print(front_table(standing(ledger)))
+    _console().print(front_table(standing(ledger)))
 
 
 def _say_changed(changed: list[str]) -> None:

@@ -180,6 +180,13 @@ def standing(ledger: Ledger) -> Standing:
     return Standing(objectives, ledger.trials())
 
 
+def spent(ledger: Ledger, budget: Budget) -> str | None:
+    """Which limit the run has reached, in words, or None; from its files alone."""
+    found = standing(ledger)
+    hours = max((trial.clock for trial in found.trials), default=0.0) / 3600
+    return budget.reached(found.trials, hours, found.objectives)
+
+
 def _tell(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
     """Leaves word in the run for `mergefront status`, which may be asked on another machine."""
     lease.report({"running": sorted(driver.running), **driver.pool.report})

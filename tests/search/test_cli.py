@@ -15,6 +15,8 @@ from search.first import first_trials
 from search.preflight import plan
 from search.session import begin
 from search.trial import Proposal, Trial
+from tests.search.test_driver import evaluate
+from workers.pool import InProcessPool
 
 HEAVY = ("torch", "transformers", "ray", "lm_eval", "optuna", "pyarrow", "numpy")
 COMMANDS = ("doctor", "search", "resume", "status", "front", "export", "merge", "demo")
@@ -132,7 +134,28 @@ def test_searching_into_a_run_that_is_there_says_how_to_go_on(run, finished, wri
 def test_resuming_a_spent_budget_starts_nothing_and_shows_the_front(run, finished):
     said = run("resume", finished.root, "--trials", "5")
     assert said.exit_code == 0
-    assert "its budget of 5 trials is spent" in said.output
+    assert "nothing to do: its budget of 5 trials is spent" in said.stderr
+    assert "Pareto front" in said.stdout
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_budget_of_scorings_that_is_spent_starts_nothing_either(
+    run, finished, write, config, log_format
+):
+    proposal = next(iter(finished.proposals().values()))
+    finished.finish(Trial(proposal, "scored", 0, {"picks": 0.0, "text": 3.0}, share=1.0))
+    other = write({**config, "budget": {"trials": 12, "scorings": 1}})
+    options = ["--config", other, "--log-format", log_format]
+    said = run("resume", finished.root, *options)
+    assert said.exit_code == 0
+    assert "nothing to do: its budget of 1 full scorings is spent" in said.stderr
+
+
+def test_a_search_says_at_its_end_why_it_ended(run, finished, monkeypatch):
+    monkeypatch.setattr("search.session.ray_pool", lambda *_: InProcessPool(evaluate, 2))
+    said = run("resume", finished.root)
+    assert said.exit_code == 0
+    assert said.stderr.splitlines()[-1] == "the search is over: its budget of 12 trials is spent"
 
 
 def test_doctor_says_that_a_config_will_run_and_lists_its_parameters(run, write, config):
