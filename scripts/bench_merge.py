@@ -13,13 +13,17 @@ come before, on their own.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +87,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     engine.prepare(by_tenths(note))
     statistics = time.perf_counter() - began
+    peaks = memory(engine, options, folder, live) if "eager" in options.modes else {}
     floors = {n: floor({"base": base, **checkpoints}, n, device) for n in (2, 3, 4)}
     rows = {}
     for mode in options.modes:
@@ -93,13 +98,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             note(f"{mode} {method}")
             recipe = recipe_of(method, folder)
             first = engine.apply(recipe, live)  # compiles
-            before = private_bytes()
             read = round(first.bytes / 2 / live.num_parameters()) - 1
-            seconds, under = race(
-                lambda engine=engine, recipe=recipe: engine.apply(recipe, live),
-                floors[read],
-                options,
-            )
+            seconds, under = race(partial(engine.apply, recipe, live), floors[read], options)
             rows[f"{method} {mode}"] = {
                 "method": method,
                 "mode": mode,
@@ -109,8 +109,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 "gigabytes_per_second": first.bytes / seconds / 1e9,
                 "floor_seconds": under,
                 "ratio_to_floor": seconds / under,
-                "private_bytes_added": private_bytes() - before,
             }
+            if mode == "eager":
+                rows[f"{method} {mode}"]["peak_private_bytes"] = peaks[method]
     if options.mergekit:
         compare(rows, options, folder)
     return {
@@ -121,6 +122,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "clock": options.clock,
         "compiler": compiler(),
         "statistics_seconds": statistics,
+        "largest_tensor_bytes": max(info.nbytes for info in base.tensors.values()),
         "rows": list(rows.values()),
     }
 
@@ -165,6 +167,38 @@ def race(merge: Run, under: Run, options: argparse.Namespace) -> tuple[float, fl
             run()
             found.append(clock() - began)
     return min(seconds[0]), min(seconds[1])
+
+
+def memory(engine: Engine, options: argparse.Namespace, folder: Path, live: Any) -> dict[str, int]:
+    """Peak of private memory beyond the live model for each method, from the first merge on."""
+    with torch.no_grad():
+        for parameter in live.parameters():
+            parameter.mul_(1)  # as loaded its pages may be the file's; written to, they are its own
+    ctypes.CDLL(None).malloc_trim(0)  # or what the statistics freed would hide what merges take
+    before = private_bytes()
+    return {
+        method: peak_of(partial(engine.apply, recipe_of(method, folder), live)) - before
+        for method in options.methods
+    }
+
+
+def peak_of(run: Run) -> int:
+    """Most private bytes while something runs, looked at every millisecond."""
+    found = [private_bytes()]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.001):
+            found[0] = max(found[0], private_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run()
+    finally:
+        over.set()
+        watcher.join()
+    return found[0]
 
 
 def private_bytes() -> int:
@@ -285,7 +319,20 @@ def _table(result: Mapping[str, Any]) -> str:
             f"{row['method']:<17}{row['mode']:<10}{row['seconds']:>7.3f}"
             f"{row['gigabytes_per_second']:>7.1f}{row['ratio_to_floor']:>6.2f}x{peer:>10}"
         )
+    peaks = {r["method"]: r["peak_private_bytes"] for r in result["rows"] if r["mode"] == "eager"}
+    if peaks:
+        most = max(peaks, key=lambda method: peaks[method])
+        lines.append(
+            f"eager: at most {peaks[most] / 1e6:.1f} MB of private memory beyond the live model "
+            f"({most}); its largest tensor has {result['largest_tensor_bytes'] / 1e6:.1f} MB"
+        )
     return "\n".join(lines)
+
+
+def _size(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?[MBmb]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give one like 400M or 7B")
+    return text
 
 
 def _options() -> argparse.Namespace:
@@ -294,11 +341,14 @@ def _options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--size", default="400M", help="parameters of a model: 400M, 7B")
+    parser.add_argument(
+        "--size", type=_size, default="400M", help="parameters of a model: 400M, 7B"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--methods", nargs="+", choices=PARAMETERS, default=list(PARAMETERS))
-    parser.add_argument("--modes", nargs="+", default=["compiled", "eager"])
+    modes = ["compiled", "eager"]
+    parser.add_argument("--modes", nargs="+", choices=modes, default=modes)
     parser.add_argument("--repeat", type=int, default=5, help="runs, of which the best counts")
     parser.add_argument(
         "--clock",
