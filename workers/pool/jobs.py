@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientError
 from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 PERIOD = 2.0  # seconds between two looks at a job
 YOUNG = 120.0  # seconds for which a cluster that has just begun may have nobody to take a job
+STOP_WAIT = 60  # seconds from SIGTERM to SIGKILL; Ray's own 3 are too few to keep what comes back
+TROUBLES = (RuntimeError, OSError, ClientError, RayError)  # what Ray's client raises of any kind
 PORT_TAKEN = (
     " Where another Ray on the head has its agent's port, that stays so: start this one with "
     "--dashboard-agent-listen-port 0"
@@ -49,14 +53,13 @@ class Jobs:
             from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token.
 
     Raises:
-        JobError: if nothing answers there.
+        JobError: if nothing answers there, now or later.
     """
 
     def __init__(self, address: str) -> None:
-        try:
+        self._address = address
+        with self._answers():
             self._client = JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError, RayError) as error:
-            raise JobError(f"{address}: no Ray dashboard answers, or not to us: {error}") from None
 
     def submit(
         self,
@@ -74,21 +77,29 @@ class Jobs:
             packages: Python packages that are sent along.
 
         Raises:
-            JobError: if a job of that name still runs, or the cluster takes none.
+            JobError: if a job of that name still runs or is of another run, or the cluster takes
+                none.
         """
         if earlier := self._find(name):
+            if earlier.run != run:
+                raise JobError(
+                    f"job {name} is of another run: {earlier.run}, not {run}; the last part of "
+                    "`run` names the job, choose another one"
+                )
             if not earlier.is_over:
                 raise JobError(
                     f"job {name} is {earlier.status}; `mergefront stop {name}` ends it, and "
                     f"`mergefront logs {name} --follow` shows what it does"
                 )
-            self._client.delete_job(name)
+            with self._answers():
+                self._client.delete_job(name)
         job = {
             "submission_id": name,
             "entrypoint": entrypoint,
             "runtime_env": {
                 "working_dir": str(folder),
                 "py_modules": [str(package) for package in packages],
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)},
             },
             "metadata": {"mergefront": run},
         }
@@ -97,16 +108,18 @@ class Jobs:
             try:
                 self._client.submit_job(**job)
                 return
-            except RuntimeError as error:
+            except TROUBLES as error:
                 is_young = "No available agent" in str(error)
                 if not is_young or time.monotonic() > deadline:
                     hint = PORT_TAKEN if is_young else ""
-                    raise JobError(f"job {name} was not taken: {error}{hint}") from None
+                    raise JobError(f"job {name} was not taken: {_in_a_line(error)}{hint}") from None
             time.sleep(PERIOD)
 
     def jobs(self) -> list[Job]:
         """Every search of the cluster."""
-        found = [_job(details) for details in self._client.list_jobs() if _is_ours(details)]
+        with self._answers():
+            details = self._client.list_jobs()
+        found = [_job(each) for each in details if _is_ours(each)]
         return sorted(found, key=lambda job: job.name)
 
     def job(self, name: str) -> Job:
@@ -122,7 +135,9 @@ class Jobs:
 
     def logs(self, name: str) -> str:
         """All it has said so far."""
-        return str(self._client.get_job_logs(self.job(name).name))
+        job = self.job(name)
+        with self._answers():
+            return str(self._client.get_job_logs(job.name))
 
     def follow(self, name: str) -> Iterator[str]:
         """What it says, as it says it, until it is over."""
@@ -135,9 +150,13 @@ class Jobs:
         yield self.logs(name)[heard:]
 
     def stop(self, name: str) -> Job:
-        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed."""
+        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed.
+
+        It has `STOP_WAIT` seconds to keep what comes back, then Ray kills it.
+        """
         while not (found := self.job(name)).is_over:
-            self._client.stop_job(name)  # a job that is only about to begin does not hear of it
+            with self._answers():
+                self._client.stop_job(name)  # a job that is only about to begin does not hear of it
             time.sleep(PERIOD)
         return found
 
@@ -147,8 +166,18 @@ class Jobs:
             while True:
                 try:
                     yield runner.run(anext(lines))
-                except StopAsyncIteration:
+                except (StopAsyncIteration, *TROUBLES):  # who follows asks whether it is over
                     return
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        """A cluster that does not answer, or with an error, becomes a JobError."""
+        try:
+            yield
+        except TROUBLES as error:
+            raise JobError(
+                f"{self._address}: no Ray dashboard answers, or not to us: {_in_a_line(error)}"
+            ) from None
 
     def _find(self, name: str) -> Job | None:
         found = [job for job in self.jobs() if job.name == name]
@@ -168,3 +197,9 @@ def _job(details: JobDetails) -> Job:
         metadata["mergefront"],
         details.driver_exit_code,
     )
+
+
+def _in_a_line(error: Exception) -> str:
+    """Its first line, and its last, where a traceback of the head's has what matters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(error).__name__
