@@ -57,7 +57,11 @@ class Note:
 
 
 def notes(store: Store) -> dict[str, tuple[Note, int]]:
-    """The drivers' notes by file name, each with a number that a renewal changes."""
+    """The drivers' notes by file name, each with a number that a renewal changes.
+
+    Raises:
+        ValueError: if one cannot be read and is so young that its driver may live.
+    """
     found = {}
     for name, info in store.infos(DRIVERS).items():
         try:
@@ -65,6 +69,13 @@ def notes(store: Store) -> dict[str, tuple[Note, int]]:
             found[name] = Note(**content), info.mtime_ns or 0
         except FileNotFoundError:
             continue
+        except (ValueError, TypeError) as error:
+            if time.time() - (info.mtime_ns or 0) / 1e9 > EXPIRY:
+                continue  # a living driver would have written it anew
+            raise ValueError(
+                f"{store.where(f'{DRIVERS}/{name}')}: a driver's note that cannot be read "
+                f"({error}); delete it if no driver works on this run, or wait {EXPIRY:g} seconds"
+            ) from None
     return found
 
 
@@ -122,7 +133,11 @@ class Lease:
     def _acquire(self, takeover: bool) -> None:
         for attempt in range(4):
             self._write()
-            holder = self._living(takeover)
+            try:
+                holder = self._living(takeover)
+            except ValueError as error:
+                self._store.delete(self._name)
+                raise RunBusyError(str(error)) from None
             if holder is None:
                 break
             self._store.delete(self._name)

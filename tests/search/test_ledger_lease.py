@@ -107,3 +107,20 @@ def test_a_driver_whose_run_was_taken_over_writes_no_more(ledger, quick):
             time.sleep(0.5)
             with pytest.raises(RunBusyError, match="was taken over by another driver"):
                 ledger.propose(Proposal(0, RECIPE))
+
+
+@pytest.mark.parametrize("content", ['{"tok', "[]", '{"token": "x"}'])
+def test_a_note_that_cannot_be_read_is_named_and_ignored_once_it_is_old(ledger, tmp_path, content):
+    note = tmp_path / "run" / "drivers" / "abcd.json"
+    note.parent.mkdir()
+    note.write_text(content)
+    with pytest.raises(ValueError, match=r"abcd\.json: a driver's note .* delete it"):
+        _ = ledger.driver
+    with pytest.raises(RunBusyError, match=r"abcd\.json"), ledger.driving():
+        pass
+    assert list(note.parent.iterdir()) == [note]
+    long_ago = time.time() - 100
+    os.utime(note, (long_ago, long_ago))
+    assert ledger.driver is None
+    with ledger.driving():
+        pass
