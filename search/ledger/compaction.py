@@ -7,7 +7,7 @@ in both, which says the same twice and is read once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from search.ledger import rows
@@ -31,15 +31,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def compact(store: Store, trials: Mapping[int, Trial]) -> None:
-    """Puts finished trials that have files of their own into one, and makes an index of it."""
+def compact(store: Store, trials: Mapping[int, Trial], check: Callable[[], None]) -> None:
+    """Puts finished trials that have files of their own into one, and makes an index of it.
+
+    Args:
+        store: of the run.
+        trials: to be put together, by number.
+        check: raises if the run is another driver's by now, who may be doing the same.
+    """
     kept = [trial for _, trial in sorted(trials.items())]
     name = range_name(trials)
     try:
         tables = [rows.table_in(store.source(finished_name(trial.number))) for trial in kept]
         content = rows.many(kept, tables)
+        check()
         _write(store, f"{FINISHED}/{name}", content)
         store.write(f"{INDEXED}/{name}", rows.index(kept, len(content)))
+        check()
         _remove(store, trials)
     except (OSError, ValueError) as error:  # the small files are still there, and that is enough
         log.warning("%s: %d trials stay in small files: %s", store.root, len(kept), error)

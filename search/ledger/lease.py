@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,8 @@ class Note:
     """Of the process, in clock ticks since the machine started: process ids come back."""
     report: Mapping[str, Any] = field(default_factory=dict)
     """How the search goes: workers, what is running."""
+    broke: tuple[str, ...] = ()
+    """Tokens of the drivers whose hold it broke."""
 
     @property
     def is_here(self) -> bool:
@@ -104,7 +106,7 @@ class Lease:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._lost = False
-        self._renewed = time.monotonic()
+        self._renewed = _now()
         self._acquire(takeover)
         self._beating = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._beating.start()
@@ -115,14 +117,14 @@ class Lease:
         Raises:
             RunBusyError: if another driver has taken it over, or may have by now.
         """
-        if time.monotonic() - self._renewed > EXPIRY:
+        if _now() - self._renewed > EXPIRY:
             self._renew()  # this process was asleep, or its file system was away
         if self._lost:
             raise RunBusyError(f"{self._store.root} was taken over by another driver")
 
     def report(self, report: Mapping[str, Any]) -> None:
         """What the note says of the search from its next renewal on."""
-        self._note = _note(self._note, report)
+        self._note = replace(self._note, report=dict(report))
 
     def release(self) -> None:
         """Lets go of the run."""
@@ -152,7 +154,10 @@ class Lease:
             raise RunBusyError(f"{self._store.root} was taken over by another driver")
 
     def _living(self, takeover: bool) -> Note | None:
-        """Another living driver. The notes of dead ones are removed."""
+        """Another living driver. The notes of dead ones are removed.
+
+        One whose hold is broken has time to notice before the run is read.
+        """
         deadline = time.monotonic() + EXPIRY
         seen: dict[str, int] = {}
         while True:
@@ -160,7 +165,13 @@ class Lease:
             for name, (note, renewed) in notes(self._store).items():
                 if f"{DRIVERS}/{name}" == self._name:
                     continue
-                dead = takeover or (note.is_here and not note.is_running)
+                dead = note.is_here and not note.is_running
+                if takeover and not dead:
+                    broken = (*self._note.broke, note.token)
+                    self._note = replace(self._note, broke=broken)
+                    self._write()
+                    self._store.delete(f"{DRIVERS}/{name}")
+                    continue
                 unsure = not note.is_here and seen.setdefault(name, renewed) == renewed
                 if dead or (unsure and time.monotonic() >= deadline):
                     self._store.delete(f"{DRIVERS}/{name}")
@@ -169,6 +180,7 @@ class Lease:
                 else:
                     return note
             if not doubtful:
+                time.sleep(2 * BEAT if self._note.broke else 0.0)
                 return None
             time.sleep(1.0)
             self._write()  # others must see that this one is waiting
@@ -181,21 +193,38 @@ class Lease:
         with self._lock:
             try:
                 if not self._store.exists(self._name):
-                    self._lost = True
-                    self._ended.set()
+                    self._lose()
                     return
                 self._write()
-            except OSError:  # for a moment out of reach, or full: `check` decides when it matters
+                if self._is_broken():  # between the look and the write
+                    self._store.delete(self._name)
+                    self._lose()
+            except (
+                OSError,
+                ValueError,
+            ):  # out of reach for a moment: `check` decides if it matters
                 return
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._ended.set()
 
     def _write(self) -> None:
         self._store.write(self._name, json.dumps(vars(self._note)).encode())
-        self._renewed = time.monotonic()
+        self._renewed = _now()
+
+    def _is_broken(self) -> bool:
+        """Whether another driver has taken the run over."""
+        others = [note for note, _ in notes(self._store).values()]
+        return any(self._note.token in note.broke for note in others)
 
 
-def _note(before: Note | None = None, report: Mapping[str, Any] | None = None) -> Note:
-    if before is not None:
-        return Note(**{**vars(before), "report": dict(report or {})})
+def _now() -> float:
+    """Seconds that go on while the machine is suspended, where a system counts those."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _note() -> Note:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     pid, host = os.getpid(), os.uname().nodename
     return Note(

@@ -197,4 +197,5 @@ class Ledger:
                 return
             self._compacting.result()
         trials, self._loose = self._loose, {}
-        self._compacting = self._threads.submit(compact, self._store, trials)
+        assert self._lease is not None, "only a driver compacts"
+        self._compacting = self._threads.submit(compact, self._store, trials, self._lease.check)

@@ -6,13 +6,15 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pytest
 
-from search.ledger import Ledger, RunBusyError
+from search.ledger import Ledger, RunBusyError, rows
 from search.ledger import lease as lease_module
-from search.trial import Proposal
+from search.ledger import ledger as ledger_module
+from search.trial import Proposal, Trial
 from workers.recipe import Recipe, Source
 
 RECIPE = Recipe("passthrough", {"a": Source("/a")})
@@ -94,7 +96,7 @@ def test_a_driver_on_another_machine_counts_as_dead_when_it_is_silent(ledger, tm
         assert not note.exists()
 
 
-def test_takeover_breaks_the_hold_of_a_driver_that_is_surely_gone(ledger, tmp_path):
+def test_takeover_breaks_the_hold_of_a_driver_that_is_surely_gone(ledger, tmp_path, quick):
     elsewhere(ledger, tmp_path / "run")
     with ledger.driving(takeover=True):
         assert "far" not in ledger.driver.who
@@ -107,6 +109,49 @@ def test_a_driver_whose_run_was_taken_over_writes_no_more(ledger, quick):
             time.sleep(0.5)
             with pytest.raises(RunBusyError, match="was taken over by another driver"):
                 ledger.propose(Proposal(0, RECIPE))
+
+
+def test_a_driver_that_renews_in_the_very_moment_of_a_takeover_has_lost_the_run(ledger, quick):
+    with ledger.driving() as old:
+        exists, looked = old._store.exists, threading.Event()
+
+        def slow(name: str) -> bool:
+            found = exists(name)
+            if not looked.is_set():
+                looked.set()
+                time.sleep(0.5)  # its note is removed in here, and written again after it
+            return found
+
+        old._store.exists = slow
+        assert looked.wait(10)
+        with Ledger(ledger.root).driving(takeover=True) as new:
+            time.sleep(0.6)
+            new.check()
+            with pytest.raises(RunBusyError, match="was taken over"):
+                old.check()
+            assert ledger.driver.token == new._note.token
+
+
+def test_a_driver_that_was_taken_over_puts_no_files_together(ledger, quick, monkeypatch):
+    monkeypatch.setattr(ledger_module, "LOOSE", 2)
+    begun, go = threading.Event(), threading.Event()
+    many = rows.many
+
+    def slow(*arguments):
+        begun.set()
+        assert go.wait(10)
+        return many(*arguments)
+
+    monkeypatch.setattr(rows, "many", slow)
+    with ledger.driving():
+        for number in range(2):
+            ledger.propose(Proposal(number, RECIPE))
+            ledger.finish(Trial(Proposal(number, RECIPE), "broken", number))
+        assert begun.wait(10)
+        with Ledger(ledger.root).driving(takeover=True):
+            go.set()
+    assert len(ledger.trials()) == 2
+    assert not [name for name in ledger._store.infos("finished") if "-" in name]
 
 
 @pytest.mark.parametrize("content", ['{"tok', "[]", '{"token": "x"}'])
