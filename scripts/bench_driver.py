@@ -94,7 +94,13 @@ class SleepingPool:
 
     @property
     def report(self) -> dict[str, Any]:
-        return {"workers": self.workers, "starting": 0, "busy": len(self._due), "troubles": []}
+        return {
+            "workers": self.workers,
+            "starting": 0,
+            "busy": len(self._due),
+            "beginning": "",
+            "troubles": [],
+        }
 
     def submit(self, candidate: Candidate) -> None:
         spent = duration(candidate.trial, self._seconds)

@@ -66,7 +66,9 @@ class Progress:
             f"{len(driver.trials)}/{driver.limits.trials} trials",
             f"{len(driver.running)} running",
             f"front {len(standing.front)}",
-            f"best {best}" if best else "starting workers" if not driver.trials else "",
+            f"best {best}" if best else "",
+            "" if driver.trials else "starting workers",
+            "" if driver.trials else str(driver.pool.report.get("beginning", "")),
             *self._pace(driver),
         ]
         return " · ".join(part for part in parts if part)

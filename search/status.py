@@ -48,6 +48,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         },
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
+        "beginning": report.get("beginning", ""),
         "troubles": [*report.get("troubles", []), *contents.damage, *_constant(found)],
         "seconds_left": _left(contents.trials, budget.trials) if driver else None,
     }

@@ -120,7 +120,8 @@ def _driver_lines(status: Mapping[str, Any]) -> list[str]:
     pace = f", about {duration(left)} left" if left is not None else ""
     return [
         f"driver: {driver['who']} since {driver['since']}{pace}",
-        f"workers: {workers['workers']}, {workers['busy']} busy, {workers['starting']} starting",
+        f"workers: {workers['workers']}, {workers['busy']} busy, {workers['starting']} starting"
+        + (f" ({status['beginning']})" if status["beginning"] else ""),
     ]
 
 

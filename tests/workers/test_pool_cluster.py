@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 
 from tests.workers.test_pool import RECIPE, MortalWorker, Orders, run_all
 from workers.candidate import Candidate
-from workers.pool import PoolSettings
+from workers.pool import PoolError, PoolSettings
 from workers.pool.on_ray import RayPool
 
 pytestmark = pytest.mark.slow
@@ -77,8 +77,23 @@ def test_a_pool_grows_with_the_machines_and_loses_no_candidate_when_one_is_kille
 def test_a_cluster_is_asked_for_the_workers_that_do_not_fit_yet(machines, make_pool):
     pool = make_pool(PoolSettings(cpus=1, max=3))
     until(lambda: ready(pool) == 1, pool)
-    assert pool.report == {"workers": 3, "starting": 2, "busy": 0, "troubles": []}
+    report = {"workers": 3, "starting": 2, "busy": 0, "beginning": "", "troubles": []}
+    assert pool.report == report
     assert {each.state for each in run_all(pool, [0, 1]).values()} == {"scored"}
+
+
+def test_a_cluster_without_gpus_so_far_is_warned_of_unless_the_config_says_how_many(
+    machines, make_pool, caplog
+):
+    make_pool(PoolSettings(cpus=1, gpus=0))
+    assert not caplog.messages
+    make_pool(PoolSettings(cpus=1))
+    assert "set workers.gpus" in caplog.text
+
+
+def test_a_cluster_without_room_is_told_how_to_wait_for_it(machines, make_pool):
+    with pytest.raises(PoolError, match=r"it wants 99 CPUs .* or set workers.max to wait"):
+        make_pool(PoolSettings(cpus=99))
 
 
 def test_no_more_workers_than_allowed_share_a_machine(machines, make_pool):

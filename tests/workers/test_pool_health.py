@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.pool import health as health_module
+from workers.pool.berth import how_far
 from workers.pool.health import FAILURES, LOST, Health
 from workers.pool.hung import ENOUGH, FACTOR, LEAST, Clockwork
 
@@ -156,3 +157,14 @@ def test_candidates_that_were_given_up_early_shorten_no_deadline():
 
 def test_a_fixed_deadline_holds_from_the_first_candidate_on():
     assert Clockwork(7.0).deadline == 7.0
+
+
+def test_how_far_a_worker_is_with_its_beginning_is_read_from_its_log(tmp_path):
+    log = tmp_path / "worker.err"
+    log.write_text(
+        "11:00:00 I workers.worker  beginning: statistics 0.0 of 1.2 GB\n"
+        "11:00:09 I workers.worker  beginning: statistics 0.6 of 1.2 GB\n"
+        "11:00:09 W transformers  something else\n"
+    )
+    assert how_far(str(log)) == "statistics 0.6 of 1.2 GB"
+    assert how_far(str(tmp_path / "elsewhere.err")) == ""

@@ -5,6 +5,7 @@ It begins at once, so that it is known where a worker starts slowly, or fails to
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 import ray
 
-from workers.candidate import Candidate, Outcome
+from workers.candidate import BEGINNING, Candidate, Outcome
 
 TAIL = 20  # lines of a worker's log that its death is told with
 
@@ -52,7 +53,9 @@ class Berth:
         return Place(node, socket.gethostname(), os.getpid(), log)
 
     def begin(self, make: Callable[[Any], Works], setup: object) -> str:
-        """Makes the worker; its name."""
+        """Makes the worker, whose log says how far it is; its name."""
+        logging.basicConfig(format="%(asctime)s %(levelname).1s %(name)s  %(message)s")
+        logging.getLogger("workers").setLevel(logging.INFO)
         self._worker = make(setup)
         return self._worker.ready()
 
@@ -67,3 +70,9 @@ def tail(path: str, lines: int = TAIL) -> str:
     if not path or not file.is_file():
         return ""
     return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def how_far(path: str) -> str:
+    """What a worker that begins has said last; nothing if its log lies on another machine."""
+    told = [line.partition(BEGINNING)[2] for line in tail(path).splitlines() if BEGINNING in line]
+    return told[-1] if told else ""

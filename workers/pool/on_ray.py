@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 
 from workers.candidate import Candidate, Outcome
 from workers.pool import cluster
-from workers.pool.berth import Place, Works
+from workers.pool.berth import Place, Works, how_far
 from workers.pool.crew import Crew
 from workers.pool.death import cause_of, first_line, is_refusal, last_words
 from workers.pool.health import Health
@@ -58,8 +58,9 @@ class RayPool:
         self._health = Health()
         self._clockwork = Clockwork(settings.deadline)
         self._owns_ray = cluster.connect(address)
-        need = cluster.per_worker(settings)
-        self._crew = Crew(settings, need, self._health, grows=address != "local")
+        grows = address != "local"
+        need = cluster.per_worker(settings, grows=grows)
+        self._crew = Crew(settings, need, self._health, grows=grows)
         self._worker = ray.put(worker)
         self._setup = ray.put(setup)
         self._metrics = Metrics(run)
@@ -82,11 +83,18 @@ class RayPool:
             "workers": len(self._crew.slots),
             "starting": stages["starting"] + stages["placing"],
             "busy": stages["busy"],
+            "beginning": self._beginning,
             "troubles": [
                 *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),
             ],
         }
+
+    @property
+    def _beginning(self) -> str:
+        """How far a worker is with its beginning, of those whose log can be read here."""
+        places = [slot.place for slot in self._crew.slots if slot.stage == "starting"]
+        return next((told for place in places if place and (told := how_far(place.log))), "")
 
     def submit(self, candidate: Candidate) -> None:
         self._waiting.append(candidate)

@@ -71,7 +71,10 @@ class Pool(Protocol):
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the workers are, as plain JSON values: `workers`, `starting`, `busy`, `troubles`."""
+        """How the workers are, as plain JSON values: `workers`, `starting`, `busy`, `troubles`.
+
+        And `beginning`: how far one of the starting ones is, if that can be told.
+        """
 
     def submit(self, candidate: Candidate) -> None:
         """Hands a candidate to a free worker."""
