@@ -13,6 +13,8 @@ from ray.exceptions import RayError
 
 from workers.pool.protocol import AddressError, PoolError, PoolSettings
 
+log = logging.getLogger(__name__)
+
 GIB = 2**30
 
 
@@ -46,9 +48,17 @@ def connect(address: str) -> bool:
     return True
 
 
-def per_worker(settings: PoolSettings) -> dict[str, float]:
-    """Ray's resources of one worker; by default a GPU each, or two cores where there is none."""
+def per_worker(settings: PoolSettings, *, grows: bool) -> dict[str, float]:
+    """Ray's resources of one worker; by default a GPU each, or two cores where there is none.
+
+    It stays so: where the cluster `grows`, GPUs that are still to come are not seen.
+    """
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    if settings.gpus is None and not has_gpus and grows:
+        log.warning(
+            "no machine of the cluster has a GPU so far, so workers want none; if such machines "
+            "are still to come, set workers.gpus"
+        )
     gpus = settings.gpus if settings.gpus is not None else float(has_gpus)
     cpus = settings.cpus if settings.cpus is not None else (1.0 if gpus else 2.0)
     memory = {"memory": settings.memory * GIB} if settings.memory else {}
@@ -66,15 +76,16 @@ def room(need: Mapping[str, float], most: int | None) -> dict[str, int]:
     }
 
 
-def no_room(need: Mapping[str, float]) -> PoolError:
-    """Says what a worker wants and what there is."""
+def no_room(need: Mapping[str, float], *, grows: bool) -> PoolError:
+    """Says what a worker wants and what there is, and what helps; a cluster may still grow."""
     have = ray.cluster_resources()
     memory = f", {need['memory'] / GIB:g} GiB" if "memory" in need else ""
+    hint = ", or set workers.max to wait for machines that are still to come" if grows else ""
     return PoolError(
         f"no room for a worker: it wants {need['num_cpus']:g} CPUs and {need['num_gpus']:g} GPUs"
         f"{memory}, Ray has {have.get('CPU', 0):g} and {have.get('GPU', 0):g} on "
         f"{len([node for node in ray.nodes() if node['Alive']])} machines; make workers.cpus, "
-        "workers.gpus or workers.memory smaller"
+        f"workers.gpus or workers.memory smaller{hint}"
     )
 
 

@@ -49,7 +49,7 @@ class Crew:
         self._looked = -LOOK
         self._roomless: float | None = None
         if not self.wanted():
-            raise cluster.no_room(need)
+            raise cluster.no_room(need, grows=grows)
 
     def look(self) -> None:
         """Now and then: machines come and go, and so do slots.
