@@ -76,7 +76,8 @@ def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
     for order, trial in enumerate(contents.trials):
         proposal = _proposal(prepared, trial.proposal, numbers)
         scores = {name: value for name, value in trial.scores.items() if name in wanted}
-        copy = replace(trial, proposal=proposal, order=order, scores=scores)
+        # the new run's hours are its own
+        copy = replace(trial, proposal=proposal, order=order, scores=scores, clock=0.0)
         new.finish(copy, _documents(old, trial.number))
     return len(contents.trials)
 

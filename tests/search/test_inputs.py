@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from search.config import ConfigError
 from search.first import first_trials
 from search.ledger import Ledger
 from search.preflight import plan
-from search.session import begin, go_on, reopen, search
+from search.session import begin, go_on, reopen, search, spent
 from search.status import status_of
 from search.trial import Proposal, Trial
 from tests.search.conftest import write_model, write_task
@@ -153,6 +154,17 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
     assert [trial.label for trial in taken] == [trial.label for trial in old]
+
+
+def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tmp_path):
+    late = begun.trials()[-1]
+    begun.finish(replace(late, clock=12 * 3600.0))
+    budget = {"trials": 12, "hours": 2}
+    prepared = plan(write({**config, "run": str(tmp_path / "new"), "budget": budget}))
+    new = begin(prepared)
+    take_over(prepared, begun, new)
+    assert spent(begun, prepared.config.budget)
+    assert spent(new, prepared.config.budget) is None
 
 
 def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_lost(
