@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -47,6 +48,8 @@ def _known_method(name: str) -> str:
 def _unreserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"{name!r} cannot be a name; results use it for their own")
+    if keyword.iskeyword(name):
+        raise ValueError(f"{name!r} cannot be a name; `--where` has it as a word of its own")
     if not name or not (name[0].isalpha() or name[0] == "_"):
         raise ValueError(f"{name!r} cannot be a name; it must begin with a letter")
     if not name.replace("-", "_").isidentifier():

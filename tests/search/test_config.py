@@ -79,6 +79,10 @@ def test_a_resolved_config_is_a_config(write, config):
             "models.base: 'base' cannot be a name; results use it",
         ),
         ({"models": {"uniform": "x", "b": "y"}}, "models.uniform: 'uniform' cannot be a name"),
+        (
+            {"models": {"lambda": "x", "b": "y"}},
+            "models.lambda: 'lambda' cannot be a name; `--where`",
+        ),
         ({"models": {"7b": "x", "b": "y"}}, "models.7b: '7b' cannot be a name; it must begin with"),
         ({"models": {"a-b": "x", "a_b": "y"}}, "models: 'a-b' and 'a_b' differ only in - and _"),
         ({"sampler": {"type": "tp"}}, "sampler: Input tag 'tp' found"),
