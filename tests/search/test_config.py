@@ -79,7 +79,7 @@ def test_a_resolved_config_is_a_config(write, config):
             "models.base: 'base' cannot be a name; results use it",
         ),
         ({"models": {"uniform": "x", "b": "y"}}, "models.uniform: 'uniform' cannot be a name"),
-        (
+        ({"models": {"lambda": "x", "b": "y"}}, "models.lambda: 'lambda' cannot be a name"),
             {"models": {"lambda": "x", "b": "y"}},
             "models.lambda: 'lambda' cannot be a name; `--where`",
         ),
