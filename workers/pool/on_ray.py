@@ -79,6 +79,7 @@ class RayPool:
         stages = Counter(slot.stage for slot in self._crew.slots)
         nodes = self._health.closed_nodes.items()
         slots = self._health.closed_slots.items()
+        lost = ["workers die on their way to a machine"] if self._health.is_lost else []
         return {
             "workers": len(self._crew.slots),
             "starting": stages["starting"] + stages["placing"],
@@ -87,6 +88,7 @@ class RayPool:
             "troubles": [
                 *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),
+                *lost,
             ],
         }
 
