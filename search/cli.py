@@ -260,10 +260,14 @@ def front(
         ledger = Ledger(run)
         found = standing(ledger)
         found = found.where(where) if where else found
-        mattered = of(found) if importance else None
+        try:
+            mattered = of(found) if importance else None
+        except ValueError as error:  # too few trials so far, which is no reason to show nothing
+            mattered = None
+            print(f"no importance yet: {error}", file=sys.stderr)
     if as_json:
         content = found.to_json(ledger.header["name"])
-        content |= {"importance": mattered} if mattered else {}
+        content |= {"importance": mattered} if importance else {}
         content |= {"history": found.history_json()} if history else {}
         print(json.dumps(content, indent=2))
         return
@@ -324,13 +328,13 @@ def merge(
     seed: Annotated[int, typer.Option(help="Of the masks of a mergekit recipe.")] = 0,
     force: Force = False,
 ) -> None:
-    """Make one merged model from a recipe file; with --explain, say what it does."""
+    """Make one merged model from a recipe file; or with --explain only say what it would do."""
     with _errors():
         from workers.merge import merge as write
         from workers.merge import read_recipe
 
-        if out is None and not explain:
-            raise ValueError("give the directory to make as OUT, or --explain to make none")
+        if (out is None) is not explain:
+            raise ValueError("give the directory to make as OUT, or --explain to make none; not both")
         wanted = read_recipe(recipe, seed=seed)
         if explain:
             from search.explained import recipe_table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from search.objectives import losses
 from search.samplers.importance import importances
@@ -22,14 +22,28 @@ def importance(standing: Standing) -> Mapping[str, Mapping[str, float]]:
     """
     objectives = list(standing.objectives)
     trials = [trial for trial in standing.scored if trial.proposal.params is not None]
-    points = [trial.proposal.params or {} for trial in trials]
-    logs = {name for name in (points[0] if points else ()) if _is_log(name)}
+    points = [dict(_used(trial.proposal.params or {})) for trial in trials]
+    logs = {name for name in set().union(*points) if _is_log(name)}
     rows = [losses(objectives, trial.scores).tolist() for trial in trials]
     found = {}
     for i, objective in enumerate(objectives):
         shares = importances(points, [row[i] for row in rows], logs)
         found[objective.name] = dict(sorted(shares.items(), key=lambda item: -item[1]))
     return found
+
+
+def _used(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A point without what its method ignores and what belongs to models that it leaves out."""
+    method = METHODS.get(params.get("method", ""))
+    for name, value in params.items():
+        parameter, _, model = family(name).rstrip("]").partition("[")
+        is_ignored = method and parameter in _DECLARED and parameter not in method.parameters
+        is_left_out = parameter in _DECLARED and not params.get(f"include[{model}]", True)
+        if not (is_ignored or is_left_out):
+            yield name, value
+
+
+_DECLARED = {name for method in METHODS.values() for name in method.parameters}
 
 
 def _is_log(axis: str) -> bool:

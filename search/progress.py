@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY = 15.0  # seconds between two lines where there is no terminal
 LIVE = 0.5  # seconds between two looks on one
+FEWEST = 6  # marks of which a rate can be told: before, it is that of starting workers
 WINDOW = 30  # finished trials that the rate is taken over
 
 
@@ -75,7 +76,7 @@ class Progress:
 
     def _pace(self, driver: Driver) -> list[str]:
         times = self._times[-WINDOW:]
-        if len(times) < 2 or time.monotonic() <= times[0]:
+        if len(times) < FEWEST or time.monotonic() <= times[0]:
             return []
         rate = (len(times) - 1) / (time.monotonic() - times[0])
         left = (driver.limits.trials - len(driver.trials)) / rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import yaml
 
 from search.budget import Budget
 from search.config import Config
-from search.driver import Driver
+from search.driver import LAST_WAIT, Driver
 from search.first import first_trials
 from search.inputs import changed_inputs, changed_keys, inputs
 from search.ledger import CONFIG, Ledger
@@ -26,6 +27,8 @@ from search.standing import Standing
 if TYPE_CHECKING:
     from search.ledger import Lease
     from workers.pool import Pool
+
+log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -208,6 +211,12 @@ def stopped_by_signals(driver: Driver) -> Iterator[None]:
     ways = iter((driver.stop, driver.leave))
 
     def stop(number: int, _: object) -> None:
+        if driver.running:
+            log.warning(
+                "stopping  %d candidates under way have %d s; again to leave at once",
+                len(driver.running),
+                LAST_WAIT,
+            )
         way = next(ways, None)
         if way is None:
             signal.default_int_handler(number, None)

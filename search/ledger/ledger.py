@@ -46,6 +46,10 @@ class Ledger:
         self._loose: dict[int, Trial] = {}  # finished here, in files of their own
         try:
             self.header: dict[str, Any] = json.loads(self._store.read(HEADER))
+        except NotADirectoryError:
+            raise ValueError(
+                f"{root} is a file, not a run; give the folder that `run:` of a config names"
+            ) from None
         except FileNotFoundError:
             raise ValueError(f"{root} is not a run: it has no {HEADER}") from None
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -20,8 +20,10 @@ def importances(
 ) -> dict[str, float]:
     """How much each parameter decides whether a trial is among the best tenth; the sum is 1.
 
+    A parameter is looked at over the trials that used it, and counts by how many they are.
+
     Args:
-        points: of the scored trials, all in one space.
+        points: of the scored trials, without what their methods ignored.
         losses: of one objective, in the same order.
         logs: the parameters on a log scale.
 
@@ -32,10 +34,35 @@ def importances(
         raise ValueError(
             f"{len(points)} scored trials lie in the space; importance needs {LEAST} of them"
         )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    found: dict[str, float] = {}
+    for names, rows in _together(points):
+        share = len(rows) / len(points)
+        some = [{name: points[i][name] for name in names} for i in rows]
+        values = _importances(some, [losses[i] for i in rows], logs)
+        found |= {name: share * value for name, value in values.items()}
+    total = sum(found.values())
+    return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
+
+
+def _together(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Parameters that the same trials used, and which these are; not where they are too few."""
+    users: dict[str, list[int]] = {}
+    for i, point in enumerate(points):
+        for name in point:
+            users.setdefault(name, []).append(i)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, rows in users.items():
+        groups.setdefault(tuple(rows), []).append(name)
+    return ((names, rows) for rows, names in groups.items() if len(rows) >= LEAST)
+
+
+def _importances(
+    points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str]
+) -> dict[str, float]:
     distributions = dict(_seen(points, logs))
     if min(losses) == max(losses):  # nothing mattered
         return dict.fromkeys(distributions, 0.0)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     study.add_trials(
         [
@@ -50,9 +77,9 @@ def importances(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.simplefilter("ignore", UserWarning)  # of many equal losses: no share is greater
-        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    total = sum(found.values())
-    return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
+        return get_param_importances(
+            study, evaluator=PedAnovaImportanceEvaluator(), normalize=False
+        )
 
 
 def _seen(

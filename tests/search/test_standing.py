@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search.front import hypervolume, normalised
-from search.importance import importance
+from search.importance import _used, importance
 from search.samplers.importance import importances
 from search.standing import Standing
 from search.tables import front_table, history_table, importance_table, preview_table
@@ -88,13 +88,30 @@ def test_importance_looks_at_a_log_axis_on_its_log_scale():
     for trial in standing.trials:
         scores = {"picks": math.log(trial.proposal.params["lambda"]), "text": 1.0}
         trials.append(Trial(trial.proposal, "scored", trial.order, scores))
-    points = [{k: f(trial.proposal.params[k]) for k, f in logs.items()} for trial in trials]
+    used = [dict(_used(trial.proposal.params)) for trial in trials]
+    points = [{k: f(point[k]) for k, f in logs.items() if k in point} for point in used]
     losses = [-trial.scores["picks"] for trial in trials]
     linear = importances(points, losses)
     found = importance(Standing(OBJECTIVES, trials))["picks"]
     assert found["lambda"] / found["weight[a]"] == pytest.approx(
         linear["lambda"] / linear["weight[a]"]
     )
+
+
+def test_a_parameter_counts_only_where_its_method_uses_it():
+    chance = random.Random(3)
+    points, losses = [], []
+    for _ in range(30):  # the best are those of ties, where t stays as it was put
+        points.append({"method": "ties", "weight[a]": chance.random(), "t": 0.5})
+        losses.append(chance.random())
+    for _ in range(60):
+        points.append({"method": "slerp", "weight[a]": chance.random(), "t": chance.random()})
+        losses.append(1 + chance.random())
+    used = [dict(_used(point)) for point in points]
+    assert all(("t" in point) is (point["method"] == "slerp") for point in used)
+    found = importances(used, losses)
+    assert max(found, key=found.__getitem__) == "method"
+    assert found["t"] < 0.2 < importances(points, losses)["t"]
 
 
 def test_importance_of_too_few_trials_is_refused():
@@ -116,5 +133,5 @@ def test_tables_can_be_made_of_any_run():
         front_table(standing)
         if standing.scored:
             assert history_table(standing).row_count >= 1
-    assert importance_table(importance(make_standing(40))).row_count == 8
+    assert importance_table(importance(make_standing(150))).row_count == 8
     assert preview_table(SPACE.axes, 5).row_count == 4
