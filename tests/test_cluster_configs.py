@@ -12,6 +12,8 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from search.driver import LAST_WAIT
+
 FOLDER = Path(__file__).parent.parent / "configs" / "cluster"
 
 
@@ -48,6 +50,11 @@ def test_a_job_whose_driver_is_lost_goes_on():
     spec = load("rayjob.yaml")["spec"]
     assert spec["backoffLimit"] > 0
     assert "--resume" in spec["entrypoint"].split()
+
+
+def test_a_job_that_is_stopped_has_time_to_keep_what_comes_back():
+    environment = yaml.safe_load(load("rayjob.yaml")["spec"]["runtimeEnvYAML"])
+    assert int(environment["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) > LAST_WAIT
 
 
 def test_ray_up_takes_the_config():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evaluators.suite import Suite, SuiteSettings
 from search.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -38,3 +39,14 @@ def test_every_link_of_a_page_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_waits_for_its_figures(page):
     assert "BENCH" not in page.read_text()
+
+
+def test_the_task_that_the_docs_show_can_be_scored(tmp_path):
+    page = (ROOT / "docs" / "scoring.md").read_text()
+    task = re.search(r"## Task files\n\n```yaml\n(.*?)```", page, re.DOTALL)[1]
+    line = re.search(r'`(\{"question".*?\})`', page)[1]
+    (tmp_path / "my_code_task.yaml").write_text(task)
+    lines = [line, *(line.replace("len([])", f"{i} - {i}") for i in range(20))]
+    (tmp_path / "my_code_task.jsonl").write_text("\n".join(lines))
+    suite = Suite(SuiteSettings(tasks=("my_code_task",), folder=tmp_path))
+    assert suite.metrics()["my_code_task"]["acc,none"] is True
