@@ -260,6 +260,8 @@ def front(
         ledger = Ledger(run)
         found = standing(ledger)
         found = found.where(where) if where else found
+        if where and not found.front:
+            print("no trial of the front fulfils --where", file=sys.stderr)
         try:
             mattered = of(found) if importance else None
         except ValueError as error:  # too few trials so far, which is no reason to show nothing
@@ -334,7 +336,9 @@ def merge(
         from workers.merge import read_recipe
 
         if (out is None) is not explain:
-            raise ValueError("give the directory to make as OUT, or --explain to make none; not both")
+            raise ValueError(
+                "give the directory to make as OUT, or --explain to make none, not both"
+            )
         wanted = read_recipe(recipe, seed=seed)
         if explain:
             from search.explained import recipe_table

@@ -20,7 +20,7 @@ def test_models_that_go_together_pass(said, world: Path):
     found = said(world / "base", world / "a", world / "b")
     assert found.exit_code == 0
     assert "3 models can be merged" in found.output
-    assert "GB for each worker" in found.output
+    assert "B for each worker" in found.output
 
 
 def test_models_that_do_not_are_wrong_input(said, world: Path):

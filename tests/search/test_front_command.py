@@ -79,3 +79,19 @@ def test_a_question_that_means_nothing_is_wrong_input(said, where, message):
     found = said("--where", where)
     assert found.exit_code == 2
     assert message in found.stderr
+
+
+def test_a_question_that_nothing_fulfils_gets_a_word(said):
+    found = said("--where", "picks > 1000")
+    assert found.exit_code == 0
+    assert "no trial of the front fulfils --where" in found.output
+
+
+def test_importance_that_cannot_be_told_yet_hides_nothing(tmp_path):
+    root = tmp_path / "run"
+    Ledger.create(root, HEADER, "")
+    make_driver(root, trials=8, evaluate=torn).run()
+    found = CliRunner().invoke(app, ["front", str(root), "--importance", "--history"])
+    assert found.exit_code == 0
+    for part in ("Pareto front", "Hypervolume", "no importance yet"):
+        assert part in found.output

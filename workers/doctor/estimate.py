@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from rich.filesize import decimal
 
 from workers.checkpoint import look
 from workers.recipe import Source
 
+LITTLE = 0.1  # seconds of a merge, below which what surrounds it counts for more
 _PROBE = 1 << 24  # bytes copied to learn what this machine's memory does
 _ROWS = 2  # times the model that scoring holds beside it: activations and logits, generously
 
@@ -36,13 +38,17 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """A few lines for a person."""
-        gigabytes = {key: value / 1e9 for key, value in asdict(self).items()}
+        merging = (
+            f"about {self.merge_seconds:.2g} s"
+            if self.merge_seconds >= LITTLE
+            else "hardly any time"
+        )
+        adapters = f", {decimal(self.adapter_disk)} for adapters" if self.adapter_disk else ""
         return [
-            f"memory: {gigabytes['worker_memory']:.1f} GB for each worker, and "
-            f"{gigabytes['shared_memory']:.1f} GB of models shared by the workers of a node",
-            f"disk: {gigabytes['export_disk']:.1f} GB for each exported model"
-            + (f", {gigabytes['adapter_disk']:.1f} GB for adapters" if self.adapter_disk else ""),
-            f"time: about {self.merge_seconds:.2g} s to merge a candidate on this machine; "
+            f"memory: {decimal(self.worker_memory)} for each worker, and "
+            f"{decimal(self.shared_memory)} of models shared by the workers of a node",
+            f"disk: {decimal(self.export_disk)} for each exported model{adapters}",
+            f"time: {merging} to merge a candidate on this machine; "
             "the first trials tell what scoring takes",
         ]
 
