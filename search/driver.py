@@ -257,8 +257,8 @@ class Driver:
             scores = " ".join(f"{name}={value:.4f}" for name, value in trial.scores.items())
             log.info("trial %d scored  %s", trial.number, scores)
         else:
-            last = (trial.cause or "").strip().splitlines()[-1:]
-            log.warning("trial %d %s  %s", trial.number, trial.state, *last or [""])
+            what = proposal.label or proposal.recipe.method
+            log.warning("trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)
 
     def _record(self, trial: Trial, outcome: Outcome | None = None) -> None:
         self.ledger.finish(trial, outcome.documents if outcome else None)

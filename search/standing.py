@@ -97,8 +97,8 @@ class Standing:
         for trial in self.scored:
             if trial.number == number:
                 return trial
-        states = {trial.number: trial.state for trial in self.trials}
-        known = f"it is {states[number]}" if number in states else "there is no such trial"
+        states = {trial.number: f"it is {trial.state}, {trial.reason}" for trial in self.trials}
+        known = states.get(number, "there is no such trial")
         raise ValueError(f"trial {number} has no scores: {known}")
 
     def best(self) -> dict[str, float]:

@@ -148,6 +148,11 @@ class Trial:
         """What a first trial is: the base, a model's name, the uniform soup."""
         return self.proposal.label
 
+    @property
+    def reason(self) -> str:
+        """The last line of the cause, which is where a traceback says what went wrong."""
+        return next(reversed((self.cause or "").strip().splitlines()), "for no known cause")
+
     def summary(self) -> dict[str, Any]:
         """All but the proposal, as plain JSON values."""
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,14 @@ def test_a_parameter_counts_only_where_its_method_uses_it():
     found = importances(used, losses)
     assert max(found, key=found.__getitem__) == "method"
     assert found["t"] < 0.2 < importances(points, losses)["t"]
+
+
+def test_a_trial_without_scores_is_refused_with_its_cause():
+    standing = make_standing(3)
+    broken = replace(standing.trials[-1], state="broken", scores={}, cause="the logits are NaN")
+    found = Standing(OBJECTIVES, [*standing.trials[:-1], broken])
+    with pytest.raises(ValueError, match="has no scores: it is broken, the logits are NaN"):
+        found.trial(broken.number)
 
 
 def test_importance_of_too_few_trials_is_refused():
