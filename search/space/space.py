@@ -164,9 +164,11 @@ class Space:
 
     @staticmethod
     def _mended(method: Method, values: dict[str, Value]) -> dict[str, Value]:
-        """Weights that are 0 for every model are all alike, and equal weights are so as well."""
+        """Where weights are shares of their sum: all of them 0 are alike, and so is one alone."""
         weights = values.get("weight")
-        if isinstance(weights, Mapping) and not method.needs_base and not any(weights.values()):
+        if not isinstance(weights, Mapping) or method.needs_base:
+            return values
+        if len(weights) == 1 or not any(weights.values()):
             return {**values, "weight": dict.fromkeys(weights, 1.0)}
         return values
 
