@@ -147,6 +147,7 @@ def one(job: tuple[str, str, int, int, int, float]) -> dict[str, float]:
 def compare(arguments: argparse.Namespace) -> None:
     """Prints a row for each sampler: mean ± standard error of the gain at each mark."""
     names = arguments.samplers.split(",")
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs = [
         (
             arguments.landscape,
@@ -156,7 +157,7 @@ def compare(arguments: argparse.Namespace) -> None:
             arguments.workers,
             60.0 * arguments.minutes,
         )
-        for name, seed in itertools.product(names, range(arguments.seeds))
+        for name, seed in itertools.product(names, seeds)
     ]
     marks = [str(mark) for mark in MARKS if mark <= arguments.trials]
     found: dict[str, list[dict[str, float]]] = {}
@@ -178,7 +179,9 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def _head(arguments: argparse.Namespace, first: float, marks: Sequence[str]) -> None:
     print(f"landscape {arguments.landscape}, {arguments.workers} workers, {arguments.seeds} seeds:")
-    print(f"hypervolume over that of the first trials ({first:.4f} for seed 0), after N trials")
+    print(
+        f"hypervolume over that of the first trials ({first:.4f} for the first seed), after N trials"
+    )
     print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s an ask':>14}")
 
 
@@ -230,6 +233,7 @@ def main() -> None:
     parser.add_argument("--landscape", choices=LANDSCAPES, default="measured")
     parser.add_argument("--samplers", default=",".join(SAMPLERS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=10.0, help="of one evaluation")

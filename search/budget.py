@@ -74,3 +74,8 @@ class Budget(Settings):
 def worker_hours(trials: Sequence[Trial]) -> float:
     """Hours that workers spent on these trials."""
     return sum(sum(trial.seconds.values()) for trial in trials) / 3600
+
+
+def wall_hours(trials: Sequence[Trial]) -> float:
+    """Hours for which a driver ran, up to the last of these trials."""
+    return max((trial.clock for trial in trials), default=0.0) / 3600

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from search.budget import Budget
+from search.budget import Budget, wall_hours
 from search.config import Config
 from search.driver import LAST_WAIT, Driver
 from search.first import first_trials
 from search.inputs import changed_inputs, changed_keys, inputs
 from search.ledger import CONFIG, Ledger
-from search.objectives import Objective
 from search.preflight import Plan, plan
 from search.samplers import Study
 from search.standing import Standing
@@ -178,16 +177,13 @@ def ray_pool(prepared: Plan, address: str) -> Pool:
 
 def standing(ledger: Ledger) -> Standing:
     """Where the run stands, from its files alone."""
-    described = ledger.header["objectives"]
-    objectives = [Objective.from_dict(name, each) for name, each in described.items()]
-    return Standing(objectives, ledger.trials())
+    return Standing.of(ledger.header["objectives"], ledger.trials())
 
 
 def spent(ledger: Ledger, budget: Budget) -> str | None:
     """Which limit the run has reached, in words, or None; from its files alone."""
     found = standing(ledger)
-    hours = max((trial.clock for trial in found.trials), default=0.0) / 3600
-    return budget.reached(found.trials, hours, found.objectives)
+    return budget.reached(found.trials, wall_hours(found.trials), found.objectives)
 
 
 def _tell(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
@@ -208,15 +204,19 @@ def stopped_by_signals(driver: Driver) -> Iterator[None]:
 
     Installed after Ray has started, which puts its own SIGTERM handler in place.
     """
-    ways = iter((driver.stop, driver.leave))
 
-    def stop(number: int, _: object) -> None:
+    def soon() -> None:
+        driver.stop()
         if driver.running:
             log.warning(
                 "stopping  %d candidates under way have %d s; again to leave at once",
                 len(driver.running),
                 LAST_WAIT,
             )
+
+    ways = iter((soon, driver.leave))
+
+    def stop(number: int, _: object) -> None:
         way = next(ways, None)
         if way is None:
             signal.default_int_handler(number, None)

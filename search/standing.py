@@ -28,6 +28,11 @@ class Standing:
     chosen: Sequence[Trial] | None = None
     """The part of the front that is looked at; None is all of it."""
 
+    @classmethod
+    def of(cls, described: Mapping[str, Any], trials: Sequence[Trial]) -> Standing:
+        """The trials of a run whose header describes its objectives so."""
+        return cls([Objective.from_dict(name, each) for name, each in described.items()], trials)
+
     @cached_property
     def scored(self) -> list[Trial]:
         """Trials with scores, duplicates left out, by number."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from search.budget import Budget, worker_hours
+from search.budget import Budget, wall_hours, worker_hours
 from search.constant import complaints
-from search.objectives import Objective
 from search.standing import Standing
 
 if TYPE_CHECKING:
@@ -19,12 +18,9 @@ WINDOW = 30  # finished trials that the pace is taken from
 def status_of(ledger: Ledger) -> dict[str, Any]:
     """What `mergefront status --json` prints; the keys are kept stable."""
     contents = ledger.contents()
-    described = ledger.header["objectives"]
-    found = Standing(
-        [Objective.from_dict(name, each) for name, each in described.items()], contents.trials
-    )
+    found = Standing.of(ledger.header["objectives"], contents.trials)
     budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
-    hours = max((trial.clock for trial in contents.trials), default=0.0) / 3600
+    hours = wall_hours(contents.trials)
     is_spent = budget.reached(contents.trials, hours, found.objectives) is not None
     driver = ledger.driver
     report = dict(driver.report) if driver else {}

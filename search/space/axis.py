@@ -17,6 +17,16 @@ def family(name: str) -> str:
     return name.partition(".")[0]
 
 
+def owner(name: str) -> tuple[str, str]:
+    """The parameter that an axis belongs to, and the model, if it is one model's.
+
+    >>> owner("weight[reverse].mlp.2")
+    ('weight', 'reverse')
+    """
+    parameter, _, model = family(name).rstrip("]").partition("[")
+    return parameter, model
+
+
 @dataclass(frozen=True)
 class Axis:
     """A range, perhaps on a log scale, or the choices."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from search.space.axis import owner
+
 if TYPE_CHECKING:
     from search.space.axis import Axis
 
@@ -39,10 +41,7 @@ def trials_wanted(axes: dict[str, Axis]) -> int:
 
 
 def _by_parameter(axes: dict[str, Axis]) -> Iterator[tuple[str, list[Axis]]]:
-    def parameter(axis: Axis) -> str:
-        return axis.name.partition("[")[0].partition(".")[0]
-
-    for name, some in groupby(axes.values(), parameter):
+    for name, some in groupby(axes.values(), lambda axis: owner(axis.name)[0]):
         yield name, list(some)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ import torch
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from search.first import first_trials
+from search.ledger import Ledger
 from search.objectives import Objective
+from search.preflight import Plan
+from search.session import begin
 from search.space import Space, SpaceSettings
+from search.trial import Proposal, Trial
 from workers.recipe import Source
 
 OBJECTIVES = [
@@ -109,6 +114,18 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return to_file
+
+
+def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
+    """A run whose first trials are scored, as many as there are scores of text."""
+    ledger = begin(prepared)
+    for number, (first, text) in enumerate(
+        zip(first_trials(prepared.space).known, texts, strict=False)
+    ):
+        proposal = Proposal(number, first.recipe, first.params, first.label)
+        ledger.propose(proposal)
+        ledger.finish(Trial(proposal, "scored", number, {"picks": 0.1 * number, "text": text}))
+    return ledger
 
 
 def make_space(*methods: str, models: str = "abc", **settings: Any) -> Space:

@@ -11,10 +11,9 @@ import yaml
 from typer.testing import CliRunner
 
 from search.cli import app
-from search.first import first_trials
 from search.preflight import plan
-from search.session import begin
-from search.trial import Proposal, Trial
+from search.trial import Trial
+from tests.search.conftest import begin_scored
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
 
@@ -31,14 +30,7 @@ def run(monkeypatch):
 @pytest.fixture
 def finished(write, config):
     """A run whose first trials are scored, written by the ledger alone."""
-    prepared = plan(write(config))
-    ledger = begin(prepared)
-    for number, first in enumerate(first_trials(prepared.space).known[:5]):
-        proposal = Proposal(number, first.recipe, first.params, first.label)
-        scores = {"picks": 0.1 * number, "text": 3.0 - (number == 4)}
-        ledger.propose(proposal)
-        ledger.finish(Trial(proposal, "scored", number, scores))
-    return ledger
+    return begin_scored(plan(write(config)), texts=(3.0, 3.0, 3.0, 3.0, 2.0))
 
 
 def test_help_imports_nothing_heavy():

@@ -18,7 +18,7 @@ from search.preflight import plan
 from search.session import begin, go_on, reopen, search, spent
 from search.status import status_of
 from search.trial import Proposal, Trial
-from tests.search.conftest import write_model, write_task
+from tests.search.conftest import begin_scored, write_model, write_task
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
 
@@ -32,13 +32,7 @@ SOUP = {
 @pytest.fixture
 def begun(write, config):
     """A run with its first trials scored."""
-    prepared = plan(write(config))
-    ledger = begin(prepared)
-    for number, first in enumerate(first_trials(prepared.space).known[:5]):
-        proposal = Proposal(number, first.recipe, first.params, first.label)
-        ledger.propose(proposal)
-        ledger.finish(Trial(proposal, "scored", number, {"picks": 0.1 * number, "text": 3.0}))
-    return ledger
+    return begin_scored(plan(write(config)), texts=(3.0,) * 5)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ the pass over the one before.
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,8 +20,6 @@ from torch import Tensor
 from workers.merging.hostcopy import SHARED, HostCopy, missing_bytes
 from workers.merging.sources import Sources
 from workers.settings import MergeSettings
-
-log = logging.getLogger(__name__)
 
 Wanted = Iterable[tuple[list[str], str]]
 """Models and tensor of each pass, in order."""
@@ -54,7 +51,6 @@ def place_of(sources: Sources, settings: MergeSettings, device: torch.device) ->
             raise ValueError(f"placement {wish!r} is for a GPU; on a CPU the models stay mapped")
         return Mapped(sources)
     chosen = _by_size(sources, settings, device) if wish == "auto" else wish
-    log.info("models lie %s (%.1f GB)", chosen, _nbytes(sources) / 1e9)
     if chosen == "device":
         return OnDevice(sources, device)
     copies = (
