@@ -20,8 +20,8 @@ class TaskError(ValueError):
     """Tasks that can't be scored as asked: every problem found, one a line."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        self.errors = tuple(problems)
+        super().__init__("\n".join(self.errors))
 
 
 class ScoringSettings(Settings):
@@ -91,7 +91,7 @@ def read_folder(folder: Path) -> dict[str, TaskFile]:
         try:
             config = read_file(path)
         except TaskError as error:
-            problems += error.problems
+            problems += error.errors
             continue
         name = config.get("group", config.get("task"))
         if not isinstance(name, str):

@@ -20,16 +20,16 @@ from typing import Any
 import pyarrow as pa
 
 from evaluators.scores import SCHEMA
-from search.budget import Budget
-from search.driver import Driver
-from search.first import first_trials
+from search.driver.baselines import baselines
+from search.driver.budget import Budget
+from search.driver.driver import Driver
 from search.ledger import Ledger
-from search.objectives import Objective
+from search.objectives.objective import Objective
+from search.runs.session import results_of
+from search.runs.status import status_of
 from search.samplers import Study
 from search.samplers.settings import Evolution
-from search.session import standing
 from search.space import Space, SpaceSettings
-from search.status import status_of
 from workers.candidate import Candidate, Outcome
 from workers.pool import PoolSettings
 from workers.recipe import Source
@@ -162,7 +162,7 @@ def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
         pool=pool,
         ledger=ledger,
         recipe_of=space.recipe,
-        first=first_trials(space),
+        first=baselines(space),
         objectives=OBJECTIVES,
         limits=Budget(trials=given.trials),
     )
@@ -227,7 +227,7 @@ def measure_reading(given: argparse.Namespace, run: Path) -> None:
         return found
 
     timed("status", lambda: status_of(Ledger(run)))
-    timed("front", lambda: standing(Ledger(run)).to_json("bench"))
+    timed("front", lambda: results_of(Ledger(run)).to_json("bench"))
     timed(
         "read all trials with their params",
         lambda: [dict(t.proposal.params or {}) for t in Ledger(run).trials()],

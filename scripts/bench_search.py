@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from scripts.landscapes import LANDSCAPES, Landscape, load
-from search.first import FirstTrials, first_trials
-from search.front import front, hypervolume
+from search.driver.baselines import Baselines, baselines
+from search.ledger.trial import Proposal, Trial
+from search.objectives.front import front, hypervolume
+from search.results.results import RunResults
 from search.samplers import Auto, Cmaes, Pace, Study
 from search.samplers.settings import Evolution, Gp, Nsga2, Nsga3, Random, Tpe
 from search.space import Axis
-from search.standing import Standing
-from search.trial import Proposal, Trial
 
 SAMPLERS = {
     "auto": Auto(),
@@ -66,7 +66,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         self._chance = np.random.default_rng(1000 + self.seed)
-        self._first: FirstTrials = first_trials(self.landscape.space)
+        self._first: Baselines = baselines(self.landscape.space)
         directions = [each.direction for each in self.landscape.objectives]
         self._is_weighted = self.name == "cmaes"  # as mergekit-evolve: one sum of all objectives
         self._study = Study(
@@ -94,7 +94,7 @@ class Replay:
         number = len(self.proposals)
         labels = {each.label for each in self.proposals.values()}
         digests = {each.recipe.digest for each in self.proposals.values()}
-        standing = Standing(self.landscape.objectives, self.finished)
+        standing = RunResults(self.landscape.objectives, self.finished)
         first = self._first.next(labels, digests, standing)
         if first is not None:
             self._study.add(first.params)

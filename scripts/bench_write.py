@@ -91,8 +91,8 @@ def merged(folder: Path, method: str) -> tuple[float, int]:
     models = {name: Source(str(folder / name)) for name in "abc"[: METHODS[method].models[1]]}
     recipe = Recipe(method, models, (Group(parameters),), Source(str(folder / "base")))
     (folder / "recipe.json").write_text(json.dumps(recipe.to_dict()))
-    command = [sys.executable, "-m", "search.cli", "merge", "recipe.json", "merged"]
-    code = f"import sys; sys.argv = {command[2:]!r}; from search.cli import main; main()"
+    command = [sys.executable, "-m", "search.cli.app", "merge", "recipe.json", "merged"]
+    code = f"import sys; sys.argv = {command[2:]!r}; from search.cli.app import main; main()"
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
     seconds = time.perf_counter() - began

@@ -12,10 +12,10 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from scripts.measure_landscape import OBJECTIVES, landscape_space
-from search.front import normalised
-from search.objectives import Objective
+from search.ledger.trial import Proposal
+from search.objectives.front import normalised
+from search.objectives.objective import Objective
 from search.space import Space, SpaceSettings
-from search.trial import Proposal
 from workers.recipe import Recipe, Source
 
 DATA = Path(__file__).parent / "data" / "landscape.npz"
@@ -112,7 +112,7 @@ class Measured:
         return self._known[f"greedy soup 2: {one}, after {other}"]
 
     def normalised(self, losses: np.ndarray) -> np.ndarray:
-        """As `Standing` does it."""
+        """As `RunResults` does it."""
         return normalised(losses, self._anchors)
 
     def fit(self) -> np.ndarray:
@@ -298,7 +298,7 @@ class MadeUp:
         return self._losses(recipe.method, found["weights"], found["density"])
 
     def normalised(self, losses: np.ndarray) -> np.ndarray:
-        """As `Standing` does it."""
+        """As `RunResults` does it."""
         return normalised(losses, self._anchors)
 
     def _losses(self, method: str, weights: np.ndarray, density: np.ndarray) -> np.ndarray:

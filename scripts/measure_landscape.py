@@ -25,8 +25,8 @@ import numpy as np
 
 from evaluators.documents import DocumentSettings
 from evaluators.suite import SuiteSettings
-from search.first import FirstTrial, first_trials
-from search.objectives import Direction
+from search.driver.baselines import Baseline, baselines
+from search.objectives.objective import Direction
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from search.space import Space, SpaceSettings
@@ -109,13 +109,13 @@ def join(demo: Path, out: Path, parts: list[Path]) -> None:
     np.savez_compressed(out, **content, scales=Measured(out).fit().astype(np.float32))
 
 
-def _known_recipes(space: Space) -> Iterator[FirstTrial]:
+def _known_recipes(space: Space) -> Iterator[Baseline]:
     """The first trials, and every step that a greedy soup may take."""
-    yield from first_trials(space).known
+    yield from baselines(space).known
     for one, other in itertools.permutations(MODELS, 2):
         weights = {"weight": {name: float(name in (one, other)) for name in MODELS}}
         recipe = Recipe("linear", space.models, (Group(weights),), space.base, space.seed)
-        yield FirstTrial(f"greedy soup 2: {one}, after {other}", recipe, None)
+        yield Baseline(f"greedy soup 2: {one}, after {other}", recipe, None)
 
 
 def _points(

@@ -18,10 +18,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from search.demo import SEARCH, rescore
-from search.export import export
+from search.cli.demo import SEARCH, rescore
 from search.ledger import Ledger
-from search.session import reopen, standing
+from search.runs.export import export
+from search.runs.session import open_run, results_of
 from workers.demo import DemoSettings, make_demo
 
 pytestmark = pytest.mark.slow
@@ -156,8 +156,8 @@ def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):
 
 
 def test_an_exported_model_loads_and_plain_lm_eval_gives_it_the_recorded_scores(resumed, tmp_path):
-    prepared, ledger = reopen(resumed)
-    found = standing(ledger)
+    prepared, ledger = open_run(resumed)
+    found = results_of(ledger)
     chosen = found.pick("knee")
     written = export(prepared, chosen, tmp_path / "merged")
     model = AutoModelForCausalLM.from_pretrained(written.path)

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from search.budget import Budget
-from search.driver import Driver
-from search.first import first_trials
+from search.driver.baselines import baselines
+from search.driver.budget import Budget
+from search.driver.driver import Driver
 from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
+from search.runs.session import stopped_by_signals
 from search.samplers import Study
 from search.samplers.settings import Evolution
-from search.session import stopped_by_signals
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.test_driver import evaluate
 from workers.candidate import Candidate, Outcome
@@ -68,7 +68,7 @@ def search(root: Path, given: Path, pause: float, trials: int = TRIALS, workers:
             pool=InProcessPool(working, workers),
             ledger=ledger,
             recipe_of=SPACE.recipe,
-            first=first_trials(SPACE),
+            first=baselines(SPACE),
             objectives=OBJECTIVES,
             limits=Budget(trials=trials),
         )

@@ -18,11 +18,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from search.budget import Budget
-from search.driver import Driver
-from search.first import first_trials
+from search.driver.baselines import baselines
+from search.driver.budget import Budget
+from search.driver.driver import Driver
 from search.ledger import Ledger
-from search.objectives import Objective
+from search.objectives.objective import Objective
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from tests.search.conftest import make_space
@@ -128,7 +128,7 @@ def check_kills(machines: Cluster, root: Path, trials: int, kills: int, seed: in
             pool=pool,
             ledger=ledger,
             recipe_of=SPACE.recipe,
-            first=first_trials(SPACE),
+            first=baselines(SPACE),
             objectives=OBJECTIVES,
             limits=Budget(trials=trials),
             watch=reaper,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from search.ledger import rows
-from search.ledger.names import (
+from search.ledger.paths import (
     BUDGETS,
     FINISHED,
     INDEXED,
@@ -24,9 +24,9 @@ from search.ledger.names import (
 )
 
 if TYPE_CHECKING:
-    from search.ledger.reading import Reader
+    from search.ledger.reader import Reader
     from search.ledger.store import Store
-    from search.trial import Trial
+    from search.ledger.trial import Trial
 
 log = logging.getLogger(__name__)
 

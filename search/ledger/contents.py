@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.ledger.names import FINISHED, proposed_name
+from search.ledger.paths import FINISHED, proposed_name
 
 if TYPE_CHECKING:
-    from search.trial import Proposal, Trial
+    from search.ledger.trial import Proposal, Trial
 
 
 @dataclass(frozen=True)

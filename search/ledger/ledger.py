@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from search.ledger import rows
 from search.ledger.compaction import compact, tidy
 from search.ledger.lease import Lease, Note, is_alive, notes
-from search.ledger.names import BUDGETS, finished_name, proposed_name
-from search.ledger.reading import Reader
+from search.ledger.paths import BUDGETS, finished_name, proposed_name
+from search.ledger.reader import Reader
 from search.ledger.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from search.ledger.contents import Contents
-    from search.trial import Proposal, Trial
+    from search.ledger.trial import Proposal, Trial
 
 FORMAT = 1
 HEADER, CONFIG = "run.json", "config.yaml"

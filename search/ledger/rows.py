@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluators.scores import SCHEMA
-from search.trial import Kept, KeptRecipe, Proposal, Trial
+from search.ledger.trial import Kept, KeptRecipe, Proposal, Trial
 
 _ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the file's metadata
 _SIZE = b"mergefront.size"  # in an index: bytes of the file that it is of

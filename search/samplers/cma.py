@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from search.samplers.chance import state
 from search.samplers.evolution.encoding import Encoding
+from search.samplers.seeds import state
 from search.samplers.whole import WholeSpaceSampler
 
 if TYPE_CHECKING:

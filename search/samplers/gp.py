@@ -14,8 +14,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
-from search.front import corner_of
-from search.samplers.chance import state
+from search.objectives.front import corner_of
+from search.samplers.seeds import state
 from search.samplers.whole import WholeSpaceSampler
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search.samplers.chance import state
+from search.samplers.seeds import state
 
 
 class SeededSampler(BaseSampler):

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from search.faults import FaultsError
-from search.objectives import nearest
+from evaluators.settings import SettingsError, suggestion
 from search.space.axis import Axis
 from search.space.layout import Layout, Place, layout
 from search.space.settings import Depth, ParameterSettings, SpaceSettings
@@ -74,7 +73,7 @@ def numbers(
     """Every searchable parameter of the methods, once, by name.
 
     Raises:
-        FaultsError: with every contradiction in the settings.
+        SettingsError: with every contradiction in the settings.
     """
     declared = dict(_declared(methods))
     chosen = settings.chosen
@@ -97,7 +96,7 @@ def numbers(
             except ValueError as error:
                 faults.append(f"{name}.same_as: {error}")
     if faults:
-        raise FaultsError(f"space.{fault}" for fault in faults)
+        raise SettingsError(f"space.{fault}" for fault in faults)
     return {name: found[name] for name in declared}
 
 
@@ -155,11 +154,11 @@ def _number(
 def _owner(model: str, choice: ParameterSettings, models: Sequence[str], axis: Axis) -> str | float:
     """Whose value a model takes: its own, another model's, or a fixed one."""
     for unknown in choice.models.keys() - set(models):
-        raise ValueError(f"models: {unknown!r} is no model; {nearest(unknown, models)}")
+        raise ValueError(f"models: {unknown!r} is no model; {suggestion(unknown, models)}")
     given = choice.models.get(model)
     if isinstance(given, str):
         if given not in models:
-            raise ValueError(f"models.{model}: {given!r} is no model; {nearest(given, models)}")
+            raise ValueError(f"models.{model}: {given!r} is no model; {suggestion(given, models)}")
         if given == model or isinstance(choice.models.get(given), float | str):
             raise ValueError(f"models.{model}: {given} has no value of its own to take")
         return given
@@ -179,7 +178,7 @@ def _tied(found: Mapping[str, Number], other: str, parameter: Parameter, axis: A
     if other not in found or found[other].is_alias:
         known = [name for name, number in found.items() if not number.is_alias]
         raise ValueError(
-            f"{other!r} is no parameter with values of its own; {nearest(other, known)}"
+            f"{other!r} is no parameter with values of its own; {suggestion(other, known)}"
         )
     number = found[other]
     if parameter.per_model == (None in number.owners):

@@ -14,8 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from evaluators.settings import Settings
-from search.objectives import nearest
+from evaluators.settings import Settings, suggestion
 from workers.recipe import MODULES
 
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -46,7 +45,7 @@ def _as_groups(given: Any) -> Any:
 
 def _known_module(name: str) -> str:
     if name not in MODULES:
-        raise ValueError(f"unknown module class {name!r}; {nearest(name, MODULES)}")
+        raise ValueError(f"unknown module class {name!r}; {suggestion(name, MODULES)}")
     return name
 
 

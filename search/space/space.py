@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from search.faults import FaultsError
+from evaluators.settings import SettingsError
 from search.space.axis import Axis
 from search.space.layout import Layout, Place, places
 from search.space.numbers import Number, numbers
@@ -24,7 +24,7 @@ class Space:
     """All parameters of a run.
 
     Raises:
-        FaultsError: on `axes`, if the settings contradict the methods, the models or each other;
+        SettingsError: on `axes`, if the settings contradict the methods, the models or each other;
             it has every fault.
     """
 
@@ -39,7 +39,7 @@ class Space:
     def axes(self) -> dict[str, Axis]:
         """Every axis by name, in a fixed order."""
         if faults := [*self._method_faults(), *self._membership_faults(), *self._number_faults()]:
-            raise FaultsError(faults)
+            raise SettingsError(faults)
         axes: list[Axis] = []
         if len(self.methods) > 1:
             axes.append(Axis("method", choices=self.methods))
@@ -134,8 +134,8 @@ class Space:
     def _number_faults(self) -> tuple[str, ...]:
         try:
             _ = self._numbers
-        except FaultsError as error:
-            return error.problems
+        except SettingsError as error:
+            return error.errors
         return ()
 
     # -- from params to a recipe

@@ -12,13 +12,13 @@ import torch
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from search.first import first_trials
+from search.config.plan import Plan
+from search.driver.baselines import baselines
 from search.ledger import Ledger
-from search.objectives import Objective
-from search.preflight import Plan
-from search.session import begin
+from search.ledger.trial import Proposal, Trial
+from search.objectives.objective import Objective
+from search.runs.session import begin
 from search.space import Space, SpaceSettings
-from search.trial import Proposal, Trial
 from workers.recipe import Source
 
 OBJECTIVES = [
@@ -120,7 +120,7 @@ def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
     """A run whose first trials are scored, as many as there are scores of text."""
     ledger = begin(prepared)
     for number, (first, text) in enumerate(
-        zip(first_trials(prepared.space).known, texts, strict=False)
+        zip(baselines(prepared.space).known, texts, strict=False)
     ):
         proposal = Proposal(number, first.recipe, first.params, first.label)
         ledger.propose(proposal)

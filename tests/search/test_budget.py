@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from search.budget import Budget, Patience
-from search.trial import Proposal, Trial
+from search.driver.budget import Budget, Patience
+from search.ledger.trial import Proposal, Trial
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.recipe import Recipe
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.config import ConfigError
-from search.demo import SEARCH
-from search.draft import Draft
-from search.preflight import plan
+from search.cli.demo import SEARCH
+from search.config.file import ConfigFile
+from search.config.plan import plan
+from search.config.schema import ConfigError
 from tests.search.conftest import write_task
 from workers.recipe import Source
 
@@ -276,7 +276,7 @@ def test_a_key_that_stands_twice_is_named_with_both_lines(write, config):
 def test_a_merged_key_may_be_overridden(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("base: &b {path: x, revision: v1}\nmodels: {a: {<<: *b, revision: v2}, b: y}\n")
-    assert Draft(path)["models"]["a"] == Source("x", "v2")
+    assert ConfigFile(path)["models"]["a"] == Source("x", "v2")
 
 
 def test_an_unknown_task_stands_at_its_objective(write, config):

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from search.constant import ENOUGH, ConstantError
+from search.cli.tables import front_table
 from search.ledger import Ledger
+from search.results.constant import ENOUGH, ConstantError
+from search.results.results import RunResults
+from search.runs.status import status_of
 from search.samplers.settings import Evolution
-from search.standing import Standing
-from search.status import status_of
-from search.tables import front_table
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_driver import evaluate, make_driver
 from tests.search.test_front_command import HEADER
@@ -60,7 +60,7 @@ def test_a_resumed_search_goes_on_all_the_same(tmp_path):
 def test_front_and_its_history_are_defined_and_name_the_objective(tmp_path):
     driver = make_driver(tmp_path / "run", evaluate=half_constant)
     driver.run()
-    found = Standing(OBJECTIVES, driver.trials)
+    found = RunResults(OBJECTIVES, driver.trials)
     assert found.constant == {"text": 1.0}
     assert found.to_json("run")["constant"] == {"text": 1.0}
     assert "objective text is 1 for all" in str(front_table(found).caption)
@@ -79,4 +79,4 @@ def test_status_names_it(tmp_path):
 def test_a_few_equal_scores_are_no_reason_to_complain(tmp_path):
     driver = make_driver(tmp_path / "run", trials=ENOUGH - 1, evaluate=wholly_constant)
     driver.run()
-    assert not Standing(OBJECTIVES, driver.trials).constant
+    assert not RunResults(OBJECTIVES, driver.trials).constant

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from search.budget import Budget
-from search.driver import Driver
-from search.first import first_trials
+from search.driver.baselines import baselines
+from search.driver.budget import Budget
+from search.driver.driver import Driver
 from search.ledger import Ledger
 from search.samplers import Study
 from search.samplers.settings import Evolution, Gp, Nsga2, Random, Tpe
@@ -43,7 +43,7 @@ def make_driver(root, trials=24, evaluate=evaluate, sampler=None, workers=3, **m
         pool=InProcessPool(evaluate, workers),
         ledger=ledger,
         recipe_of=SPACE.recipe,
-        first=first_trials(SPACE),
+        first=baselines(SPACE),
         objectives=OBJECTIVES,
         limits=Budget(trials=trials),
         **more,
@@ -165,7 +165,7 @@ def test_a_recipe_is_never_scored_twice(tmp_path):
     space = make_space("linear", "ties", **fixed)  # two recipes in all, and the models alone
     driver = make_driver(tmp_path / "run", evaluate=once, workers=1)
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.recipe_of, driver.first = space.recipe, baselines(space)
     driver.run()
     assert len(seen) == len(set(seen))
     assert {trial.state for trial in driver.trials} == {"scored", "duplicate"}
@@ -186,7 +186,7 @@ def test_a_recipe_that_broke_is_not_evaluated_again_and_one_that_failed_is(tmp_p
     space = make_space("linear", "ties", "dare_ties", **fixed)  # a recipe of each
     driver = make_driver(tmp_path / "run", trials=40, evaluate=broken_or_failed)
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.recipe_of, driver.first = space.recipe, baselines(space)
     driver.run()
     broken = [trial for trial in driver.trials if trial.state == "broken"]
     by_digest = {trial.proposal.digest for trial in broken}
@@ -277,7 +277,7 @@ def test_a_space_with_nothing_to_search_ends_after_the_first_trials(tmp_path):
     space = make_space("karcher")
     driver = make_driver(tmp_path / "run")
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, first_trials(space)
+    driver.recipe_of, driver.first = space.recipe, baselines(space)
     driver.run()
     assert driver.reason == "there is nothing to search but the first trials"
     labels = [trial.label for trial in driver.trials]

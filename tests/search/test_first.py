@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from search.first import BASE, UNIFORM, FirstTrial, first_trials
-from search.standing import Standing
-from search.trial import Proposal, Trial
+from search.driver.baselines import Baseline, baselines
+from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
+from search.results.results import RunResults
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe
@@ -14,7 +14,7 @@ from workers.recipe import Group, Recipe
 SPACE = make_space("linear", "task_arithmetic", "ties", membership=True)
 
 
-def finished(first: FirstTrial, order: int, picks: float | None) -> Trial:
+def finished(first: Baseline, order: int, picks: float | None) -> Trial:
     state = "broken" if picks is None else "scored"
     scores = {} if picks is None else {"picks": picks, "text": 1.0}
     proposal = Proposal(order, first.recipe, first.params, first.label)
@@ -23,19 +23,19 @@ def finished(first: FirstTrial, order: int, picks: float | None) -> Trial:
 
 def cook(picks_of) -> list[str]:
     """The labels of all first trials when each gets the score that `picks_of` says."""
-    plan = first_trials(SPACE)
+    plan = baselines(SPACE)
     trials: list[Trial] = []
     while True:
         labels = {trial.label for trial in trials}
         digests = {trial.proposal.recipe.digest for trial in trials}
-        following = plan.next(labels, digests, Standing(OBJECTIVES, trials))
+        following = plan.next(labels, digests, RunResults(OBJECTIVES, trials))
         if following is None:
             return [trial.label for trial in trials]
         trials.append(finished(following, len(trials), picks_of(following)))
 
 
 def test_they_are_inputs_soup_defaults_and_scales():
-    labels = [first.label for first in first_trials(SPACE).known]
+    labels = [first.label for first in baselines(SPACE).known]
     assert labels[:5] == [BASE, "a", "b", "c", UNIFORM]
     assert labels[5:7] == ["task_arithmetic defaults", "ties defaults"]  # linear's is the soup
     assert [label[:11] for label in labels[7:]] == ["total scale"] * 5
@@ -44,19 +44,19 @@ def test_they_are_inputs_soup_defaults_and_scales():
 @pytest.mark.parametrize("varying", [{"depth": 2}, {"modules": ["mlp"]}])
 def test_a_total_scale_that_varies_is_tried_with_one_value_everywhere(varying):
     space = make_space("task_arithmetic", **{"lambda": varying})
-    scales = [each for each in first_trials(space).known if each.label.startswith("total scale")]
+    scales = [each for each in baselines(space).known if each.label.startswith("total scale")]
     values = [each.recipe.groups[0].parameters["lambda"] for each in scales]
     assert values == pytest.approx([0.2, 0.2 * 15**0.25, 0.2 * 15**0.5, 0.2 * 15**0.75, 3.0])
     assert all(len(each.recipe.groups) == 1 for each in scales)
 
 
 def test_no_first_trial_is_another_one_by_another_name():
-    digests = [first.recipe.digest for first in first_trials(SPACE).known]
+    digests = [first.recipe.digest for first in baselines(SPACE).known]
     assert len(digests) == len(set(digests))
 
 
 def test_published_values_stand_in_the_recipes():
-    known = {first.label: first for first in first_trials(SPACE).known}
+    known = {first.label: first for first in baselines(SPACE).known}
     ties = known["ties defaults"].recipe.groups[0].parameters
     assert ties["density"]["a"] == pytest.approx(0.2)
     assert ties["lambda"] == 1.0
@@ -65,7 +65,7 @@ def test_published_values_stand_in_the_recipes():
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "passthrough"])
 def test_every_method_has_defaults_that_make_a_recipe(method):
-    first_trials(make_space(method, models="ab"))
+    baselines(make_space(method, models="ab"))
 
 
 def test_the_greedy_soup_adds_the_next_best_model_and_keeps_what_does_not_harm():
@@ -91,16 +91,16 @@ def test_a_model_without_scores_is_left_out_of_the_greedy_soup():
 
 
 def test_the_greedy_soup_waits_for_all_models():
-    plan = first_trials(SPACE)
+    plan = baselines(SPACE)
     trials = [finished(first, i, 0.5) for i, first in enumerate(plan.known[:3])]
     labels = {first.label for first in plan.known}
-    assert plan.next(labels, set(), Standing(OBJECTIVES, trials)) is None
+    assert plan.next(labels, set(), RunResults(OBJECTIVES, trials)) is None
 
 
 def test_a_users_recipe_is_tried_as_it_is():
     weights = {"weight": {"a": 0.25, "b": 0.5, "c": 0.125}}
     recipe = Recipe("linear", SPACE.models, (Group(weights),), SPACE.base)
-    known = first_trials(SPACE, {"mine": recipe}).known
+    known = baselines(SPACE, {"mine": recipe}).known
     mine = next(first for first in known if first.label == "recipe mine")
     assert mine.recipe.digest == recipe.digest
     assert mine.params is not None

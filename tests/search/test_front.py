@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.front import (
+from search.objectives.front import (
     BLOCK,
     corner_of,
     crowding,

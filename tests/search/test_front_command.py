@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from search.cli import app
+from search.cli.app import app
 from search.ledger import Ledger
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_driver import evaluate, make_driver

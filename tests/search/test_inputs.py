@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.branch import take_over
-from search.config import ConfigError
-from search.first import first_trials
+from search.config.plan import plan
+from search.config.schema import ConfigError
+from search.driver.baselines import baselines
 from search.ledger import Ledger
-from search.preflight import plan
-from search.session import begin, go_on, reopen, search, spent
-from search.status import status_of
-from search.trial import Proposal, Trial
+from search.ledger.trial import Proposal, Trial
+from search.runs.session import begin, open_run, resume_run, search, spent
+from search.runs.status import status_of
+from search.runs.transfer import transfer_trials
 from tests.search.conftest import begin_scored, write_model, write_task
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
@@ -43,14 +43,14 @@ def own_models(config, tmp_path):
 
 
 def test_a_run_goes_on_when_nothing_has_changed(begun):
-    _, ledger, changed = go_on(begun.root)
+    _, ledger, changed = resume_run(begun.root)
     assert not changed
     assert len(ledger.trials()) == 5
 
 
 def test_what_changes_no_trial_is_noted(begun, config, write):
     other = write({**config, "budget": {"trials": 99}, "workers": {"cpus": 1}})
-    prepared, _, changed = go_on(begun.root, other)
+    prepared, _, changed = resume_run(begun.root, other)
     assert prepared.config.budget.trials == 99
     assert changed == ["budget.trials: was 12, is 99", "workers.cpus: was None, is 1.0"]
 
@@ -69,13 +69,13 @@ def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_aga
         return write({**config, **places, **more})
 
     ledger = begin(plan(at(here)))
-    prepared = reopen(ledger.root)[0]
+    prepared = open_run(ledger.root)[0]
     pools = {"make_pool": lambda *_: InProcessPool(evaluate, 2)}
     search(prepared, ledger, prepared.config.budget, **pools)
     here.rename(there)
     with pytest.raises(ConfigError, match="here/base"):
-        go_on(there / "run")
-    prepared, ledger, _ = go_on(there / "run", at(there))
+        resume_run(there / "run")
+    prepared, ledger, _ = resume_run(there / "run", at(there))
     budget = prepared.config.budget.model_copy(update={"trials": 16})
     driver = search(prepared, ledger, budget, **pools)
     labels = [trial.label for trial in driver.trials if trial.label]
@@ -85,14 +85,14 @@ def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_aga
 
 
 def test_a_raised_budget_is_kept(begun):
-    prepared, ledger, _ = go_on(begun.root)
+    prepared, ledger, _ = resume_run(begun.root)
     for trials in (12, 14, 13):
         budget = prepared.config.budget.model_copy(update={"trials": trials})
         search(prepared, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
         found = status_of(Ledger(begun.root))
         assert found["budget"]["trials"] == trials
         assert found["state"] == "finished"
-        assert go_on(begun.root)[0].config.budget.trials == trials
+        assert resume_run(begun.root)[0].config.budget.trials == trials
     assert found["budget"]["spent"] == 14
     assert len(list((Path(begun.root) / "budgets").iterdir())) == 2
 
@@ -109,7 +109,7 @@ def test_a_key_that_matters_is_refused_by_name_with_the_way_out(
     begun, config, write, key, value, said
 ):
     with pytest.raises(ValueError, match="trials would not be comparable") as refused:
-        go_on(begun.root, write({**config, key: value}))
+        resume_run(begun.root, write({**config, key: value}))
     assert f"  {said}" in str(refused.value)
     assert f"mergefront search CONFIG --from {begun.root}" in str(refused.value)
 
@@ -117,7 +117,7 @@ def test_a_key_that_matters_is_refused_by_name_with_the_way_out(
 def test_a_model_that_was_changed_is_named(own_models, begun):
     write_model(own_models / "c", 4)
     with pytest.raises(ValueError, match=r"models\.c: was \w+, is \w+"):
-        go_on(begun.root)
+        resume_run(begun.root)
 
 
 def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
@@ -131,11 +131,11 @@ def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
         write_task(tasks, name, [json.loads(doc) for doc in docs], **rest)
     config["tasks"] = str(tasks)
     ledger = begin(plan(write(config)))
-    go_on(ledger.root)
+    resume_run(ledger.root)
     lines = (tasks / "text.jsonl").read_text().replace('number 1"', 'number 1000"')
     (tasks / "text.jsonl").write_text(lines)
     with pytest.raises(ValueError, match="documents of text: was") as refused:
-        go_on(ledger.root)
+        resume_run(ledger.root)
     assert "documents of pick" not in str(refused.value)
 
 
@@ -144,7 +144,7 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
 ):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
     new = begin(prepared)
-    assert take_over(prepared, begun, new) == (5, True, 0)
+    assert transfer_trials(prepared, begun, new) == (5, True, 0)
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
     assert [trial.label for trial in taken] == [trial.label for trial in old]
@@ -156,7 +156,7 @@ def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tm
     budget = {"trials": 12, "hours": 2}
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "budget": budget}))
     new = begin(prepared)
-    take_over(prepared, begun, new)
+    transfer_trials(prepared, begun, new)
     assert spent(begun, prepared.config.budget)
     assert spent(new, prepared.config.budget) is None
 
@@ -164,7 +164,7 @@ def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tm
 def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_lost(
     begun, config, write, tmp_path
 ):
-    known = first_trials(plan(Path(begun.root) / "config.yaml").space).known
+    known = baselines(plan(Path(begun.root) / "config.yaml").space).known
     for number, first in enumerate(known[5:8], 5):
         begun.propose(Proposal(number, first.recipe, first.params, first.label))
     begun.finish(Trial(begun.proposals()[7], "scored", 5, {"picks": 0.9, "text": 2.0}))
@@ -172,7 +172,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
         (Path(begun.root) / lost).unlink()
     prepared = plan(write({**config, "run": str(tmp_path / "new")}))
     new = begin(prepared)
-    assert take_over(prepared, begun, new) == (5, True, 0)
+    assert transfer_trials(prepared, begun, new) == (5, True, 0)
     contents = new.contents()
     assert not contents.damage
     assert list(contents.proposals) == list(range(7))
@@ -184,7 +184,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
 def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
     new = begin(prepared)
-    count, scored, left = take_over(prepared, begun, new)
+    count, scored, left = transfer_trials(prepared, begun, new)
     contents = Ledger(new.root).contents()
     assert not scored
     assert not left
@@ -196,13 +196,13 @@ def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, confi
 
 
 def test_points_to_be_scored_anew_are_still_the_models_and_the_soup(begun, config, write, tmp_path):
-    for number, first in enumerate(first_trials(plan(write(config)).space).known[1:5], 1):
+    for number, first in enumerate(baselines(plan(write(config)).space).known[1:5], 1):
         better = {"picks": 0.1 * number, "text": 3.0 + number}  # all of them on the front
         again = Proposal(number, first.recipe, first.params, first.label)
         begun.finish(Trial(again, "scored", number, better))
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
     new = begin(prepared)
-    assert take_over(prepared, begun, new).trials == 4
+    assert transfer_trials(prepared, begun, new).trials == 4
     budget = prepared.config.budget
     driver = search(prepared, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
     found = [trial.label for trial in driver.trials if trial.state == "scored"]
@@ -222,7 +222,7 @@ def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, wr
     prepared = plan(write({**config, **fewer, "run": str(tmp_path / "new")}))
     assert prepared.space.axes.keys() == params.keys()
     new = begin(prepared)
-    taken = take_over(prepared, begun, new)
+    taken = transfer_trials(prepared, begun, new)
     assert taken.left == 1
     methods = [proposal.params["method"] for proposal in new.proposals().values()]
     assert "task_arithmetic" not in methods

@@ -14,7 +14,7 @@ import pytest
 from evaluators.scores import SCHEMA
 from search.ledger import Ledger, rows
 from search.ledger import ledger as ledger_module
-from search.trial import Proposal, Trial
+from search.ledger.trial import Proposal, Trial
 from tests.search.conftest import make_space
 
 HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}}

@@ -14,7 +14,7 @@ import pytest
 from search.ledger import Ledger, RunBusyError, rows
 from search.ledger import lease as lease_module
 from search.ledger import ledger as ledger_module
-from search.trial import Proposal, Trial
+from search.ledger.trial import Proposal, Trial
 from workers.recipe import Recipe, Source
 
 RECIPE = Recipe("passthrough", {"a": Source("/a")})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.recipes import read_recipes
+from search.config.recipes import read_recipes
 from search.space import Space
 from tests.search.conftest import make_space
 from workers.recipe import Source

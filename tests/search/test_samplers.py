@@ -47,7 +47,7 @@ class Story:
     running: dict[int, dict[str, Any]] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def go_on(self, trials: int) -> list[dict[str, Any]]:
+    def resume_run(self, trials: int) -> list[dict[str, Any]]:
         """The points that are asked for until so many trials were begun."""
         found = []
         for _ in range(trials):
@@ -87,7 +87,7 @@ def make(sampler: Any, axes: dict[str, Axis] = SPACE.axes, seed: int = 0) -> tup
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_point_lies_in_the_space_and_gives_a_recipe(sampler):
-    for params in Story(*make(sampler)).go_on(24):
+    for params in Story(*make(sampler)).resume_run(24):
         assert list(params) == list(SPACE.axes)
         assert all(SPACE.axes[name].holds(value) for name, value in params.items())
         assert SPACE.recipe(params)
@@ -95,7 +95,7 @@ def test_every_point_lies_in_the_space_and_gives_a_recipe(sampler):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_same_story_is_told_by_the_same_seed_and_another_by_another(sampler):
-    first, again, other = (Story(*make(sampler, seed=seed)).go_on(16) for seed in (0, 0, 1))
+    first, again, other = (Story(*make(sampler, seed=seed)).resume_run(16) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -104,14 +104,14 @@ def test_the_same_story_is_told_by_the_same_seed_and_another_by_another(sampler)
 def test_a_study_that_is_told_the_story_again_goes_on_as_the_first_one(sampler):
     story = Story(*make(sampler))
     for _ in range(2):
-        story.go_on(9)
+        story.resume_run(9)
         again = story.retold(make(sampler)[0])
-        assert again.go_on(4) == story.go_on(4)
+        assert again.resume_run(4) == story.resume_run(4)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_choices_vary_and_points_seldom_come_twice(sampler):
-    points = Story(*make(sampler)).go_on(24)
+    points = Story(*make(sampler)).resume_run(24)
     assert len({params["method"] for params in points}) > 1
     assert len({tuple(params.values()) for params in points}) >= 20  # NSGA-II may copy a parent
 
@@ -137,7 +137,7 @@ def test_a_search_in_which_every_model_is_broken_goes_on(sampler):
 def test_a_recipe_that_no_point_gives_does_no_harm(sampler):
     study, objectives = make(sampler)
     study.tell(study.add(None), [0.0] * objectives)
-    assert Story(study, objectives).go_on(10)
+    assert Story(study, objectives).resume_run(10)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -280,4 +280,4 @@ def test_a_resumed_auto_follows_what_was_written():
 
 @pytest.mark.slow
 def test_a_broken_model_is_a_violated_constraint_for_the_gaussian_process_too():
-    assert Story(*make(Gp())).go_on(20)
+    assert Story(*make(Gp())).resume_run(20)

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.faults import FaultsError
-from search.first import first_trials
+from evaluators.settings import SettingsError
+from search.driver.baselines import baselines
 from search.space import Axis, Space, SpaceSettings
 from tests.search.conftest import make_space
 from workers.methods import METHODS
@@ -90,7 +90,7 @@ def test_recipes_of_different_points_differ_unless_the_method_ignores_the_differ
 
 @pytest.mark.parametrize("space", SPACES)
 def test_first_trials_that_lie_in_the_space_are_their_own_points(space):
-    for first in first_trials(space).known:
+    for first in baselines(space).known:
         if first.params is not None:
             assert space.recipe(first.params).digest == first.recipe.digest
             assert all(space.axes[name].holds(value) for name, value in first.params.items())
@@ -202,9 +202,9 @@ def test_a_method_that_cannot_merge_these_models_is_refused(methods, models, mes
 
 def test_every_fault_of_a_space_is_named_at_once():
     space = make_space("ties", density=[0.5, 0.2], membership={"optional": ["z"]}, **{"lambda": 50})
-    with pytest.raises(FaultsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         _ = space.axes
-    places = [problem.partition(": ")[0] for problem in caught.value.problems]
+    places = [problem.partition(": ")[0] for problem in caught.value.errors]
     assert places == ["space.membership.optional", "space.density", "space.lambda"]
 
 
@@ -264,7 +264,7 @@ def test_a_model_alone_is_one_recipe_whatever_its_share_of_itself():
     weights = [{name: w for name in centre if name.startswith("weight")} for w in (0.3, 0.9)]
     one, other = (space.recipe({**centre, **alone, **weight}) for weight in weights)
     assert one.digest == other.digest
-    assert one.digest in {first.recipe.digest for first in first_trials(space).known}
+    assert one.digest in {first.recipe.digest for first in baselines(space).known}
 
 
 def test_a_space_may_have_nothing_to_search():

@@ -9,19 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.front import hypervolume, normalised
-from search.importance import _used, importance
+from search.cli.tables import front_table, history_table, importance_table, preview_table
+from search.ledger.trial import Proposal, Trial
+from search.objectives.front import hypervolume, normalised
+from search.results.importance import _used, importance
+from search.results.results import RunResults
 from search.samplers.importance import importances
-from search.standing import Standing
-from search.tables import front_table, history_table, importance_table, preview_table
-from search.trial import Proposal, Trial
 from tests.search.conftest import OBJECTIVES, make_space
 
 SPACE = make_space("linear", "ties")
 LABELS = ["base", "a", "b", "c", "uniform soup"]
 
 
-def make_standing(count: int, seed: int = 0) -> Standing:
+def make_standing(count: int, seed: int = 0) -> RunResults:
     """A run whose first objective follows one weight alone, and whose second is chance."""
     fate = random.Random(seed)
     trials = []
@@ -33,7 +33,7 @@ def make_standing(count: int, seed: int = 0) -> Standing:
         label = LABELS[i] if i < len(LABELS) else None
         scores = {"picks": params["weight[b]"] / 2, "text": 1 + fate.random()}
         trials.append(Trial(Proposal(i, SPACE.recipe(params), params, label), "scored", i, scores))
-    return Standing(OBJECTIVES, trials)
+    return RunResults(OBJECTIVES, trials)
 
 
 def test_the_history_ends_at_the_fronts_hypervolume_and_never_falls():
@@ -93,7 +93,7 @@ def test_importance_looks_at_a_log_axis_on_its_log_scale():
     points = [{k: f(point[k]) for k, f in logs.items() if k in point} for point in used]
     losses = [-trial.scores["picks"] for trial in trials]
     linear = importances(points, losses)
-    found = importance(Standing(OBJECTIVES, trials))["picks"]
+    found = importance(RunResults(OBJECTIVES, trials))["picks"]
     assert found["lambda"] / found["weight[a]"] == pytest.approx(
         linear["lambda"] / linear["weight[a]"]
     )
@@ -118,7 +118,7 @@ def test_a_parameter_counts_only_where_its_method_uses_it():
 def test_a_trial_without_scores_is_refused_with_its_cause():
     standing = make_standing(3)
     broken = replace(standing.trials[-1], state="broken", scores={}, cause="the logits are NaN")
-    found = Standing(OBJECTIVES, [*standing.trials[:-1], broken])
+    found = RunResults(OBJECTIVES, [*standing.trials[:-1], broken])
     with pytest.raises(ValueError, match="has no scores: it is broken, the logits are NaN"):
         found.trial(broken.number)
 
@@ -134,11 +134,11 @@ def test_an_objective_that_never_changes_makes_no_parameter_important():
         Trial(trial.proposal, "scored", trial.order, {**trial.scores, "text": 1.0})
         for trial in standing.trials
     ]
-    assert not any(importance(Standing(OBJECTIVES, flat))["text"].values())
+    assert not any(importance(RunResults(OBJECTIVES, flat))["text"].values())
 
 
 def test_tables_can_be_made_of_any_run():
-    for standing in (Standing(OBJECTIVES, []), make_standing(1), make_standing(40)):
+    for standing in (RunResults(OBJECTIVES, []), make_standing(1), make_standing(40)):
         front_table(standing)
         if standing.scored:
             assert history_table(standing).row_count >= 1

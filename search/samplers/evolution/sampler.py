@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.front import corner_of, front
-from search.samplers.chance import state
+from search.objectives.front import corner_of, front
 from search.samplers.evolution.encoding import Encoding
 from search.samplers.evolution.memory import Memory, best
 from search.samplers.evolution.operators import Breeder
 from search.samplers.evolution.surrogate import Surrogate
+from search.samplers.seeds import state
 from search.samplers.whole import WholeSpaceSampler
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-    from search.front import Losses
+    from search.objectives.front import Losses
     from search.samplers.evolution.encoding import Rows
 
 LEARNT = 128  # trials that the surrogate is fitted to

@@ -1,0 +1,1 @@
+"""The loop that proposes trials and records what workers answer; knows no config file."""

@@ -1,0 +1,200 @@
+"""The trials every run begins with: what a user would try by hand, and what a pick must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.ledger.trial import BASE, UNIFORM
+from search.space.axis import owner
+from workers.methods import METHODS
+from workers.recipe import Group, Recipe, Value
+
+if TYPE_CHECKING:
+    from search.results.results import RunResults
+    from search.space import Space
+
+SCALES = 5  # points of the total scale that are tried
+
+# What the papers used, as far as it is not the default that the method declares.
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "task_arithmetic": {"lambda": 0.4},  # Ilharco 2023 for eight task vectors, Yadav 2023 for any
+    "ties": {"density": 0.2},
+    "dare_linear": {"density": 0.1},
+    "dare_ties": {"density": 0.1},
+    "breadcrumbs": {"density": 0.85},
+    "breadcrumbs_ties": {"density": 0.85},
+}
+USUAL = {"weight": 1.0, "density": 0.5, "t": 0.5}  # of parameters without a default
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A known recipe, and the point of the space that gives it, if there is one."""
+
+    label: str
+    recipe: Recipe
+    params: dict[str, Any] | None
+
+
+@dataclass
+class Baselines:
+    """What to try before, and beside, what a sampler asks for.
+
+    Args:
+        known: in their order.
+        space: in which the greedy soup is cooked as the models' scores arrive.
+    """
+
+    known: Sequence[Baseline]
+    space: Space
+    _steps: dict[tuple[str, ...], Baseline] = field(default_factory=dict)
+    _is_cooked: bool = False  # the scores it follows from are in, and stay as they are
+
+    def next(
+        self, labels: Collection[str | None], digests: Collection[str], standing: RunResults
+    ) -> Baseline | None:
+        """The next one, or None if there is none, or none yet.
+
+        Args:
+            labels: of all proposals so far.
+            digests: of their recipes.
+            standing: the finished trials.
+        """
+        for each in self.known:
+            if each.label not in labels:
+                return each
+        return None if self._is_cooked else self._greedy(digests, standing)
+
+    def _greedy(self, digests: Collection[str], standing: RunResults) -> Baseline | None:
+        """The next step of a greedy soup (Wortsman 2022): the next best model, if it does not harm.
+
+        Harm is a lower mean over the objectives on the scale of base and models.
+        """
+        finished = {trial.label for trial in standing.trials}
+        if not {BASE, *self.space.models} <= finished:
+            return None
+        means = {name: standing.mean(trial) for name, trial in standing.models.items()}
+        ranked = sorted(means, key=lambda name: -means[name])
+        by_digest = {trial.proposal.digest: trial for trial in standing.scored}
+        members, mean = ranked[:1], means[ranked[0]] if ranked else 0.0
+        for name in ranked[1:]:
+            first = self._step([*members, name])
+            if first.recipe.digest not in digests:
+                return first
+            trial = by_digest.get(first.recipe.digest)
+            if trial is None and first.recipe.digest not in _ended(standing):
+                return None  # it is under way
+            if trial is not None and standing.mean(trial) >= mean:
+                members, mean = [*members, name], standing.mean(trial)
+        self._is_cooked = True
+        return None
+
+    def _step(self, names: Sequence[str]) -> Baseline:
+        if (key := tuple(names)) not in self._steps:
+            label = f"greedy soup {len(names)}: {names[-1]}"
+            self._steps[key] = _placed(self.space, label, _soup(self.space, names))
+        return self._steps[key]
+
+
+def baselines(space: Space, recipes: Mapping[str, Recipe] | None = None) -> Baselines:
+    """The base, every model, the uniform soup, published defaults, total scales, the user's own.
+
+    Args:
+        space: of the run.
+        recipes: the user's, by name.
+    """
+    found = [
+        Baseline(BASE, _alone(space, BASE), None),
+        *(_placed(space, name, _alone(space, name)) for name in space.models),
+        _placed(space, UNIFORM, _soup(space, list(space.models))),
+        *(_placed(space, f"recipe {name}", given) for name, given in (recipes or {}).items()),
+        *(_point(space, f"{name} defaults", _defaults(name)) for name in space.methods),
+        *_scales(space),
+    ]
+    unique = {first.recipe.digest: first for first in reversed(found)}
+    return Baselines([first for first in found if unique[first.recipe.digest] is first], space)
+
+
+def _alone(space: Space, name: str) -> Recipe:
+    source = space.base if name == BASE else space.models[name]
+    return Recipe("passthrough", {name: source}, base=space.base, seed=space.seed)
+
+
+def _soup(space: Space, names: Sequence[str]) -> Recipe:
+    models = {name: source for name, source in space.models.items() if name in names}
+    weights: dict[str, Value] = {"weight": dict.fromkeys(models, 1.0)}
+    return Recipe("linear", models, (Group(weights),), space.base, space.seed)
+
+
+def _defaults(method: str) -> dict[str, float]:
+    """A method's parameters as its paper or its declaration has them."""
+    declared = METHODS[method].parameters
+    return {
+        name: PUBLISHED.get(method, {}).get(name, _usual(name, parameter.default))
+        for name, parameter in declared.items()
+        if parameter.range is not None
+    }
+
+
+def _usual(name: str, default: float | None) -> float:
+    return USUAL[name] if default is None else float(default)
+
+
+def _scales(space: Space) -> Iterator[Baseline]:
+    """The uniform soup's task vectors at five total scales, evenly on the scale's log axis."""
+    axis = next((each for each in space.axes.values() if owner(each.name)[0] == "lambda"), None)
+    scaled = [name for name in space.methods if "lambda" in METHODS[name].parameters]
+    method = "task_arithmetic" if "task_arithmetic" in scaled else next(iter(scaled), None)
+    if axis is None or method is None:
+        return
+    for scale in np.geomspace(axis.low, axis.high, SCALES).tolist():
+        values = {**_defaults(method), "weight": 1 / len(space.models), "lambda": scale}
+        yield _point(space, f"total scale {scale:.2g}", {**values, "density": 1.0}, method)
+
+
+def _point(
+    space: Space, label: str, values: Mapping[str, float], method: str | None = None
+) -> Baseline:
+    """The point with these values of the parameters everywhere, as near as its axes allow."""
+    params: dict[str, Any] = {name: axis.centre for name, axis in space.axes.items()}
+    for name, axis in space.axes.items():
+        parameter, _ = owner(name)
+        if parameter in values and not axis.choices:
+            params[name] = axis.nearest(values[parameter])
+    if "method" in params:
+        params["method"] = method or label.removesuffix(" defaults")
+    return Baseline(label, space.recipe(params), params)
+
+
+def _placed(space: Space, label: str, recipe: Recipe) -> Baseline:
+    """The same model as a point of the space, so that the sampler can learn from it."""
+    for equal in _spellings(space, recipe):
+        try:
+            params = space.params(equal)
+        except ValueError:
+            continue
+        return Baseline(label, space.recipe(params), params)
+    return Baseline(label, recipe, None)
+
+
+def _spellings(space: Space, recipe: Recipe) -> Iterator[Recipe]:
+    """Recipes that give the same bytes as this one."""
+    yield recipe
+    if recipe.method == "passthrough":
+        (name,) = recipe.models
+        weight: dict[str, Value] = {"weight": {name: 1.0}}
+        yield Recipe("linear", recipe.models, (Group(weight),), space.base, space.seed)
+    is_soup = (
+        recipe.method == "linear" and recipe.groups == _soup(space, list(recipe.models)).groups
+    )
+    if is_soup or recipe.method == "passthrough":
+        others = {"weight": {model: float(model in recipe.models) for model in space.models}}
+        yield Recipe("linear", space.models, (Group(others),), space.base, space.seed)
+
+
+def _ended(standing: RunResults) -> set[str]:
+    return {trial.proposal.digest for trial in standing.trials}

@@ -1,0 +1,81 @@
+"""When a search ends: what it may spend, and when it has stopped getting better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import PositiveFloat, PositiveInt
+
+from evaluators.settings import Settings
+from search.results.results import RunResults
+
+if TYPE_CHECKING:
+    from search.ledger.trial import Trial
+    from search.objectives.objective import Objective
+
+
+class Patience(Settings):
+    """How long a search may go on without getting better."""
+
+    trials: PositiveInt
+    """So many scored trials in a row, and at least as many beside the first ones, ..."""
+    share: PositiveFloat = 0.01
+    """... in which the hypervolume grew by no more than this share of itself."""
+
+
+class Budget(Settings):
+    """What a search may spend in all its sessions; the first limit reached ends it."""
+
+    trials: PositiveInt = 200
+    """Finished trials, whatever came of them; the first ones and duplicates are counted in."""
+    scorings: PositiveFloat | None = None
+    """Full scorings: a trial that was stopped half-way counts half, a broken one nothing."""
+    hours: PositiveFloat | None = None
+    """Of wall time while a driver ran."""
+    worker_hours: PositiveFloat | None = None
+    """Summed over the workers, while they merged and scored."""
+    patience: Patience | None = None
+
+    def reached(
+        self, trials: Sequence[Trial], hours: float, objectives: Sequence[Objective]
+    ) -> str | None:
+        """Which limit is reached, in words, or None.
+
+        Args:
+            trials: finished, in the order of finishing.
+            hours: of wall time spent.
+            objectives: what the hypervolume is of.
+        """
+        limits: dict[str, tuple[float | None, Callable[[], float]]] = {
+            "trials": (self.trials, lambda: len(trials)),
+            "full scorings": (self.scorings, lambda: sum(trial.share for trial in trials)),
+            "hours": (self.hours, lambda: hours),
+            "worker-hours": (self.worker_hours, lambda: worker_hours(trials)),
+        }
+        for what, (limit, spent) in limits.items():
+            if limit is not None and spent() >= limit:
+                return f"its budget of {limit:g} {what} is spent"
+        return self._plateau(trials, objectives)
+
+    def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:
+        if self.patience is None:
+            return None
+        standing = RunResults(objectives, trials)
+        window = self.patience.trials
+        if sum(trial.label is None for trial in standing.scored) < window:
+            return None  # the first trials are there to compare with, not to get better
+        growth = standing.growth(window)
+        if growth is None or growth > self.patience.share:
+            return None
+        return f"in {window} scored trials the hypervolume grew by {growth:.2%} only"
+
+
+def worker_hours(trials: Sequence[Trial]) -> float:
+    """Hours that workers spent on these trials."""
+    return sum(sum(trial.seconds.values()) for trial in trials) / 3600
+
+
+def wall_hours(trials: Sequence[Trial]) -> float:
+    """Hours for which a driver ran, up to the last of these trials."""
+    return max((trial.clock for trial in trials), default=0.0) / 3600

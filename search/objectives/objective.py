@@ -1,0 +1,192 @@
+"""What a run optimises: metrics of tasks or weighted means of them, with a direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat, model_validator
+
+from evaluators.settings import Settings, suggestion
+
+Direction = Literal["maximize", "minimize"]
+TaskMetrics = Mapping[str, Mapping[str, bool | None]]
+"""Task -> "metric,filter" as lm-eval names it -> whether higher is better, if the task says."""
+
+
+class MetricSettings(Settings):
+    """One metric of one lm-eval task, and what it counts in a mean."""
+
+    task: str
+    metric: str
+    filter: str | None = None
+    weight: PositiveFloat = 1.0
+
+
+class ObjectiveSettings(Settings):
+    """One metric of one lm-eval task, or the weighted mean of several."""
+
+    task: str | None = None
+    metric: str | None = None
+    filter: str | None = None
+    mean: Annotated[list[MetricSettings], Field(min_length=2)] | None = None
+    direction: Direction | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ObjectiveSettings:
+        own = ("task", "metric", "filter")
+        given = [name for name in own if getattr(self, name) is not None]
+        if self.mean is not None and given:
+            raise ValueError(f"mean and {' and '.join(given)} contradict each other; give one")
+        if self.mean is None and not {"task", "metric"} <= set(given):
+            raise ValueError("needs a task and a metric, or the mean of several")
+        return self
+
+    @property
+    def metrics(self) -> dict[str, MetricSettings]:
+        """What it is the mean of, by the place where it stands in a config."""
+        if self.mean is not None:
+            return {f"mean.{i}.": each for i, each in enumerate(self.mean)}
+        return {
+            "": MetricSettings(task=self.task or "", metric=self.metric or "", filter=self.filter)
+        }
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Where a value stands: a task, and "metric,filter" as lm-eval names it."""
+
+    task: str
+    key: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective that is known to exist: its name, its direction, what it is the mean of."""
+
+    name: str
+    direction: Direction
+    metrics: tuple[Metric, ...]
+
+    @classmethod
+    def of(cls, name: str, task: str, key: str, direction: Direction) -> Objective:
+        """The objective of one metric."""
+        return cls(name, direction, (Metric(task, key),))
+
+    @classmethod
+    def from_dict(cls, name: str, content: Mapping[str, Any]) -> Objective:
+        """Reads what `to_dict` wrote."""
+        metrics = content.get("mean") or [{each: content[each] for each in ("task", "key")}]
+        return cls(name, content["direction"], tuple(Metric(**each) for each in metrics))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the name, as a run keeps it."""
+        if len(self.metrics) == 1:
+            (one,) = self.metrics
+            return {"task": one.task, "key": one.key, "direction": self.direction}
+        return {"mean": [asdict(each) for each in self.metrics], "direction": self.direction}
+
+    @property
+    def sign(self) -> int:
+        """Multiplies a value into a loss: lower is better."""
+        return 1 if self.direction == "minimize" else -1
+
+    def value(self, values: Mapping[str, Mapping[str, float]]) -> float:
+        """Its value among the aggregates of a scored candidate.
+
+        Raises:
+            ValueError: if a value is not a finite number, which must never reach a sampler.
+        """
+        found = []
+        for each in self.metrics:
+            value = float(values[each.task][each.key])
+            if not math.isfinite(value):
+                raise ValueError(f"objective {self.name}: {each.task} {each.key} is {value}")
+            found.append(value)
+        if len(found) == 1:
+            return found[0]  # to the last bit as lm-eval has it
+        weights = [each.weight for each in self.metrics]
+        weighed = [weight * value for weight, value in zip(weights, found, strict=True)]
+        return math.fsum(weighed) / math.fsum(weights)
+
+
+def resolve(
+    objectives: Mapping[str, ObjectiveSettings], metrics: TaskMetrics
+) -> tuple[list[Objective], list[str]]:
+    """Finds each objective's metric in the tasks; returns them and every fault found.
+
+    Args:
+        objectives: of tasks that are known.
+        metrics: of those tasks.
+    """
+    found: list[Objective] = []
+    faults: list[str] = []
+    for name, settings in objectives.items():
+        try:
+            found.append(_resolve(name, settings, metrics))
+        except ValueError as error:
+            faults.append(f"objectives.{name}.{error}")
+    return found, faults
+
+
+def losses(objectives: list[Objective], scores: Mapping[str, float]) -> NDArray[np.float64]:
+    """The scores as a row of losses, in the order of the objectives."""
+    return np.array([o.sign * scores[o.name] for o in objectives], dtype=np.float64)
+
+
+def _resolve(name: str, settings: ObjectiveSettings, metrics: TaskMetrics) -> Objective:
+    found: list[Metric] = []
+    better: dict[str, bool | None] = {}  # metric -> whether higher is, if its task says
+    for place, each in settings.metrics.items():
+        keys = metrics[each.task]
+        try:
+            key = _key(each, keys)
+        except ValueError as error:
+            raise ValueError(f"{place}{error}") from None
+        found.append(Metric(each.task, key, each.weight))
+        better[each.metric] = keys[key]
+    return Objective(name, _direction(settings.direction, better), tuple(found))
+
+
+def _key(settings: MetricSettings, keys: Iterable[str]) -> str:
+    """Where the metric stands among what its task reports."""
+    matching = [key for key in keys if key.partition(",")[0] == settings.metric]
+    if not matching:
+        known = {key.partition(",")[0] for key in keys}
+        raise ValueError(
+            f"metric: task {settings.task!r} does not report {settings.metric!r}; "
+            + suggestion(settings.metric, known)
+        )
+    filters = [key.partition(",")[2] for key in matching]
+    if settings.filter is None and len(filters) > 1:
+        raise ValueError(
+            f"filter: {settings.metric!r} comes by {', '.join(filters)}; name one of them"
+        )
+    chosen = settings.filter or filters[0]
+    if chosen not in filters:
+        raise ValueError(f"filter: unknown filter {chosen!r}; {suggestion(chosen, filters)}")
+    return f"{settings.metric},{chosen}"
+
+
+def _direction(given: Direction | None, better: Mapping[str, bool | None]) -> Direction:
+    """What the tasks say, or else the config."""
+    names = ", ".join(better)
+    told = {higher for higher in better.values() if higher is not None}
+    if len(told) > 1:
+        raise ValueError(f"mean: of {names} some are better when higher, some when lower")
+    if not told:
+        if given is None:
+            raise ValueError(f"direction: the task does not say for {names}; give one")
+        return given
+    direction: Direction = "maximize" if told.pop() else "minimize"
+    if given not in (None, direction):
+        raise ValueError(
+            f"direction: {given!r} contradicts the task, which says {direction!r} "
+            f"for {names}; leave it out"
+        )
+    return direction

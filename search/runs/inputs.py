@@ -1,0 +1,62 @@
+"""What went into a run, and what of it is another by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.config.plan import Plan
+    from search.config.schema import Config
+
+HARMLESS = ("name", "budget", "workers", "run", "merging", "recipes")
+"""Keys of a config that change no trial."""
+BY_CONTENT = ("base", "models", "tasks")
+"""Keys whose files may move: their digests are compared instead."""
+
+
+def inputs(prepared: Plan) -> dict[str, str]:
+    """Digests of all that decides a score: models, tasks and documents, by name."""
+    found = {"base": str(prepared.base.fingerprint)}
+    found |= {f"models.{name}": str(each.fingerprint) for name, each in prepared.models.items()}
+    for name, (task, documents) in prepared.tasks.items():
+        found |= {f"task {name}": task, f"documents of {name}": documents}
+    return found
+
+
+def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What is another than it was when the run began, each with what it was."""
+    return [
+        f"{name}: {_was(before.get(name))}, {_is(now.get(name))}"
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]
+
+
+def changed_keys(before: Config, now: Config) -> tuple[list[str], list[str]]:
+    """What is another in the config: what matters, and what does not."""
+    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    matters: list[str] = []
+    harmless: list[str] = []
+    for key in old:
+        if key in BY_CONTENT:
+            continue
+        differences = list(_differences(key, old[key], new[key]))
+        (harmless if key in HARMLESS else matters).extend(differences)
+    return matters, harmless
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(f"{path}.{key}", old.get(key), new.get(key))
+    elif old != new:
+        yield f"{path}: was {old!r}, is {new!r}"
+
+
+def _was(digest: str | None) -> str:
+    return f"was {digest}" if digest else "was not there"
+
+
+def _is(digest: str | None) -> str:
+    return f"is {digest}" if digest else "is gone"

@@ -1,0 +1,70 @@
+"""How far a run is, from its files alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from search.driver.budget import Budget, wall_hours, worker_hours
+from search.results.constant import complaints
+from search.results.results import RunResults
+
+if TYPE_CHECKING:
+    from search.ledger import Ledger
+    from search.ledger.trial import Trial
+
+WINDOW = 30  # finished trials that the pace is taken from
+
+
+def status_of(ledger: Ledger) -> dict[str, Any]:
+    """What `mergefront status --json` prints; the keys are kept stable."""
+    contents = ledger.contents()
+    found = RunResults.of(ledger.header["objectives"], contents.trials)
+    budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
+    hours = wall_hours(contents.trials)
+    is_spent = budget.reached(contents.trials, hours, found.objectives) is not None
+    driver = ledger.driver
+    report = dict(driver.report) if driver else {}
+    running = report.get("running", [])
+    return {
+        "version": 1,
+        "run": ledger.header["name"],
+        "state": "running" if driver else "finished" if is_spent else "stopped",
+        "trials": {
+            "proposed": done + len(contents.waiting),
+            "running": len(running),
+            **_counts(contents.trials),
+        },
+        "front": len(found.front),
+        "best": found.best(),
+        "budget": {
+            "trials": budget.trials,
+            "spent": done,
+            "hours": hours,
+            "worker_hours": worker_hours(contents.trials),
+        },
+        "driver": {"who": driver.who, "since": driver.since} if driver else None,
+        "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
+        "beginning": report.get("beginning", ""),
+        "troubles": [*report.get("troubles", []), *contents.damage, *_constant(found)],
+        "seconds_left": _left(contents.trials, budget.trials) if driver else None,
+    }
+
+
+def _constant(found: RunResults) -> list[str]:
+    return complaints(found.constant, len(found.scored))
+
+
+def _left(trials: list[Trial], budget: int) -> float | None:
+    """Seconds until the budget of trials is spent, at the pace of the last ones."""
+    clocks = [trial.clock for trial in trials][-WINDOW:]
+    if len(clocks) < 2 or clocks[-1] <= clocks[0]:
+        return None
+    return float(budget - len(trials)) * (clocks[-1] - clocks[0]) / (len(clocks) - 1)
+
+
+def _counts(trials: list[Trial]) -> dict[str, int]:
+    """How many trials ended in each state."""
+    found = dict.fromkeys(("scored", "stopped", "broken", "failed", "duplicate"), 0)
+    for trial in trials:
+        found[trial.state] += 1
+    return found

@@ -1,0 +1,65 @@
+"""A search as a job of a Ray cluster."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.config.file import ConfigFile
+from search.config.schema import ConfigError
+from workers.pool.jobs import Jobs
+
+if TYPE_CHECKING:
+    from search.config.schema import Config
+
+ROOMS = ("search", "workers", "evaluators")
+CONFIG = "config.yaml"
+
+
+def submit(path: Path, address: str, *, log_format: str = "text") -> str:
+    """Sends a search to a cluster; the job's name, which is the run's.
+
+    The config goes along with absolute paths, and so does this version of mergefront. Models, tasks
+    and the run must lie where every machine of the cluster finds them. A run that is there already
+    goes on.
+
+    Raises:
+        ConfigError: if the config cannot be read; what it names is looked at on the cluster.
+        JobError: if the cluster does not answer, or the job runs already.
+    """
+    config = ConfigFile(path).finished()
+    name = job_name(path, config)
+    command = ["python", "-m", "search", "search", CONFIG, "--address", "auto", "--resume"]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        Jobs(address).submit(
+            name,
+            shlex.join([*command, "--log-format", log_format]),
+            folder=Path(folder),
+            packages=[_folder_of(room) for room in ROOMS],
+            run=str(config.run),
+        )
+    return name
+
+
+def job_name(path: Path, config: Config) -> str:
+    """The run's name, as the last part of its place says it.
+
+    Raises:
+        ConfigError: if it is no name for a job.
+    """
+    name = str(config.run).partition("?")[0].rstrip("/").rpartition("/")[2]
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigError(path, [f"run: {name!r} cannot name a job; use letters, digits, . _ -"])
+    return name
+
+
+def _folder_of(room: str) -> Path:
+    spec = find_spec(room)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
