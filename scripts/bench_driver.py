@@ -20,13 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from evaluators.scores import SCHEMA
-from search.driver.baselines import baselines
-from search.driver.budget import Budget
-from search.driver.driver import Driver
+from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
-from search.objectives.objective import Objective
-from search.runs.session import results_of
-from search.runs.status import status_of
+from search.objectives import Objective
+from search.runs import results_of, status_of
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from search.space import Space, SpaceSettings
@@ -162,9 +159,9 @@ def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
         pool=pool,
         ledger=ledger,
         recipe_of=space.recipe,
-        first=baselines(space),
+        baselines=baselines(space),
         objectives=OBJECTIVES,
-        limits=Budget(trials=given.trials),
+        budget=Budget(trials=given.trials),
     )
 
 

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 
 from scripts.landscapes import LANDSCAPES, Landscape, load
-from search.driver.baselines import Baselines, baselines
+from search.driver import Baselines, baselines
 from search.ledger.trial import Proposal, Trial
-from search.objectives.front import front, hypervolume
-from search.results.results import RunResults
+from search.objectives import front, hypervolume
+from search.results import RunResults
 from search.samplers import Auto, Cmaes, Pace, Study
 from search.samplers.settings import Evolution, Gp, Nsga2, Nsga3, Random, Tpe
 from search.space import Axis
@@ -180,7 +180,7 @@ def compare(arguments: argparse.Namespace) -> None:
 def _head(arguments: argparse.Namespace, first: float, marks: Sequence[str]) -> None:
     print(f"landscape {arguments.landscape}, {arguments.workers} workers, {arguments.seeds} seeds:")
     print(
-        f"hypervolume over that of the first trials ({first:.4f} for the first seed), after N trials"
+        f"hypervolume over that of the baselines ({first:.4f} for the first seed), after N trials"
     )
     print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s an ask':>14}")
 

@@ -13,8 +13,7 @@ from scipy.optimize import minimize
 
 from scripts.measure_landscape import OBJECTIVES, landscape_space
 from search.ledger.trial import Proposal
-from search.objectives.front import normalised
-from search.objectives.objective import Objective
+from search.objectives import Objective, normalised
 from search.space import Space, SpaceSettings
 from workers.recipe import Recipe, Source
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from evaluators.documents import DocumentSettings
 from evaluators.suite import SuiteSettings
-from search.driver.baselines import Baseline, baselines
-from search.objectives.objective import Direction
+from search.driver import Baseline, baselines
+from search.objectives import Direction
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from search.space import Space, SpaceSettings

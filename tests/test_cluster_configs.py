@@ -12,7 +12,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from search.driver.driver import LAST_WAIT
+from search.driver import LAST_WAIT
 
 FOLDER = Path(__file__).parent.parent / "configs" / "cluster"
 

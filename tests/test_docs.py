@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evaluators.suite import Suite, SuiteSettings
-from search.config.schema import Config
+from search.config import Config
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

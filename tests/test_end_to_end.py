@@ -20,8 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from search.cli.demo import SEARCH, rescore
 from search.ledger import Ledger
-from search.runs.export import export
-from search.runs.session import open_run, results_of
+from search.runs import export, open_run, results_of
 from workers.demo import DemoSettings, make_demo
 
 pytestmark = pytest.mark.slow

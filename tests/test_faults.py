@@ -21,12 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from search.driver.baselines import baselines
-from search.driver.budget import Budget
-from search.driver.driver import Driver
+from search.driver import Budget, Driver, baselines
 from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
-from search.runs.session import stopped_by_signals
+from search.runs import stopped_by_signals
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from tests.search.conftest import OBJECTIVES, make_space
@@ -50,7 +48,9 @@ class TellsOnce(Study):
         super().tell(number, values, broken=broken)
 
 
-def search(root: Path, given: Path, pause: float, trials: int = TRIALS, workers: int = 4) -> None:
+def run_search(
+    root: Path, given: Path, pause: float, trials: int = TRIALS, workers: int = 4
+) -> None:
     """One driver; notes every outcome that a worker has given away before the driver has it."""
 
     def working(candidate: Candidate) -> Outcome:
@@ -68,9 +68,9 @@ def search(root: Path, given: Path, pause: float, trials: int = TRIALS, workers:
             pool=InProcessPool(working, workers),
             ledger=ledger,
             recipe_of=SPACE.recipe,
-            first=baselines(SPACE),
+            baselines=baselines(SPACE),
             objectives=OBJECTIVES,
-            limits=Budget(trials=trials),
+            budget=Budget(trials=trials),
         )
         with stopped_by_signals(driver):
             driver.run()
@@ -96,7 +96,7 @@ def killed_again_and_again(root: Path, kills: int, seed: int, workers: int) -> l
     chance, given = random.Random(seed), root.with_suffix(".given")
     counts, twice, before = [], Counter[int](), 0
     for _ in range(kills):
-        process = FORK.Process(target=search, args=(root, given, 0.002, TRIALS, workers))
+        process = FORK.Process(target=run_search, args=(root, given, 0.002, TRIALS, workers))
         process.start()
         process.join(chance.uniform(0.0, 0.6))
         if not process.is_alive():
@@ -108,7 +108,7 @@ def killed_again_and_again(root: Path, kills: int, seed: int, workers: int) -> l
         twice.update(lost(given, root) & set(last))
         assert lost(given, root) <= set(twice), "a finished evaluation was lost"
         counts.append(len(Ledger(root).trials()) if Ledger.is_at(root) else 0)
-    search(root, given, 0.0, workers=workers)
+    run_search(root, given, 0.0, workers=workers)
     assert not lost(given, root)
     assert Counter(noted(given)) == Counter(set(noted(given))) + twice, "evaluated again"
     return counts
@@ -159,7 +159,7 @@ def test_a_driver_killed_at_random_moments_loses_nothing_and_searches_the_same(t
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
 def test_a_driver_that_is_stopped_keeps_what_its_workers_gave(tmp_path, signals):
     root, given = tmp_path / "run", tmp_path / "given"
-    process = FORK.Process(target=search, args=(root, given, 0.05))
+    process = FORK.Process(target=run_search, args=(root, given, 0.05))
     process.start()
     deadline = time.monotonic() + 60
     while not noted(given):
@@ -180,17 +180,17 @@ FULL = """
 import subprocess, sys
 from pathlib import Path
 from search.ledger import Ledger
-from tests.test_faults import lost, search
+from tests.test_faults import lost, run_search
 
 disk, given = Path(sys.argv[1]), Path(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "none", str(disk)], check=True)
 try:
-    search(disk / "run", given, 0.0)
+    run_search(disk / "run", given, 0.0)
 except OSError as error:
     kept = Ledger(disk / "run").contents()
     print(error.errno, len(lost(given, disk / "run")) <= 1 < len(kept.trials), kept.damage)
 subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-search(disk / "run", given, 0.0)
+run_search(disk / "run", given, 0.0)
 subprocess.run(["cp", "-r", str(disk / "run"), sys.argv[3]], check=True)
 """
 OWN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -223,7 +223,7 @@ def test_a_hundred_kills(tmp_path):
 def compete(root: Path, given: Path, start, results) -> None:
     start.wait()
     try:
-        search(root, given, 0.2, trials=12)  # longer than a driver insists
+        run_search(root, given, 0.2, trials=12)  # longer than a driver insists
         results.put("won")
     except RunBusyError as error:
         results.put(str(error))

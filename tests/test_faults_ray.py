@@ -18,11 +18,9 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from search.driver.baselines import baselines
-from search.driver.budget import Budget
-from search.driver.driver import Driver
+from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
-from search.objectives.objective import Objective
+from search.objectives import Objective
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from tests.search.conftest import make_space
@@ -128,9 +126,9 @@ def check_kills(machines: Cluster, root: Path, trials: int, kills: int, seed: in
             pool=pool,
             ledger=ledger,
             recipe_of=SPACE.recipe,
-            first=baselines(SPACE),
+            baselines=baselines(SPACE),
             objectives=OBJECTIVES,
-            limits=Budget(trials=trials),
+            budget=Budget(trials=trials),
             watch=reaper,
         )
         driver.run()

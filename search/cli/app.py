@@ -18,9 +18,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from search.config import Plan
     from search.config.diagnosis import Diagnosis
-    from search.config.plan import Plan
-    from search.driver.budget import Budget
+    from search.driver import Budget
     from search.ledger import Ledger
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 3
@@ -83,9 +83,9 @@ def doctor(
 ) -> None:
     """Say what would fail or surprise in a search of CONFIG, or in merging models."""
     with _errors():
+        from search.config import ConfigError
         from search.config.diagnosis import diagnose
         from search.config.diagnosis import picture as draw
-        from search.config.schema import ConfigError
 
         try:
             found = diagnose(what, deep=deep or picture is not None)
@@ -121,9 +121,9 @@ def search(
 ) -> None:
     """Run the search that CONFIG describes and print its front."""
     with _errors(log_format):
-        from search.config.plan import plan
+        from search.config import plan
         from search.ledger import Ledger
-        from search.runs.session import begin, resume_run
+        from search.runs import create_run, resume_run
 
         prepared = plan(config)
         if resume and Ledger.is_at(prepared.config.run):
@@ -131,7 +131,7 @@ def search(
             _say_changed(changed)
         else:
             old = Ledger(earlier) if earlier else None
-            ledger = begin(prepared)
+            ledger = create_run(prepared)
             if old:
                 _take_over(prepared, old, ledger)
     _say_warnings(prepared)
@@ -156,7 +156,7 @@ def resume(
 ) -> None:
     """Go on with a search where it stopped, whatever stopped it."""
     with _errors(log_format):
-        from search.runs.session import resume_run
+        from search.runs import resume_run
 
         prepared, ledger, changed = resume_run(run, config)
         _say_changed(changed)
@@ -172,7 +172,7 @@ def status(run: Run, follow: Follow = False, as_json: AsJson = False) -> None:
     with _errors():
         from search.cli.tables import status_lines
         from search.ledger import Ledger
-        from search.runs.status import status_of
+        from search.runs import status_of
 
         ledger, console = Ledger(run), _console()
         while True:
@@ -195,7 +195,7 @@ def submit(
 ) -> None:
     """Run the search as a job of a Ray cluster; a run that is there already goes on."""
     with _errors():
-        from search.runs.submit import submit as send
+        from search.runs import submit as send
 
         name = send(config, address, log_format=log_format)
     print(f"job {name} is submitted; mergefront logs {name} --follow --address {address}")
@@ -254,8 +254,8 @@ def front(
     """Print the front, beside the base, the models and the uniform soup."""
     with _errors():
         from search.ledger import Ledger
-        from search.results.importance import importance as of
-        from search.runs.session import results_of
+        from search.results import importance as of
+        from search.runs import results_of
 
         ledger = Ledger(run)
         found = results_of(ledger)
@@ -296,15 +296,15 @@ def export(
 ) -> None:
     """Write a model of the front as an ordinary Hugging Face directory."""
     with _errors():
-        from search.runs.export import export as write
-        from search.runs.session import open_run, results_of
+        from search.runs import export as write
+        from search.runs import open_run, results_of
 
         prepared, ledger = open_run(run)
         found = results_of(ledger)
         found = found.where(where) if where else found
         chosen = found.trial(trial) if trial is not None else found.pick(pick)
         with _disk():
-            written = write(prepared, chosen, out, beside=found.references, force=force)
+            written = write(prepared, chosen, out, beside=found.baselines, force=force)
     console = _console()
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     console.print(f"trial {chosen.number} ({scores}) is now {written.path}", highlight=False)
@@ -384,9 +384,8 @@ def _run(
     """Searches with progress shown; prints the front, or how to go on, and exits accordingly."""
     from search.cli.progress import Progress
     from search.ledger import RunBusyError
-    from search.results.constant import ConstantError
-    from search.runs.session import search as run_search
-    from search.runs.session import spent
+    from search.results import ConstantError
+    from search.runs import reached_limit, run_search
     from workers.pool import AddressError, PoolError, SetupError
 
     say: Callable[[str], None]
@@ -397,7 +396,7 @@ def _run(
         say(f"run {ledger.root}")
     else:
         console, say = _console(quiet=True), logging.getLogger(__name__).info
-    if why := spent(ledger, budget):  # nothing is started
+    if why := reached_limit(ledger, budget):  # nothing is started
         say(f"nothing to do: {why}; a greater budget goes on")
         _print_front(ledger)
         return
@@ -455,7 +454,7 @@ def _fail(message: str, status: int) -> None:
 
 def _print_front(ledger: Ledger) -> None:
     from search.cli.tables import front_table
-    from search.runs.session import results_of
+    from search.runs import results_of
 
     _console().print(front_table(results_of(ledger)))
 
@@ -466,13 +465,13 @@ def _say_changed(changed: list[str]) -> None:
 
 
 def _take_over(prepared: Plan, old: Ledger, new: Ledger) -> None:
-    from search.runs.transfer import transfer_trials
+    from search.runs import transfer_trials
 
     taken = transfer_trials(prepared, old, new)
     how = "with their scores" if taken.scored else "of its front, to be scored anew"
     print(f"{taken.trials} trials of {old.root} are taken over, {how}", file=sys.stderr)
-    if taken.left:
-        print(f"{taken.left} of its front are outside the new space: left out", file=sys.stderr)
+    if taken.outside:
+        print(f"{taken.outside} of its front are outside the new space: left out", file=sys.stderr)
 
 
 def _say_warnings(prepared: Plan) -> None:

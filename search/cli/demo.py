@@ -17,22 +17,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from search.cli.tables import history_table, importance_table
-from search.config.plan import plan
+from search.config import plan
 from search.ledger.trial import BASE, UNIFORM
-from search.results.importance import importance
-from search.runs.export import export
-from search.runs.session import begin, results_of
+from search.results import importance
+from search.runs import create_run, export, results_of
 from workers.demo import EXPERTS, make_demo
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.config.plan import Plan
-    from search.driver.budget import Budget
+    from search.config import Plan
+    from search.driver import Budget
     from search.ledger import Ledger
     from search.ledger.trial import Trial
-    from search.objectives.objective import Objective
-    from search.results.results import RunResults
+    from search.objectives import Objective
+    from search.results import RunResults
 
 Search = Callable[["Plan", "Ledger", "Budget"], None]
 
@@ -70,7 +69,7 @@ def run_demo(folder: Path, console: Console, search: Search) -> None:
     config = _write_config(folder)
     console.print(f"searching {config}", highlight=False)
     prepared = plan(config)
-    ledger = begin(prepared)
+    ledger = create_run(prepared)
     search(prepared, ledger, prepared.config.budget)
     found = results_of(ledger)  # whose front the search has printed
     console.print(history_table(found))
@@ -133,7 +132,7 @@ def _write_config(folder: Path) -> Path:
 
 def _say_who_won(found: RunResults, console: Console) -> None:
     best = max(found.front, key=found.mean, default=None)
-    known = {label: found.mean(trial) for label, trial in found.references.items()}
+    known = {label: found.mean(trial) for label, trial in found.baselines.items()}
     inputs = {label: mean for label, mean in known.items() if label in (BASE, *found.models)}
     if best is None or not inputs or UNIFORM not in known:
         raise DemoError("the models or their uniform soup could not be scored; see the run's logs")

@@ -11,12 +11,12 @@ from rich.live import Live
 from rich.text import Text
 
 from search.cli.duration import duration
-from search.results.results import RunResults
+from search.results import RunResults
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.driver.driver import Driver
+    from search.driver import Driver
 
 EVERY = 15.0  # seconds between two lines where there is no terminal
 LIVE = 0.5  # seconds between two looks on one
@@ -64,7 +64,7 @@ class Progress:
         standing = RunResults(driver.objectives, driver.trials)
         best = "  ".join(f"{name} {value:.3f}" for name, value in standing.best().items())
         parts = [
-            f"{len(driver.trials)}/{driver.limits.trials} trials",
+            f"{len(driver.trials)}/{driver.budget.trials} trials",
             f"{len(driver.running)} running",
             f"front {len(standing.front)}",
             f"best {best}" if best else "",
@@ -79,5 +79,5 @@ class Progress:
         if len(times) < FEWEST or time.monotonic() <= times[0]:
             return []
         rate = (len(times) - 1) / (time.monotonic() - times[0])
-        left = (driver.limits.trials - len(driver.trials)) / rate
+        left = (driver.budget.trials - len(driver.trials)) / rate
         return [f"{60 * rate:.1f} trials/min", f"ETA {duration(left)}"]

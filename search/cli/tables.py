@@ -11,12 +11,12 @@ from rich.table import Table
 
 from search.cli.duration import duration
 from search.ledger.trial import BASE, UNIFORM
-from search.results.constant import complaints
+from search.results import constant_warnings
 from search.space.preview import preview, trials_wanted
 
 if TYPE_CHECKING:
     from search.ledger.trial import Trial
-    from search.results.results import RunResults
+    from search.results import RunResults
     from search.space import Axis
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
@@ -30,7 +30,7 @@ def front_table(standing: RunResults) -> Table:
     table.caption = "\n".join(
         [
             "mean: 0 is the worst and 1 the best of base and models, over the objectives",
-            *complaints(standing.constant, len(standing.scored)),
+            *constant_warnings(standing.constant, len(standing.scored)),
         ]
     )
     table.add_column("trial", justify="right")
@@ -43,7 +43,7 @@ def front_table(standing: RunResults) -> Table:
         table.add_row(*_row(standing, trial, _what(trial) + ("  ← knee" if trial is knee else "")))
     table.add_section()
     for label in (BASE, *standing.models, UNIFORM):
-        if reference := standing.references.get(label):
+        if reference := standing.baselines.get(label):
             table.add_row(*_row(standing, reference, label), style="dim")
     return table
 
@@ -53,7 +53,7 @@ def history_table(standing: RunResults) -> Table:
     table = Table(title="Hypervolume", title_justify="left", caption_justify="left")
     reference = ", ".join(
         f"{each.name} {each.sign * loss:.4f}"
-        for each, loss in zip(standing.objectives, standing.reference, strict=True)
+        for each, loss in zip(standing.objectives, standing.reference_point, strict=True)
     )
     table.caption = (
         "0 is the worst and 1 the best of base and models; measured from just behind the worst: "

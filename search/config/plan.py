@@ -13,7 +13,7 @@ from evaluators.tasks import read_folder
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
-from search.objectives.objective import Objective, TaskMetrics, resolve
+from search.objectives import Objective, TaskMetrics, resolve
 from search.samplers import Cmaes
 from search.space import Space
 from workers.checkpoint.reading import look, open_checkpoint
@@ -23,7 +23,7 @@ from workers.recipe import Recipe, Source
 if TYPE_CHECKING:
     from evaluators.documents import DocumentSettings
     from evaluators.tasks import ScoringSettings
-    from search.objectives.objective import ObjectiveSettings
+    from search.objectives import ObjectiveSettings
 
 
 TaskDigests = Mapping[str, tuple[str, str]]

@@ -13,8 +13,8 @@ from evaluators.documents import DocumentSettings
 from evaluators.settings import Settings, suggestion
 from evaluators.tasks import ScoringSettings
 from evaluators.vitals import GateSettings
-from search.driver.budget import Budget
-from search.objectives.objective import ObjectiveSettings
+from search.driver import Budget
+from search.objectives import ObjectiveSettings
 from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
 from workers.methods import METHODS

@@ -1,1 +1,19 @@
-"""The loop that proposes trials and records what workers answer; knows no config file."""
+"""The loop that proposes trials and records what workers report; knows no config file."""
+
+from search.driver.baselines import Baseline, Baselines, baselines
+from search.driver.budget import Budget, Patience, wall_hours, worker_hours
+from search.driver.driver import LAST_WAIT, Driver
+from search.driver.signals import stopped_by_signals
+
+__all__ = [
+    "LAST_WAIT",
+    "Baseline",
+    "Baselines",
+    "Budget",
+    "Driver",
+    "Patience",
+    "baselines",
+    "stopped_by_signals",
+    "wall_hours",
+    "worker_hours",
+]

@@ -1,4 +1,4 @@
-"""The trials every run begins with: what a user would try by hand, and what a pick must beat."""
+"""The trials that every run starts with: what a user would try by hand and a pick must beat."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.ledger.trial import BASE, UNIFORM
+from search.ledger import BASE, UNIFORM
 from search.space.axis import owner
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Value
 
 if TYPE_CHECKING:
-    from search.results.results import RunResults
+    from search.results import RunResults
     from search.space import Space
 
 SCALES = 5  # points of the total scale that are tried
 
-# What the papers used, as far as it is not the default that the method declares.
+# Values of the papers where they differ from the default that the method declares.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "task_arithmetic": {"lambda": 0.4},  # Ilharco 2023 for eight task vectors, Yadav 2023 for any
     "ties": {"density": 0.2},
@@ -28,7 +28,7 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "breadcrumbs": {"density": 0.85},
     "breadcrumbs_ties": {"density": 0.85},
 }
-USUAL = {"weight": 1.0, "density": 0.5, "t": 0.5}  # of parameters without a default
+USUAL = {"weight": 1.0, "density": 0.5, "t": 0.5}  # for parameters without a default
 
 
 @dataclass(frozen=True)
@@ -42,55 +42,56 @@ class Baseline:
 
 @dataclass
 class Baselines:
-    """What to try before, and beside, what a sampler asks for.
+    """What to try besides what a sampler proposes: known recipes first, then a greedy soup.
 
     Args:
-        known: in their order.
-        space: in which the greedy soup is cooked as the models' scores arrive.
+        known: in the order of trying.
+        space: of the run, in which the greedy soup is made as the models' scores arrive.
     """
 
     known: Sequence[Baseline]
     space: Space
     _steps: dict[tuple[str, ...], Baseline] = field(default_factory=dict)
-    _is_cooked: bool = False  # the scores it follows from are in, and stay as they are
+    _is_greedy_done: bool = False  # every score that it depends on is known, and none changes
 
     def next(
-        self, labels: Collection[str | None], digests: Collection[str], standing: RunResults
+        self, labels: Collection[str | None], digests: Collection[str], results: RunResults
     ) -> Baseline | None:
-        """The next one, or None if there is none, or none yet.
+        """The next baseline, or None if there is none, or none yet.
 
         Args:
             labels: of all proposals so far.
             digests: of their recipes.
-            standing: the finished trials.
+            results: the finished trials.
         """
         for each in self.known:
             if each.label not in labels:
                 return each
-        return None if self._is_cooked else self._greedy(digests, standing)
+        return None if self._is_greedy_done else self._greedy(digests, results)
 
-    def _greedy(self, digests: Collection[str], standing: RunResults) -> Baseline | None:
-        """The next step of a greedy soup (Wortsman 2022): the next best model, if it does not harm.
+    def _greedy(self, digests: Collection[str], results: RunResults) -> Baseline | None:
+        """The next step of a greedy soup (Wortsman 2022): add the next best model.
 
-        Harm is a lower mean over the objectives on the scale of base and models.
+        The model stays in the soup if the mean over the objectives does not get lower.
         """
-        finished = {trial.label for trial in standing.trials}
+        finished = {trial.label for trial in results.trials}
         if not {BASE, *self.space.models} <= finished:
             return None
-        means = {name: standing.mean(trial) for name, trial in standing.models.items()}
+        means = {name: results.mean(trial) for name, trial in results.models.items()}
         ranked = sorted(means, key=lambda name: -means[name])
-        by_digest = {trial.proposal.digest: trial for trial in standing.scored}
+        by_digest = {trial.proposal.digest: trial for trial in results.scored}
+        finished_digests = {trial.proposal.digest for trial in results.trials}
         members, mean = ranked[:1], means[ranked[0]] if ranked else 0.0
         for name in ranked[1:]:
-            first = self._step([*members, name])
-            if first.recipe.digest not in digests:
-                return first
-            trial = by_digest.get(first.recipe.digest)
-            if trial is None and first.recipe.digest not in _ended(standing):
-                return None  # it is under way
-            if trial is not None and standing.mean(trial) >= mean:
-                members, mean = [*members, name], standing.mean(trial)
-        self._is_cooked = True
+            step = self._step([*members, name])
+            if step.recipe.digest not in digests:
+                return step
+            trial = by_digest.get(step.recipe.digest)
+            if trial is None and step.recipe.digest not in finished_digests:
+                return None  # it is being evaluated
+            if trial is not None and results.mean(trial) >= mean:
+                members, mean = [*members, name], results.mean(trial)
+        self._is_greedy_done = True
         return None
 
     def _step(self, names: Sequence[str]) -> Baseline:
@@ -101,11 +102,11 @@ class Baselines:
 
 
 def baselines(space: Space, recipes: Mapping[str, Recipe] | None = None) -> Baselines:
-    """The base, every model, the uniform soup, published defaults, total scales, the user's own.
+    """Base, models, uniform soup, the user's recipes, published defaults, total scales.
 
     Args:
         space: of the run.
-        recipes: the user's, by name.
+        recipes: of the user, by name.
     """
     found = [
         Baseline(BASE, _alone(space, BASE), None),
@@ -115,8 +116,8 @@ def baselines(space: Space, recipes: Mapping[str, Recipe] | None = None) -> Base
         *(_point(space, f"{name} defaults", _defaults(name)) for name in space.methods),
         *_scales(space),
     ]
-    unique = {first.recipe.digest: first for first in reversed(found)}
-    return Baselines([first for first in found if unique[first.recipe.digest] is first], space)
+    unique = {each.recipe.digest: each for each in reversed(found)}
+    return Baselines([each for each in found if unique[each.recipe.digest] is each], space)
 
 
 def _alone(space: Space, name: str) -> Recipe:
@@ -172,7 +173,7 @@ def _point(
 
 def _placed(space: Space, label: str, recipe: Recipe) -> Baseline:
     """The same model as a point of the space, so that the sampler can learn from it."""
-    for equal in _spellings(space, recipe):
+    for equal in _equal_recipes(space, recipe):
         try:
             params = space.params(equal)
         except ValueError:
@@ -181,7 +182,7 @@ def _placed(space: Space, label: str, recipe: Recipe) -> Baseline:
     return Baseline(label, recipe, None)
 
 
-def _spellings(space: Space, recipe: Recipe) -> Iterator[Recipe]:
+def _equal_recipes(space: Space, recipe: Recipe) -> Iterator[Recipe]:
     """Recipes that give the same bytes as this one."""
     yield recipe
     if recipe.method == "passthrough":
@@ -194,7 +195,3 @@ def _spellings(space: Space, recipe: Recipe) -> Iterator[Recipe]:
     if is_soup or recipe.method == "passthrough":
         others = {"weight": {model: float(model in recipe.models) for model in space.models}}
         yield Recipe("linear", space.models, (Group(others),), space.base, space.seed)
-
-
-def _ended(standing: RunResults) -> set[str]:
-    return {trial.proposal.digest for trial in standing.trials}

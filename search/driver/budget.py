@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat, PositiveInt
 
 from evaluators.settings import Settings
-from search.results.results import RunResults
+from search.results import RunResults
 
 if TYPE_CHECKING:
     from search.ledger.trial import Trial
-    from search.objectives.objective import Objective
+    from search.objectives import Objective
 
 
 class Patience(Settings):
     """How long a search may go on without getting better."""
 
     trials: PositiveInt
-    """So many scored trials in a row, and at least as many beside the first ones, ..."""
+    """So many scored trials in a row, and at least as many besides the baselines, ..."""
     share: PositiveFloat = 0.01
     """... in which the hypervolume grew by no more than this share of itself."""
 
@@ -28,9 +28,9 @@ class Budget(Settings):
     """What a search may spend in all its sessions; the first limit reached ends it."""
 
     trials: PositiveInt = 200
-    """Finished trials, whatever came of them; the first ones and duplicates are counted in."""
+    """Finished trials of any outcome; baselines and duplicates count too."""
     scorings: PositiveFloat | None = None
-    """Full scorings: a trial that was stopped half-way counts half, a broken one nothing."""
+    """Full scorings: a trial that was stopped half-way counts half, a broken one 0."""
     hours: PositiveFloat | None = None
     """Of wall time while a driver ran."""
     worker_hours: PositiveFloat | None = None
@@ -61,14 +61,14 @@ class Budget(Settings):
     def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:
         if self.patience is None:
             return None
-        standing = RunResults(objectives, trials)
+        results = RunResults(objectives, trials)
         window = self.patience.trials
-        if sum(trial.label is None for trial in standing.scored) < window:
-            return None  # the first trials are there to compare with, not to get better
-        growth = standing.growth(window)
+        if sum(trial.label is None for trial in results.scored) < window:
+            return None  # the baselines are there to compare with, not to get better
+        growth = results.growth(window)
         if growth is None or growth > self.patience.share:
             return None
-        return f"in {window} scored trials the hypervolume grew by {growth:.2%} only"
+        return f"in {window} scored trials the hypervolume grew by only {growth:.2%}"
 
 
 def worker_hours(trials: Sequence[Trial]) -> float:

@@ -1,4 +1,4 @@
-"""What a worker says of a candidate, as a finished trial."""
+"""What a worker reports of a candidate, as a finished trial."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from search.ledger.trial import Proposal, Trial
+from search.ledger import Proposal, Trial
 
 if TYPE_CHECKING:
-    from search.objectives.objective import Objective
+    from search.objectives import Objective
     from workers.candidate import Outcome
 
 
 @dataclass
-class Judge:
-    """Finds the objectives in outcomes.
+class OutcomeReader:
+    """Turns outcomes into trials.
 
     Args:
         objectives: what the outcomes' values mean.
@@ -26,13 +26,13 @@ class Judge:
     rows: int = 0
 
     def trial(self, proposal: Proposal, outcome: Outcome, *, order: int, clock: float) -> Trial:
-        """The trial that an outcome finishes; a score that is not a number makes it a broken one.
+        """The trial that an outcome finishes; a score that is not a number makes it broken.
 
         Args:
             proposal: what was tried.
-            outcome: what came of it.
-            order: of finishing.
-            clock: seconds of the run.
+            outcome: what the worker reports.
+            order: position in the order of finishing.
+            clock: seconds that drivers have run.
         """
         trial = Trial(
             proposal,
@@ -49,12 +49,12 @@ class Judge:
             return trial
         try:
             scores = {each.name: each.value(outcome.values) for each in self.objectives}
-        except ValueError as error:  # it must not reach the sampler
+        except ValueError as error:  # such a score must not reach the sampler
             return replace(trial, state="broken", cause=str(error))
         return replace(trial, scores=scores)
 
     def _share(self, outcome: Outcome) -> float:
-        """Of a full scoring's work: what is left out when a candidate is stopped half-way."""
+        """The share of a full scoring that was done before the candidate was stopped."""
         rows = 0 if outcome.documents is None else int(outcome.documents.num_rows)
         if outcome.state == "scored":
             self.rows = max(self.rows, rows)
@@ -62,14 +62,14 @@ class Judge:
         return min(1.0, rows / self.rows) if self.rows else 0.0
 
 
-def duplicate(proposal: Proposal, twin: Trial, *, order: int, clock: float) -> Trial:
-    """The trial of a recipe that was evaluated before, scored or broken, and is not again."""
+def duplicate(proposal: Proposal, earlier: Trial, *, order: int, clock: float) -> Trial:
+    """The trial of a recipe that an earlier trial has evaluated: scored or broken as that one."""
     return Trial(
         proposal,
-        "duplicate" if twin.state == "scored" else twin.state,
+        "duplicate" if earlier.state == "scored" else earlier.state,
         order=order,
-        scores=twin.scores,
-        cause=f"the same recipe as trial {twin.number}",
-        conditions=twin.conditions,
+        scores=earlier.scores,
+        cause=f"the same recipe as trial {earlier.number}",
+        conditions=earlier.conditions,
         clock=clock,
     )

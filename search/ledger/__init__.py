@@ -17,5 +17,16 @@ before the files it replaces go.
 from search.ledger.contents import Contents
 from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Ledger
+from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
 
-__all__ = ["CONFIG", "Contents", "Lease", "Ledger", "RunBusyError"]
+__all__ = [
+    "BASE",
+    "CONFIG",
+    "UNIFORM",
+    "Contents",
+    "Lease",
+    "Ledger",
+    "Proposal",
+    "RunBusyError",
+    "Trial",
+]

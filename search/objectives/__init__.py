@@ -1,1 +1,40 @@
 """What a run optimises, and how points compare by it: dominance and hypervolume; knows no trial."""
+
+from search.objectives.front import (
+    Losses,
+    crowding,
+    front,
+    knee,
+    normalised,
+    ranks,
+)
+from search.objectives.hypervolume import MARGIN, hypervolume, reference_point, volumes
+from search.objectives.objective import (
+    Direction,
+    Metric,
+    Objective,
+    ObjectiveSettings,
+    TaskMetrics,
+    losses,
+    resolve,
+)
+
+__all__ = [
+    "MARGIN",
+    "Direction",
+    "Losses",
+    "Metric",
+    "Objective",
+    "ObjectiveSettings",
+    "TaskMetrics",
+    "crowding",
+    "front",
+    "hypervolume",
+    "knee",
+    "losses",
+    "normalised",
+    "ranks",
+    "reference_point",
+    "resolve",
+    "volumes",
+]

@@ -1,4 +1,4 @@
-"""Dominance, hypervolume and picks. Losses throughout: lower is better in every column."""
+"""Dominance, crowding and the knee. Losses throughout: lower is better in every column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n_trials, n_objectives)
 
-MARGIN = 0.1  # of a span, by which a reference point lies behind the worst that counts
 BLOCK = 512  # rows compared at once where there are three objectives and more
 
 
@@ -46,64 +45,6 @@ def crowding(losses: Losses) -> NDArray[np.float64]:
     return distance
 
 
-def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
-    """Volume that the rows of `losses` dominate below `reference`, shape (n_objectives,).
-
-    Exact for any number of objectives. With up to four it takes n sweeps over a grid of at most
-    n × n cells; each objective more is sliced along (Zitzler & Thiele 1998), n times the work.
-    """
-    inside = _kept(losses[(losses < reference).all(-1)])
-    columns = losses.shape[1]
-    if not len(inside):
-        return 0.0
-    if columns == 1:
-        return float(reference[0] - inside.min())
-    if columns == 2:
-        return _area(np.unique(inside, axis=0), reference)
-    inside = inside[np.argsort(inside[:, -1], kind="stable")]
-    thickness = np.diff(np.append(inside[:, -1], reference[-1]))
-    rows, corner = inside[:, :-1], reference[:-1]
-    if columns > 4:
-        slices = [hypervolume(rows[: i + 1], corner) for i in range(len(rows))]
-    else:
-        slices = _grown(rows, corner)
-    return float(thickness @ slices)
-
-
-def corner_of(losses: Losses) -> NDArray[np.float64]:
-    """A point just behind the worst of the front: what lies beyond it is not worth telling apart.
-
-    Behind it by a share of the front's span, so that the ends of the front count too. A front
-    without a span (any of one objective) has the better half of all losses to itself, or, where
-    that is all one value, all of them. So the corner moves with the unit of each objective.
-    """
-    kept = _kept(losses)
-    candidates = [
-        MARGIN * np.ptp(kept, axis=0),
-        np.median(losses, axis=0) - losses.min(0),
-        np.ptp(losses, axis=0),
-    ]
-    behind = np.select([each > 0 for each in candidates], candidates, 1.0)
-    return np.asarray(kept.max(0) + behind)
-
-
-def volumes(losses: Losses, reference: NDArray[np.float64]) -> list[float]:
-    """The hypervolume after each row of `losses`; only a row that enters the front costs time.
-
-    What it adds is its own box without what the others take of that (While 2012): few of those
-    count, as a rule, once they are cut off at the box.
-    """
-    found: list[float] = []
-    kept, volume = losses[:0], 0.0
-    for row in losses:
-        if (row < reference).all() and not (kept <= row).all(1).any():
-            shared = hypervolume(np.maximum(kept, row), reference)
-            volume += max(float(np.prod(reference - row)) - shared, 0.0)
-            kept = _kept(np.concatenate([kept, row[None]]))
-        found.append(volume)
-    return found
-
-
 def normalised(losses: Losses, anchors: Losses) -> Losses:
     """`losses` on a scale where, per column, the best row of `anchors` is 0 and the worst 1.
 
@@ -118,13 +59,9 @@ def normalised(losses: Losses, anchors: Losses) -> Losses:
 def knee(losses: Losses) -> int:
     """Index of the row nearest to the ideal point, in normalised losses.
 
-    The ideal is the best value of each column among the rows: the front's own corner.
+    The ideal point has the best value of each column among the rows.
     """
     return int(np.argmin(np.linalg.norm(losses - losses.min(0), axis=1)))
-
-
-def _kept(losses: Losses) -> Losses:
-    return losses[front(losses)] if len(losses) else losses
 
 
 def _order(losses: Losses) -> NDArray[np.intp]:
@@ -138,37 +75,6 @@ def _undominated(rows: Losses) -> NDArray[np.bool_]:
     unique = rows[is_new]
     kept = _sweep(unique) if rows.shape[1] <= 2 else _blocked(unique)
     return np.asarray(kept[np.cumsum(is_new) - 1])
-
-
-def _area(stairs: Losses, reference: NDArray[np.float64]) -> float:
-    """Under a front of two objectives, sorted by the first: one rectangle a step."""
-    widths = reference[0] - stairs[:, 0]
-    heights = np.append(reference[1], stairs[:-1, 1]) - stairs[:, 1]
-    return float(widths @ heights)
-
-
-def _grown(rows: Losses, reference: NDArray[np.float64]) -> list[float]:
-    """The hypervolume of the first, the first two, ... of rows of two or three objectives.
-
-    Over a grid of the first objectives, whose lines go through the rows, a roof in the last one
-    sinks to each row that comes, wherever that row is as good.
-    """
-    rows = rows if rows.shape[1] == 3 else np.insert(rows, 0, 0.0, axis=1)
-    reference = reference if len(reference) == 3 else np.insert(reference, 0, 1.0)
-    lines = [np.unique(column) for column in rows.T[:2]]
-    widths, depths = (np.diff(np.append(x, end)) for x, end in zip(lines, reference, strict=False))
-    roof = np.full((len(widths), len(depths)), reference[2])
-    volume, found = 0.0, []
-    for x, y, z in rows:
-        i, j = np.searchsorted(lines[0], x), np.searchsorted(lines[1], y)
-        # the roof falls along both lines, so only cells up to these ends lie above the row
-        k = i + np.count_nonzero(roof[i:, j] > z)
-        m = j + np.count_nonzero(roof[i, j:] > z)
-        cells = roof[i:k, j:m]
-        volume += float(widths[i:k] @ np.maximum(cells - z, 0.0) @ depths[j:m])
-        np.minimum(cells, z, out=cells)
-        found.append(volume)
-    return found
 
 
 def _sweep(rows: Losses) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Objectives that are the same for every trial: they rank nothing, and are named early."""
+"""Objectives with one value for all trials: they rank nothing, so they are named early."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.ledger.trial import Trial
-    from search.objectives.objective import Objective
+    from search.ledger import Trial
+    from search.objectives import Objective
 
 ENOUGH = 12  # scored trials, by which base, models, soup and scales should have differed
 
 
 class ConstantError(ValueError):
-    """Every objective is the same for all trials, so none is better than another."""
+    """Every objective has one value for all trials, so none is better than another."""
 
 
-def constant(objectives: Sequence[Objective], scored: Collection[Trial]) -> dict[str, float]:
+def constant_objectives(
+    objectives: Sequence[Objective], scored: Collection[Trial]
+) -> dict[str, float]:
     """The objectives with one value for all scored trials, and that value; none of a few trials."""
     if len(scored) < ENOUGH:
         return {}
@@ -24,25 +26,24 @@ def constant(objectives: Sequence[Objective], scored: Collection[Trial]) -> dict
     return {name: some.pop() for name, some in values.items() if len(some) == 1}
 
 
-def complaints(found: Mapping[str, float], scored: int) -> list[str]:
+def constant_warnings(constant: Mapping[str, float], scored: int) -> list[str]:
     """A sentence for each constant objective."""
     return [
-        f"objective {name} is {value:g} for all {scored} scored trials: it tells none of them "
-        "from another"
-        for name, value in found.items()
+        f"objective {name} is {value:g} for all {scored} scored trials: it does not rank them"
+        for name, value in constant.items()
     ]
 
 
-def check(objectives: Sequence[Objective], scored: Collection[Trial]) -> list[str]:
-    """Complaints about single objectives.
+def check_objectives(objectives: Sequence[Objective], scored: Collection[Trial]) -> list[str]:
+    """Warnings about single constant objectives.
 
     Raises:
         ConstantError: if all objectives are constant.
     """
-    found = constant(objectives, scored)
-    told = complaints(found, len(scored))
-    if len(found) == len(objectives):
+    constant = constant_objectives(objectives, scored)
+    warnings = constant_warnings(constant, len(scored))
+    if len(constant) == len(objectives):
         raise ConstantError(
-            "\n".join([*told, "no trial is better than another: look at the tasks and their limit"])
+            "\n".join([*warnings, "no trial is better than another: check the tasks and limits"])
         )
-    return told
+    return warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from search.objectives.objective import losses
+from search.objectives import losses
 from search.samplers.importance import importances
 from search.space.axis import owner
 from workers.methods import METHODS

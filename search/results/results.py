@@ -1,4 +1,4 @@
-"""Where a run stands: its front beside the base, the models and the uniform soup."""
+"""The scored trials of a run together: the front beside base, models and the uniform soup."""
 
 from __future__ import annotations
 
@@ -11,26 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.ledger.trial import BASE, UNIFORM, Trial
-from search.objectives.front import MARGIN, Losses, front, hypervolume, knee, normalised, volumes
-from search.objectives.objective import Objective, losses
-from search.results.constant import constant
+from search.ledger import BASE, UNIFORM, Trial
+from search.objectives import (
+    MARGIN,
+    Losses,
+    Objective,
+    front,
+    hypervolume,
+    knee,
+    losses,
+    normalised,
+    volumes,
+)
+from search.results.constant import constant_objectives
 from search.results.where import Condition
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """The scored trials of a run, looked at together."""
+    """The results of a run so far.
+
+    Args:
+        objectives: of the run, in order.
+        trials: that have finished, in the order of finishing.
+        condition: which trials of the front to show; None shows all.
+    """
 
     objectives: Sequence[Objective]
     trials: Sequence[Trial]
-    chosen: Sequence[Trial] | None = None
-    """The part of the front that is looked at; None is all of it."""
+    condition: Condition | None = None
 
     @classmethod
-    def of(cls, described: Mapping[str, Any], trials: Sequence[Trial]) -> RunResults:
-        """The trials of a run whose header describes its objectives so."""
-        return cls([Objective.from_dict(name, each) for name, each in described.items()], trials)
+    def of(cls, objectives: Mapping[str, Any], trials: Sequence[Trial]) -> RunResults:
+        """The results of trials, with the objectives as a run's header has them."""
+        return cls([Objective.from_dict(name, each) for name, each in objectives.items()], trials)
 
     @cached_property
     def scored(self) -> list[Trial]:
@@ -39,48 +53,48 @@ class RunResults:
         return sorted(found, key=lambda trial: trial.number)
 
     @cached_property
-    def references(self) -> dict[str, Trial]:
-        """The trials that a run begins with, as far as they are scored, by label."""
+    def baselines(self) -> dict[str, Trial]:
+        """The scored trials that the search did not propose, by label."""
         return {trial.label: trial for trial in self.scored if trial.label}
 
     @cached_property
     def models(self) -> dict[str, Trial]:
         """The models alone, by name."""
-        kept = self.references.items()  # every label but a model's name has a space in it
-        return {label: trial for label, trial in kept if label != BASE and " " not in label}
+        known = self.baselines.items()  # every label but a model's name has a space in it
+        return {label: trial for label, trial in known if label != BASE and " " not in label}
 
     @cached_property
     def front(self) -> list[Trial]:
-        """The trials that no other beats on all objectives at once, best mean first."""
-        if self.chosen is not None:
-            return list(self.chosen)
+        """The non-dominated trials that satisfy the condition, best mean first."""
         if not self.scored:
             return []
-        on = [self.scored[i] for i in front(self._losses(self.scored))]
-        return sorted(on, key=lambda trial: -self.mean(trial))
+        found = [self.scored[i] for i in front(self._losses(self.scored))]
+        if self.condition:
+            names = [each.name for each in self.objectives]
+            others = {label: trial.scores for label, trial in self._comparable.items()}
+            found = [each for each in found if self.condition(each.scores, others, names)]
+        return sorted(found, key=lambda trial: -self.mean(trial))
 
     @property
     def constant(self) -> dict[str, float]:
-        """The objectives with one value for all scored trials, which tell none from another."""
-        return constant(self.objectives, self.scored)
+        """The objectives with one value for all scored trials, which rank nothing."""
+        return constant_objectives(self.objectives, self.scored)
 
     def mean(self, trial: Trial) -> float:
         """Mean over the objectives, each from 0 (the worst of base and models) to 1 (the best).
 
-        It passes 1 where the merge is better than every model at everything.
+        Above 1 the merge is better than every model, averaged over the objectives.
         """
         return float(1 - normalised(self._losses([trial]), self._anchors)[0].mean())
 
     def pick(self, how: str) -> Trial:
-        """The front member asked for: `knee`, or `best:OBJECTIVE`.
+        """A trial of the front: `knee`, or `best:OBJECTIVE`.
 
         Raises:
             ValueError: if nothing is scored yet, or there is no such way to pick.
         """
         if not self.front:
-            why = (
-                "nothing is scored yet" if self.chosen is None else "no trial of it fulfils --where"
-            )
+            why = "no trial of it satisfies --where" if self.scored else "nothing is scored yet"
             raise ValueError(f"{why}, so there is no front to pick from")
         if how == "knee":
             return self.front[knee(normalised(self._losses(self.front), self._anchors))]
@@ -117,15 +131,14 @@ class RunResults:
 
     def to_json(self, run: str) -> dict[str, Any]:
         """What `mergefront front --json` prints; the keys are kept stable."""
-        references = self.references
         return {
             "version": 1,
             "run": run,
             "objectives": {each.name: each.direction for each in self.objectives},
             "constant": self.constant,
-            "base": _scores(references.get(BASE)),
+            "base": _scores(self.baselines.get(BASE)),
             "models": {name: _scores(trial) for name, trial in self.models.items()},
-            "uniform": _scores(references.get(UNIFORM)),
+            "uniform": _scores(self.baselines.get(UNIFORM)),
             "front": [
                 {
                     "trial": trial.number,
@@ -140,13 +153,13 @@ class RunResults:
 
     @cached_property
     def _anchors(self) -> Losses:
-        """What 0 and 1 of a mean are: the base and the models, or everything until they are in."""
-        base = [self.references[BASE]] if BASE in self.references else []
+        """Losses that define 0 and 1 of a mean: base and models or, before these, all trials."""
+        base = [self.baselines[BASE]] if BASE in self.baselines else []
         return self._losses([*base, *self.models.values()] or self.scored)
 
     @property
-    def reference(self) -> NDArray[np.float64]:
-        """What the hypervolume is measured from, in losses: just behind the worst of the inputs.
+    def reference_point(self) -> NDArray[np.float64]:
+        """The losses from which the hypervolume is measured: just behind the worst of the inputs.
 
         Per objective the worst of base and models, and a tenth of their span behind it, so that
         the models at the ends of the front count too.
@@ -160,49 +173,47 @@ class RunResults:
 
         On the scale on which the worst of base and models is 0 and the best 1, per objective.
         """
-        return volumes(*self._course) if self.scored else []
+        return volumes(*self._normalised) if self.scored else []
 
     def growth(self, window: int) -> float | None:
-        """By what share the hypervolume grew in the last `window` scored trials.
+        """The share by which the hypervolume grew in the last `window` scored trials.
 
-        None where there are fewer, or where it was nothing before them.
+        None if there are fewer trials, or if it was 0 before them.
         """
-        rows, corner = self._course
-        before = hypervolume(rows[:-window], corner) if len(rows) > window else 0.0
-        return hypervolume(rows, corner) / before - 1 if before > 0 else None
+        rows, reference = self._normalised
+        before = hypervolume(rows[:-window], reference) if len(rows) > window else 0.0
+        return hypervolume(rows, reference) / before - 1 if before > 0 else None
 
     @cached_property
-    def _course(self) -> tuple[Losses, NDArray[np.float64]]:
-        """Scaled losses of the scored trials in the order of finishing, and the reference point."""
+    def _normalised(self) -> tuple[Losses, NDArray[np.float64]]:
+        """Normalised losses in the order of finishing, and the normalised reference point."""
         ordered = [trial for trial in self.trials if trial.state == "scored"]
-        corner = normalised(self.reference[None], self._anchors)[0]
-        return normalised(self._losses(ordered), self._anchors), corner
+        reference = normalised(self.reference_point[None], self._anchors)[0]
+        return normalised(self._losses(ordered), self._anchors), reference
 
     def history_json(self) -> dict[str, Any]:
         """What `mergefront front --json --history` adds; the keys are kept stable."""
-        signed = zip(self.objectives, self.reference if self.scored else (), strict=False)
+        point = zip(self.objectives, self.reference_point if self.scored else (), strict=False)
         return {
-            "reference": {each.name: each.sign * float(loss) for each, loss in signed},
+            "reference": {each.name: each.sign * float(loss) for each, loss in point},
             "hypervolume": self.history,
         }
 
     def where(self, expression: str) -> RunResults:
-        """The same run with only those trials on the front that fulfil an expression.
+        """The same results with only those trials on the front that satisfy an expression.
 
         Raises:
-            ValueError: if it is no expression, or names what is not there.
+            ValueError: if it is no expression, or names what does not exist.
         """
-        condition = Condition(expression)
-        others = {label: trial.scores for label, trial in self._named.items()}
-        names = [each.name for each in self.objectives]
-        kept = [trial for trial in self.front if condition(trial.scores, others, names)]
-        return replace(self, chosen=kept)
+        found = replace(self, condition=Condition(expression))
+        _ = found.front  # an unknown name is an error here, not where the front is first used
+        return found
 
     @property
-    def _named(self) -> dict[str, Trial]:
-        """What an expression may compare with: base, models and the uniform soup."""
-        uniform = self.references.get(UNIFORM)
-        base = self.references.get(BASE)
+    def _comparable(self) -> dict[str, Trial]:
+        """The scored trials that an expression may name: base, models and the uniform soup."""
+        uniform = self.baselines.get(UNIFORM)
+        base = self.baselines.get(BASE)
         found = {BASE: base, **self.models, "uniform": uniform}
         return {label: trial for label, trial in found.items() if trial is not None}
 

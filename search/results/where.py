@@ -58,7 +58,7 @@ class Condition:
     def __call__(
         self, scores: Scores, others: Mapping[str, Scores], objectives: Collection[str]
     ) -> bool:
-        """Whether a trial fulfils it.
+        """Whether a trial satisfies it.
 
         Args:
             scores: of the trial, by objective.

@@ -1,1 +1,29 @@
-"""What a person does with a run: start, resume, inspect, export; knows no terminal."""
+"""What a person does with a run: create, resume, search, inspect, export; knows no terminal."""
+
+from search.runs.export import export
+from search.runs.run import (
+    config_of,
+    create_run,
+    open_run,
+    reached_limit,
+    results_of,
+    resume_run,
+)
+from search.runs.search import run_search
+from search.runs.status import status_of
+from search.runs.submit import submit
+from search.runs.transfer import transfer_trials
+
+__all__ = [
+    "config_of",
+    "create_run",
+    "export",
+    "open_run",
+    "reached_limit",
+    "results_of",
+    "resume_run",
+    "run_search",
+    "status_of",
+    "submit",
+    "transfer_trials",
+]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.scores import Conditions
 from evaluators.suite import Suite
-from search.config.plan import suite_settings
+from search.config import suite_settings
 from workers.merge import merge
 
 if TYPE_CHECKING:
-    from search.config.plan import Plan
+    from search.config import Plan
     from search.ledger.trial import Trial
-    from search.objectives.objective import Metric, Objective
+    from search.objectives import Metric, Objective
 
 SCORES = "scores.json"
 

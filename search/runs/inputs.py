@@ -1,4 +1,4 @@
-"""What went into a run, and what of it is another by now."""
+"""The inputs of a run, and which of them have changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.config.plan import Plan
-    from search.config.schema import Config
+    from search.config import Config, Plan
 
-HARMLESS = ("name", "budget", "workers", "run", "merging", "recipes")
-"""Keys of a config that change no trial."""
+HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes")
+"""Keys of a config that affect no trial."""
 BY_CONTENT = ("base", "models", "tasks")
-"""Keys whose files may move: their digests are compared instead."""
+"""Keys whose files may move, so their digests are compared instead."""
 
 
 def inputs(prepared: Plan) -> dict[str, str]:
-    """Digests of all that decides a score: models, tasks and documents, by name."""
+    """Digests of everything that decides a score: models, tasks and documents, by name."""
     found = {"base": str(prepared.base.fingerprint)}
     found |= {f"models.{name}": str(each.fingerprint) for name, each in prepared.models.items()}
     for name, (task, documents) in prepared.tasks.items():
@@ -25,7 +24,7 @@ def inputs(prepared: Plan) -> dict[str, str]:
 
 
 def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What is another than it was when the run began, each with what it was."""
+    """What has changed since the run began, each with its old and new digest."""
     return [
         f"{name}: {_was(before.get(name))}, {_is(now.get(name))}"
         for name in dict.fromkeys([*before, *now])
@@ -34,7 +33,7 @@ def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[st
 
 
 def changed_keys(before: Config, now: Config) -> tuple[list[str], list[str]]:
-    """What is another in the config: what matters, and what does not."""
+    """The changed keys of a config: those that affect scores, and the others."""
     old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
     matters: list[str] = []
     harmless: list[str] = []
@@ -42,7 +41,7 @@ def changed_keys(before: Config, now: Config) -> tuple[list[str], list[str]]:
         if key in BY_CONTENT:
             continue
         differences = list(_differences(key, old[key], new[key]))
-        (harmless if key in HARMLESS else matters).extend(differences)
+        (harmless if key in HARMLESS_KEYS else matters).extend(differences)
     return matters, harmless
 
 

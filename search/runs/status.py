@@ -1,18 +1,16 @@
-"""How far a run is, from its files alone."""
+"""The progress of a run, from its files alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from search.driver.budget import Budget, wall_hours, worker_hours
-from search.results.constant import complaints
-from search.results.results import RunResults
+from search.driver import Budget, wall_hours, worker_hours
+from search.results import RunResults, constant_warnings
 
 if TYPE_CHECKING:
-    from search.ledger import Ledger
-    from search.ledger.trial import Trial
+    from search.ledger import Ledger, Trial
 
-WINDOW = 30  # finished trials that the pace is taken from
+WINDOW = 30  # finished trials from which the pace is computed
 
 
 def status_of(ledger: Ledger) -> dict[str, Any]:
@@ -25,6 +23,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     driver = ledger.driver
     report = dict(driver.report) if driver else {}
     running = report.get("running", [])
+    warnings = constant_warnings(found.constant, len(found.scored))
     return {
         "version": 1,
         "run": ledger.header["name"],
@@ -45,17 +44,13 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
         "beginning": report.get("beginning", ""),
-        "troubles": [*report.get("troubles", []), *contents.damage, *_constant(found)],
+        "troubles": [*report.get("troubles", []), *contents.damage, *warnings],
         "seconds_left": _left(contents.trials, budget.trials) if driver else None,
     }
 
 
-def _constant(found: RunResults) -> list[str]:
-    return complaints(found.constant, len(found.scored))
-
-
 def _left(trials: list[Trial], budget: int) -> float | None:
-    """Seconds until the budget of trials is spent, at the pace of the last ones."""
+    """Seconds until the budget of trials is spent, at the pace of the last trials."""
     clocks = [trial.clock for trial in trials][-WINDOW:]
     if len(clocks) < 2 or clocks[-1] <= clocks[0]:
         return None

@@ -9,12 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config.file import ConfigFile
-from search.config.schema import ConfigError
+from search.config import ConfigError, ConfigFile
 from workers.pool.jobs import Jobs
 
 if TYPE_CHECKING:
-    from search.config.schema import Config
+    from search.config import Config
 
 ROOMS = ("search", "workers", "evaluators")
 CONFIG = "config.yaml"
@@ -23,12 +22,12 @@ CONFIG = "config.yaml"
 def submit(path: Path, address: str, *, log_format: str = "text") -> str:
     """Sends a search to a cluster; the job's name, which is the run's.
 
-    The config goes along with absolute paths, and so does this version of mergefront. Models, tasks
-    and the run must lie where every machine of the cluster finds them. A run that is there already
-    goes on.
+    The config, with absolute paths, and this version of mergefront are sent along. Models, tasks
+    and the run must be where every machine of the cluster can read them. An existing run is
+    resumed.
 
     Raises:
-        ConfigError: if the config cannot be read; what it names is looked at on the cluster.
+        ConfigError: if the config cannot be read; files that it names are checked on the cluster.
         JobError: if the cluster does not answer, or the job runs already.
     """
     config = ConfigFile(path).finished()
@@ -47,10 +46,10 @@ def submit(path: Path, address: str, *, log_format: str = "text") -> str:
 
 
 def job_name(path: Path, config: Config) -> str:
-    """The run's name, as the last part of its place says it.
+    """The last part of the run's folder or URI.
 
     Raises:
-        ConfigError: if it is no name for a job.
+        ConfigError: if it cannot be the name of a job.
     """
     name = str(config.run).partition("?")[0].rstrip("/").rpartition("/")[2]
     if not re.fullmatch(r"[\w.-]+", name):

@@ -1,4 +1,4 @@
-"""A new run that begins with the trials of another."""
+"""A new run that starts with the trials of another."""
 
 from __future__ import annotations
 
@@ -7,60 +7,59 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from search.driver.baselines import baselines
-from search.ledger.trial import Proposal
+from search.driver import baselines
+from search.ledger import Proposal
 from search.runs.inputs import inputs
-from search.runs.session import config_of, results_of
+from search.runs.run import config_of, results_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from search.config.plan import Plan
+    from search.config import Plan
     from search.ledger import Ledger
     from workers.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-HOW_SCORED = ("documents", "scoring")
-"""Keys of a config without which scores say nothing."""
+SCORE_KEYS = ("documents", "scoring")
+"""Keys of a config that decide scores."""
 
 
 class Transfer(NamedTuple):
-    """What a new run has from an old one."""
+    """What a new run has got from an old one."""
 
     trials: int
     """Finished trials or points."""
     scored: bool
-    """Whether they came with their scores."""
-    left: int = 0
-    """Points of the old front that are outside the new space."""
+    """Whether with their scores."""
+    outside: int = 0
+    """Points of the old front that are outside the new space, and left out."""
 
 
 def transfer_trials(prepared: Plan, old: Ledger, new: Ledger) -> Transfer:
-    """Fills a new run from an old one.
+    """Copies trials of an old run into a new one.
 
-    Where models, tasks, documents and objectives are the same, trials come with their scores, and
-    what was proposed and had not finished is tried in the new run.
-    Else only the points of the old front come, as far as the new space has them, and are scored
-    anew.
+    With the same models, tasks, documents and objectives, trials are copied with their scores, and
+    proposals that had not finished are tried in the new run. Otherwise only the points of the old
+    front that lie in the new space are copied, to be scored again.
     """
-    if _scores_hold(prepared, old, new):
+    if _are_scores_valid(prepared, old, new):
         return Transfer(_copy(prepared, old, new), scored=True)
     front = [dict(params) for trial in results_of(old).front if (params := trial.proposal.params)]
     points = [params for params in front if _has(prepared, params)]
-    first = baselines(prepared.space, prepared.recipes).known
-    labels = {each.recipe.digest: each.label for each in first}  # what they are in the new run
+    known = baselines(prepared.space, prepared.recipes).known
+    labels = {each.recipe.digest: each.label for each in known}
     for number, params in enumerate(points):
         recipe = prepared.space.recipe(params)
         new.propose(Proposal(number, recipe, params, labels.get(recipe.digest)))
-    return Transfer(len(points), scored=False, left=len(front) - len(points))
+    return Transfer(len(points), scored=False, outside=len(front) - len(points))
 
 
-def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
-    before, asked = old.header["inputs"], config_of(old)
+def _are_scores_valid(prepared: Plan, old: Ledger, new: Ledger) -> bool:
+    before, config = old.header["inputs"], config_of(old)
     same = all(before.get(name) == digest for name, digest in inputs(prepared).items())
     now = prepared.config.model_dump(mode="json")
-    alike = all(asked[key] == now[key] for key in HOW_SCORED)
+    alike = all(config[key] == now[key] for key in SCORE_KEYS)
     known = old.header["objectives"]
     return (
         same and alike and all(known.get(n) == each for n, each in new.header["objectives"].items())
@@ -68,7 +67,7 @@ def _scores_hold(prepared: Plan, old: Ledger, new: Ledger) -> bool:
 
 
 def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
-    """Numbers and orders stay, but for gaps that damage has left in the old run."""
+    """Keeps numbers and orders, except that gaps left by lost files are closed."""
     contents, wanted = old.contents(), new.header["objectives"]
     numbers = {known: number for number, known in enumerate(contents.proposals)}
     for kept in contents.proposals.values():
@@ -85,7 +84,9 @@ def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
 def _documents(old: Ledger, number: int) -> pa.Table | None:
     try:
         return old.documents(number)
-    except ValueError as error:  # a large file was damaged: the trial's scores are known even so
+    except (
+        ValueError
+    ) as error:  # a damaged file of many: its index has the scores
         log.warning("%s", error)
         return None
 
@@ -104,5 +105,5 @@ def _has(prepared: Plan, params: Mapping[str, Any]) -> bool:
 def _params(prepared: Plan, recipe: Recipe) -> dict[str, Any] | None:
     try:
         return prepared.space.params(recipe)
-    except ValueError:  # it has no point in the new space: kept, and not learned from
+    except ValueError:  # no point of the new space: kept, but the sampler cannot learn from it
         return None

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
-from search.objectives.front import corner_of
+from search.objectives import reference_point
 from search.samplers.seeds import state
 from search.samplers.whole import WholeSpaceSampler
 
@@ -68,7 +68,7 @@ class GpSampler(WholeSpaceSampler):
         losses = np.array([each.values for each in finished]).reshape(-1, len(signs)) * signs
         whole = [all(v <= 0 for v in each.constraints.values()) for each in finished]
         if any(whole):
-            losses = np.minimum(losses, corner_of(losses[whole]))
+            losses = np.minimum(losses, reference_point(losses[whole]))
         copies = [
             create_trial(
                 params=each.params,

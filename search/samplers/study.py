@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 from search.samplers.auto import AutoSampler, Pace
 
 if TYPE_CHECKING:
-    from search.objectives.objective import Direction
+    from search.objectives import Direction
     from search.samplers.settings import SamplerSettings
     from search.space import Axis
 

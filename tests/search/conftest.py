@@ -12,12 +12,12 @@ import torch
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from search.config.plan import Plan
-from search.driver.baselines import baselines
+from search.config import Plan
+from search.driver import baselines
 from search.ledger import Ledger
 from search.ledger.trial import Proposal, Trial
-from search.objectives.objective import Objective
-from search.runs.session import begin
+from search.objectives import Objective
+from search.runs import create_run
 from search.space import Space, SpaceSettings
 from workers.recipe import Source
 
@@ -118,7 +118,7 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
 
 def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
     """A run whose first trials are scored, as many as there are scores of text."""
-    ledger = begin(prepared)
+    ledger = create_run(prepared)
     for number, (first, text) in enumerate(
         zip(baselines(prepared.space).known, texts, strict=False)
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.driver.budget import Budget, Patience
+from search.driver import Budget, Patience
 from search.ledger.trial import Proposal, Trial
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.recipe import Recipe
@@ -54,7 +54,7 @@ def test_a_search_that_no_longer_gets_better_ends():
     rising = trials([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
     flat = trials([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4])
     assert patient.reached(rising, 0.0, OBJECTIVES) is None
-    assert "hypervolume grew by 0.00% only" in patient.reached(flat, 0.0, OBJECTIVES)
+    assert "hypervolume grew by only 0.00%" in patient.reached(flat, 0.0, OBJECTIVES)
     assert patient.reached(flat[:6], 0.0, OBJECTIVES) is None
     assert isinstance(RECIPE, Recipe)
 

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from search.cli.app import app
-from search.config.plan import plan
+from search.config import plan
 from search.ledger.trial import Trial
 from tests.search.conftest import begin_scored
 from tests.search.test_driver import evaluate
@@ -144,7 +144,7 @@ def test_a_budget_of_scorings_that_is_spent_starts_nothing_either(
 
 
 def test_a_search_says_at_its_end_why_it_ended(run, finished, monkeypatch):
-    monkeypatch.setattr("search.runs.session.ray_pool", lambda *_: InProcessPool(evaluate, 2))
+    monkeypatch.setattr("search.runs.search.ray_pool", lambda *_: InProcessPool(evaluate, 2))
     said = run("resume", finished.root)
     assert said.exit_code == 0
     assert said.stderr.splitlines()[-1] == "the search is over: its budget of 12 trials is spent"

@@ -8,9 +8,7 @@ import pytest
 import yaml
 
 from search.cli.demo import SEARCH
-from search.config.file import ConfigFile
-from search.config.plan import plan
-from search.config.schema import ConfigError
+from search.config import ConfigError, ConfigFile, plan
 from tests.search.conftest import write_task
 from workers.recipe import Source
 

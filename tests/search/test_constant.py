@@ -8,9 +8,8 @@ import pytest
 
 from search.cli.tables import front_table
 from search.ledger import Ledger
-from search.results.constant import ENOUGH, ConstantError
-from search.results.results import RunResults
-from search.runs.status import status_of
+from search.results import ENOUGH, ConstantError, RunResults
+from search.runs import status_of
 from search.samplers.settings import Evolution
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_driver import evaluate, make_driver

@@ -9,9 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from search.driver.baselines import baselines
-from search.driver.budget import Budget
-from search.driver.driver import Driver
+from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
 from search.samplers import Study
 from search.samplers.settings import Evolution, Gp, Nsga2, Random, Tpe
@@ -43,9 +41,9 @@ def make_driver(root, trials=24, evaluate=evaluate, sampler=None, workers=3, **m
         pool=InProcessPool(evaluate, workers),
         ledger=ledger,
         recipe_of=SPACE.recipe,
-        first=baselines(SPACE),
+        baselines=baselines(SPACE),
         objectives=OBJECTIVES,
-        limits=Budget(trials=trials),
+        budget=Budget(trials=trials),
         **more,
     )
 
@@ -165,7 +163,7 @@ def test_a_recipe_is_never_scored_twice(tmp_path):
     space = make_space("linear", "ties", **fixed)  # two recipes in all, and the models alone
     driver = make_driver(tmp_path / "run", evaluate=once, workers=1)
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, baselines(space)
+    driver.recipe_of, driver.baselines = space.recipe, baselines(space)
     driver.run()
     assert len(seen) == len(set(seen))
     assert {trial.state for trial in driver.trials} == {"scored", "duplicate"}
@@ -186,7 +184,7 @@ def test_a_recipe_that_broke_is_not_evaluated_again_and_one_that_failed_is(tmp_p
     space = make_space("linear", "ties", "dare_ties", **fixed)  # a recipe of each
     driver = make_driver(tmp_path / "run", trials=40, evaluate=broken_or_failed)
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, baselines(space)
+    driver.recipe_of, driver.baselines = space.recipe, baselines(space)
     driver.run()
     broken = [trial for trial in driver.trials if trial.state == "broken"]
     by_digest = {trial.proposal.digest for trial in broken}
@@ -211,7 +209,7 @@ def test_a_trial_that_was_stopped_half_way_counts_half_in_a_resumed_search_too(t
 
 def test_nothing_is_begun_when_the_budget_is_spent(tmp_path):
     driver = make_driver(tmp_path / "run", trials=100, workers=3)
-    driver.limits = Budget(trials=100, scorings=5)
+    driver.budget = Budget(trials=100, scorings=5)
     submit, late = driver.pool.submit, []
 
     def watched(candidate: Candidate) -> None:
@@ -277,9 +275,9 @@ def test_a_space_with_nothing_to_search_ends_after_the_first_trials(tmp_path):
     space = make_space("karcher")
     driver = make_driver(tmp_path / "run")
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)
-    driver.recipe_of, driver.first = space.recipe, baselines(space)
+    driver.recipe_of, driver.baselines = space.recipe, baselines(space)
     driver.run()
-    assert driver.reason == "there is nothing to search but the first trials"
+    assert driver.reason == "there is nothing to search but the baselines"
     labels = [trial.label for trial in driver.trials]
     assert labels[:5] == ["base", "a", "b", "c", "uniform soup"]
     assert "karcher defaults" in labels
@@ -290,7 +288,7 @@ def test_hours_of_earlier_sessions_count(tmp_path):
     first.run()
     spent = first.trials[-1].clock
     second = make_driver(tmp_path / "run", trials=24)
-    second.limits = Budget(trials=24, hours=spent / 3600)
+    second.budget = Budget(trials=24, hours=spent / 3600)
     second.run()
     assert len(second.trials) == 5
     assert "hours is spent" in second.reason

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.objectives.front import (
-    BLOCK,
-    corner_of,
+from search.objectives import (
     crowding,
     front,
     hypervolume,
     knee,
     normalised,
     ranks,
+    reference_point,
     volumes,
 )
+from search.objectives.front import BLOCK
 
 points = st.integers(1, 5).flatmap(
     lambda columns: arrays(
@@ -141,4 +141,4 @@ def test_crowding_by_hand():
     ids=["front", "better half", "all", "all equal"],
 )
 def test_the_corner_lies_behind_the_front_by_what_spans_there_are(losses, corner):
-    assert corner_of(np.array(losses)) == pytest.approx(np.array(corner))
+    assert reference_point(np.array(losses)) == pytest.approx(np.array(corner))

@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.config.plan import plan
-from search.config.schema import ConfigError
-from search.driver.baselines import baselines
+from search.config import ConfigError, plan
+from search.driver import baselines
 from search.ledger import Ledger
 from search.ledger.trial import Proposal, Trial
-from search.runs.session import begin, open_run, resume_run, search, spent
-from search.runs.status import status_of
-from search.runs.transfer import transfer_trials
+from search.runs import (
+    create_run,
+    open_run,
+    reached_limit,
+    resume_run,
+    run_search,
+    status_of,
+    transfer_trials,
+)
 from tests.search.conftest import begin_scored, write_model, write_task
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
@@ -68,16 +73,16 @@ def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_aga
         more = {"run": str(folder / "run"), "recipes": [str(folder / "soup.yaml")]}
         return write({**config, **places, **more})
 
-    ledger = begin(plan(at(here)))
+    ledger = create_run(plan(at(here)))
     prepared = open_run(ledger.root)[0]
     pools = {"make_pool": lambda *_: InProcessPool(evaluate, 2)}
-    search(prepared, ledger, prepared.config.budget, **pools)
+    run_search(prepared, ledger, prepared.config.budget, **pools)
     here.rename(there)
     with pytest.raises(ConfigError, match="here/base"):
         resume_run(there / "run")
     prepared, ledger, _ = resume_run(there / "run", at(there))
     budget = prepared.config.budget.model_copy(update={"trials": 16})
-    driver = search(prepared, ledger, budget, **pools)
+    driver = run_search(prepared, ledger, budget, **pools)
     labels = [trial.label for trial in driver.trials if trial.label]
     assert len(driver.trials) == 16
     assert len(labels) == len(set(labels))
@@ -88,7 +93,7 @@ def test_a_raised_budget_is_kept(begun):
     prepared, ledger, _ = resume_run(begun.root)
     for trials in (12, 14, 13):
         budget = prepared.config.budget.model_copy(update={"trials": trials})
-        search(prepared, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+        run_search(prepared, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
         found = status_of(Ledger(begun.root))
         assert found["budget"]["trials"] == trials
         assert found["state"] == "finished"
@@ -130,7 +135,7 @@ def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
         rest = {key: value for key, value in content.items() if key not in keep}
         write_task(tasks, name, [json.loads(doc) for doc in docs], **rest)
     config["tasks"] = str(tasks)
-    ledger = begin(plan(write(config)))
+    ledger = create_run(plan(write(config)))
     resume_run(ledger.root)
     lines = (tasks / "text.jsonl").read_text().replace('number 1"', 'number 1000"')
     (tasks / "text.jsonl").write_text(lines)
@@ -143,7 +148,7 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
     begun, config, write, tmp_path
 ):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
-    new = begin(prepared)
+    new = create_run(prepared)
     assert transfer_trials(prepared, begun, new) == (5, True, 0)
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
@@ -155,10 +160,10 @@ def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tm
     begun.finish(replace(late, clock=12 * 3600.0))
     budget = {"trials": 12, "hours": 2}
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "budget": budget}))
-    new = begin(prepared)
+    new = create_run(prepared)
     transfer_trials(prepared, begun, new)
-    assert spent(begun, prepared.config.budget)
-    assert spent(new, prepared.config.budget) is None
+    assert reached_limit(begun, prepared.config.budget)
+    assert reached_limit(new, prepared.config.budget) is None
 
 
 def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_lost(
@@ -171,7 +176,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
     for lost in ("proposed/000001.json", "finished/000001.parquet"):
         (Path(begun.root) / lost).unlink()
     prepared = plan(write({**config, "run": str(tmp_path / "new")}))
-    new = begin(prepared)
+    new = create_run(prepared)
     assert transfer_trials(prepared, begun, new) == (5, True, 0)
     contents = new.contents()
     assert not contents.damage
@@ -183,7 +188,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
 
 def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
-    new = begin(prepared)
+    new = create_run(prepared)
     count, scored, left = transfer_trials(prepared, begun, new)
     contents = Ledger(new.root).contents()
     assert not scored
@@ -201,10 +206,10 @@ def test_points_to_be_scored_anew_are_still_the_models_and_the_soup(begun, confi
         again = Proposal(number, first.recipe, first.params, first.label)
         begun.finish(Trial(again, "scored", number, better))
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
-    new = begin(prepared)
+    new = create_run(prepared)
     assert transfer_trials(prepared, begun, new).trials == 4
     budget = prepared.config.budget
-    driver = search(prepared, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+    driver = run_search(prepared, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
     found = [trial.label for trial in driver.trials if trial.state == "scored"]
     assert {"base", "a", "b", "c", "uniform soup"} <= set(found)
 
@@ -221,9 +226,9 @@ def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, wr
     fewer = {"methods": ["linear", "slerp", "ties", "dare_ties"], "documents": "all"}
     prepared = plan(write({**config, **fewer, "run": str(tmp_path / "new")}))
     assert prepared.space.axes.keys() == params.keys()
-    new = begin(prepared)
+    new = create_run(prepared)
     taken = transfer_trials(prepared, begun, new)
-    assert taken.left == 1
+    assert taken.outside == 1
     methods = [proposal.params["method"] for proposal in new.proposals().values()]
     assert "task_arithmetic" not in methods
     assert "ties" in methods

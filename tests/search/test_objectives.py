@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from search.objectives.objective import Objective, ObjectiveSettings, resolve
+from search.objectives import Objective, ObjectiveSettings, resolve
 
 METRICS = {
     "arc": {"acc,none": True, "brier,none": False},

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluators.settings import SettingsError
-from search.driver.baselines import baselines
+from search.driver import baselines
 from search.space import Axis, Space, SpaceSettings
 from tests.search.conftest import make_space
 from workers.methods import METHODS

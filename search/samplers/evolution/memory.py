@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from search.objectives.front import Losses, crowding, ranks
+from search.objectives import Losses, crowding, ranks
 
 if TYPE_CHECKING:
     from optuna import Study

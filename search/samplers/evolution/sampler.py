@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.objectives.front import corner_of, front
+from search.objectives import front, reference_point
 from search.samplers.evolution.encoding import Encoding
 from search.samplers.evolution.memory import Memory, best
 from search.samplers.evolution.operators import Breeder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-    from search.objectives.front import Losses
+    from search.objectives import Losses
     from search.samplers.evolution.encoding import Rows
 
 LEARNT = 128  # trials that the surrogate is fitted to
@@ -104,7 +104,7 @@ class EvolutionSampler(WholeSpaceSampler):
         memory = self._memory
         losses, feasible = memory.losses[learnt], memory.is_feasible[learnt]
         known = losses[feasible][front(losses[feasible])]
-        corner = corner_of(losses[feasible])
+        corner = reference_point(losses[feasible])
         features = self._encoding.features
         # what lies behind the corner is worth nothing, and how far behind would drown the rest
         surrogate = Surrogate(features(memory.points[learnt]), np.minimum(losses, corner))

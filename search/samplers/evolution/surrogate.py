@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 if TYPE_CHECKING:
-    from search.objectives.front import Losses
+    from search.objectives import Losses
     from search.samplers.evolution.encoding import Rows
 
 NOISE = 1e-3  # of losses with variance 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from search.driver.baselines import Baseline, baselines
+from search.driver import Baseline, baselines
 from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
-from search.results.results import RunResults
+from search.results import RunResults
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe

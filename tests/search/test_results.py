@@ -11,9 +11,9 @@ import pytest
 
 from search.cli.tables import front_table, history_table, importance_table, preview_table
 from search.ledger.trial import Proposal, Trial
-from search.objectives.front import hypervolume, normalised
-from search.results.importance import _used, importance
-from search.results.results import RunResults
+from search.objectives import hypervolume, normalised
+from search.results import RunResults, importance
+from search.results.importance import _used
 from search.samplers.importance import importances
 from tests.search.conftest import OBJECTIVES, make_space
 
@@ -40,7 +40,7 @@ def test_the_history_ends_at_the_fronts_hypervolume_and_never_falls():
     standing = make_standing(60)
     rows = np.array([[-t.scores["picks"], t.scores["text"]] for t in standing.trials])
     anchors = rows[:4]
-    corner = normalised(standing.reference[None], anchors)[0]
+    corner = normalised(standing.reference_point[None], anchors)[0]
     assert standing.history == sorted(standing.history)
     assert len(standing.history) == 60
     assert standing.history[-1] == pytest.approx(hypervolume(normalised(rows, anchors), corner))
@@ -50,17 +50,17 @@ def test_the_reference_lies_a_tenth_behind_the_worst_input():
     standing = make_standing(30)
     inputs = [trial.scores["text"] for trial in standing.trials[:4]]  # lower is better
     span = max(inputs) - min(inputs)
-    assert standing.reference[1] == pytest.approx(max(inputs) + 0.1 * span)
+    assert standing.reference_point[1] == pytest.approx(max(inputs) + 0.1 * span)
 
 
 def test_models_are_told_from_other_first_trials_by_their_names():
     assert list(make_standing(10).models) == ["a", "b", "c"]
 
 
-def test_where_keeps_the_part_of_the_front_that_fulfils_it():
+def test_where_keeps_the_part_of_the_front_that_satisfies_it():
     standing = make_standing(60)
     some = standing.where("picks > a.picks and text <= 1.05 * base.text")
-    base, a = standing.references["base"].scores, standing.references["a"].scores
+    base, a = standing.baselines["base"].scores, standing.baselines["a"].scores
     expected = [
         trial
         for trial in standing.front
@@ -71,8 +71,8 @@ def test_where_keeps_the_part_of_the_front_that_fulfils_it():
     assert some.pick("best:picks") in expected
 
 
-def test_a_pick_where_nothing_fulfils_the_question_says_so():
-    with pytest.raises(ValueError, match="no trial of it fulfils --where"):
+def test_a_pick_where_no_trial_satisfies_the_condition_is_an_error():
+    with pytest.raises(ValueError, match="no trial of it satisfies --where"):
         make_standing(20).where("picks > 2").pick("knee")
 
 

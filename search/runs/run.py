@@ -1,0 +1,105 @@
+"""Creating a run, opening it, and continuing it if its trials stay comparable."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.config import Config, Plan, plan
+from search.driver import Budget, wall_hours
+from search.ledger import CONFIG, Ledger
+from search.results import RunResults
+from search.runs.inputs import changed_inputs, changed_keys, inputs
+
+
+def create_run(prepared: Plan) -> Ledger:
+    """A new run folder for a plan.
+
+    Raises:
+        ValueError: if there is a run already.
+    """
+    config = prepared.config
+    header = {
+        "name": config.name,
+        "objectives": {each.name: each.to_dict() for each in prepared.objectives},
+        "budget": config.budget.model_dump(mode="json"),
+        "inputs": inputs(prepared),
+    }
+    return Ledger.create(config.run, header, config.to_yaml())
+
+
+def open_run(root: str | Path) -> tuple[Plan, Ledger]:
+    """An existing run, and its plan checked again: models or tasks may be gone.
+
+    Raises:
+        ValueError: if it is no run, or a model, task or metric is not there any more.
+    """
+    ledger = Ledger(root)
+    prepared = _plan_of(ledger)
+    return replace(prepared, config=_with_budget(prepared.config, ledger)), ledger
+
+
+def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, list[str]]:
+    """A run to continue, if everything that decides its scores is unchanged.
+
+    Args:
+        root: of the run.
+        config: a config to use instead of the run's own, and instead of a raised budget; the
+            files that the run's own config names need not exist any more.
+
+    Returns:
+        The plan, the ledger, and the changes that affect no score.
+
+    Raises:
+        ValueError: if a model, task, document or key of the config has changed that matters.
+    """
+    changed, harmless = list[str](), list[str]()
+    if config is None:
+        prepared, ledger = open_run(root)
+    else:
+        prepared, ledger = plan(config), Ledger(root)
+        own = _with_budget(Config.model_validate(config_of(ledger)), ledger)
+        changed, harmless = changed_keys(own, prepared.config)
+    if matters := changed_inputs(ledger.header["inputs"], inputs(prepared)) + changed:
+        raise ValueError(
+            f"{root} cannot be resumed, because its trials would not be comparable:\n"
+            + "".join(f"  {each}\n" for each in matters)
+            + "Undo these changes, or start a new run with the trials of this one: set another "
+            f"`run:` in a config and `mergefront search CONFIG --from {root}`"
+        )
+    return prepared, ledger, harmless
+
+
+def results_of(ledger: Ledger) -> RunResults:
+    """The results of a run, from its files alone."""
+    return RunResults.of(ledger.header["objectives"], ledger.trials())
+
+
+def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
+    """Which limit of a budget the run has reached, in words, or None; from its files alone."""
+    results = results_of(ledger)
+    return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
+
+
+def config_of(ledger: Ledger) -> dict[str, Any]:
+    """The resolved config of a run."""
+    content: dict[str, Any] = yaml.safe_load(ledger.config)
+    return content
+
+
+def _plan_of(ledger: Ledger) -> Plan:
+    if ledger.is_local:
+        return plan(Path(ledger.root) / CONFIG)
+    with tempfile.TemporaryDirectory() as folder:  # its paths are absolute: any folder will do
+        copy = Path(folder) / CONFIG
+        copy.write_text(ledger.config, encoding="utf-8")
+        return plan(copy)
+
+
+def _with_budget(config: Config, ledger: Ledger) -> Config:
+    """The config with the current budget, which may have been raised."""
+    return config.model_copy(update={"budget": Budget.model_validate(ledger.budget)})
