@@ -1,1 +1,1 @@
-"""How good a model is; does not know that it was merged."""
+"""How good a model is; does not know that the model was merged."""

@@ -1,8 +1,8 @@
-"""The demo's three skills: text to learn them from, and lm-eval tasks that test them.
+"""The three skills of the demo: training texts, and lm-eval tasks that test them.
 
-`letters` is a made-up language, to be predicted letter by letter (rolling log-likelihood);
-`reverse` writes `abca<acba` (generation); `sort` chooses `caba>aabc` among four (multiple choice).
-No word or text of a task is ever in the text to learn from.
+`letters` is an artificial language, predicted letter by letter (rolling log-likelihood); `reverse`
+completes `abca<acba` (generation); `sort` chooses `caba>aabc` among four (multiple choice). No word
+or text of a task is in the training texts.
 """
 
 from __future__ import annotations
@@ -23,43 +23,45 @@ SKILLS = ("letters", "reverse", "sort")
 Row = dict[str, Any]
 
 SHORTEST, LONGEST = 4, 8  # letters in a word
-TEXT = 60  # letters in a text of the language
+TEXT_LENGTH = 60  # letters in a text of the language
 CHOICES = 4
-CHANCES = (0.7, 0.2, 0.1)  # of the letters that may follow
+PROBABILITIES = (0.7, 0.2, 0.1)  # of the three letters that may follow
 
 
 def _language() -> dict[str, list[str]]:
-    """Two letters -> the three that may follow, the likeliest first."""
+    """Two letters -> the three letters that may follow, the most probable first."""
     random, alphabet = Random(7), LETTERS + " "
-    return {a + b: random.sample(alphabet, len(CHANCES)) for a, b in product(alphabet, repeat=2)}
+    return {
+        a + b: random.sample(alphabet, len(PROBABILITIES)) for a, b in product(alphabet, repeat=2)
+    }
 
 
 _FOLLOWERS = _language()
 
 
-def speak(random: Random) -> str:
-    """A text of the language, a Markov chain of order two."""
+def draw_text(random: Random) -> str:
+    """A random text of the language, which is a Markov chain of order two."""
     text = "  "
-    while len(text) < TEXT + 2:
-        text += random.choices(_FOLLOWERS[text[-2:]], CHANCES)[0]
+    while len(text) < TEXT_LENGTH + 2:
+        text += random.choices(_FOLLOWERS[text[-2:]], PROBABILITIES)[0]
     return text[2:]
 
 
-def draw_word(random: Random, ease: int = 1) -> str:
-    """Random letters, which may repeat; as many as in the shortest of `ease` draws."""
-    length = min(random.randint(SHORTEST, LONGEST) for _ in range(ease))
+def draw_word(random: Random, draws: int = 1) -> str:
+    """A word of random letters, which may repeat; its length is the smallest of `draws` lengths."""
+    length = min(random.randint(SHORTEST, LONGEST) for _ in range(draws))
     return "".join(random.choices(LETTERS, k=length))
 
 
 def documents(skill: str, count: int) -> list[Row]:
-    """The rows of a skill's task, always the same; more of them begin with the fewer."""
+    """The first `count` rows of a skill's task; they are the same in every call."""
     random = Random(f"documents of {skill}")
     make = {"letters": _letters_row, "reverse": _reverse_row, "sort": _sort_row}[skill]
     return [make(random) for _ in range(count)]
 
 
 def _letters_row(random: Random) -> Row:
-    return {"text": speak(random)}
+    return {"text": draw_text(random)}
 
 
 def _reverse_row(random: Random) -> Row:
@@ -68,27 +70,29 @@ def _reverse_row(random: Random) -> Row:
 
 
 def _sort_row(random: Random) -> Row:
-    """The wrong choices are sorted too, with one letter a step up or down the alphabet."""
+    """The wrong choices are sorted too, but one letter is moved to a neighbour in the alphabet."""
     word = draw_word(random)
     answer = "".join(sorted(word))
-    choices = {answer: None}  # a set that keeps the order
+    choices = {answer: None}  # an ordered set
     while len(choices) < CHOICES:
-        place, step = random.randrange(len(word)), random.choice((-1, 1))
-        other = LETTERS.find(answer[place]) + step
+        position, step = random.randrange(len(word)), random.choice((-1, 1))
+        other = LETTERS.find(answer[position]) + step
         if 0 <= other < len(LETTERS):
-            choices["".join(sorted(answer[:place] + LETTERS[other] + answer[place + 1 :]))] = None
+            choices[
+                "".join(sorted(answer[:position] + LETTERS[other] + answer[position + 1 :]))
+            ] = None
     shuffled = random.sample(list(choices), CHOICES)
     return {"word": word, "choices": shuffled, "gold": shuffled.index(answer)}
 
 
-def lessons(
-    shares: Mapping[str, float], random: Random, held_out: frozenset[str], ease: int = 1
+def training_texts(
+    shares: Mapping[str, float], random: Random, held_out: frozenset[str], draws: int = 1
 ) -> Iterator[str]:
-    """Text to learn from, without end: skills in proportion to `shares`, nothing held out."""
+    """Endless training texts: skills in proportion to `shares`, without the held-out texts."""
     skills, weights = list(shares), list(shares.values())
     while True:
         (skill,) = random.choices(skills, weights)
-        given = speak(random) if skill == "letters" else draw_word(random, ease)
+        given = draw_text(random) if skill == "letters" else draw_word(random, draws)
         if given in held_out:
             continue
         answer = {"letters": "", "reverse": "<" + given[::-1], "sort": ">" + "".join(sorted(given))}
@@ -96,7 +100,7 @@ def lessons(
 
 
 def held_out(count: int) -> frozenset[str]:
-    """Every text and word of the tasks with `count` documents each."""
+    """All texts and words of the tasks, if these have `count` documents each."""
     rows = (row for skill in SKILLS for row in documents(skill, count))
     return frozenset(row.get("word") or row["text"] for row in rows)
 
@@ -128,9 +132,10 @@ _TASKS: dict[str, Row] = {
 
 
 def write_tasks(folder: Path, count: int) -> None:
-    """One task file per skill with its `count` documents beside it.
+    """Write a task file and a data file of `count` documents for every skill.
 
-    Documents are named by absolute path: lm-eval resolves others against the working directory.
+    The task file names the data file by absolute path, because lm-eval resolves a relative path
+    against the working directory.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for skill, config in _TASKS.items():
@@ -151,7 +156,7 @@ def write_tasks(folder: Path, count: int) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    """Beside it first: another run may be reading it."""
+    """Replace a file atomically: another run may be reading it."""
     part = file.with_name(f".{file.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)

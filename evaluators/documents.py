@@ -1,4 +1,4 @@
-"""The split of a task's documents into those a search sees and those it never does."""
+"""The split of a task's documents into the sets search, selection and report."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SETS: tuple[SetName, ...] = get_args(SetName)
 
 
 class DocumentSettings(Settings):
-    """What share of each task's documents goes into each set.
+    """The share of each task's documents in each set.
 
-    A config may say `all` instead: every document is searched on, and the other sets are empty.
+    `all` in a config means that every document is a search document.
     """
 
     search: Annotated[float, Field(gt=0, le=1)] = 0.6
@@ -41,16 +41,16 @@ class DocumentSettings(Settings):
         return self
 
     def set_of(self, doc_hash: str) -> SetName:
-        """The set a document belongs to.
+        """The set that a document belongs to.
 
-        It follows from the document's content alone, so it is the same when the data file is
-        reordered or grows, and for equal documents of two tasks.
+        It depends only on the document's content: reordering or extending the data file does not
+        change it, and equal documents of two tasks are in the same set.
         """
         digest = hashlib.blake2b(doc_hash.encode(), digest_size=6).digest()
-        place = int.from_bytes(digest) / 2**48  # in [0, 1), exactly
-        if place < self.search:
+        position = int.from_bytes(digest) / 2**48  # in [0, 1), exact
+        if position < self.search:
             return "search"
-        if not self.report or place < self.search + self.selection:
+        if not self.report or position < self.search + self.selection:
             return "selection"
         return "report"
 
@@ -58,21 +58,21 @@ class DocumentSettings(Settings):
 def split(
     hashes: Mapping[str, Sequence[str]], settings: DocumentSettings
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Each set's documents of each task, as ascending positions in `hashes[task]`.
+    """Set -> task -> ascending positions in `hashes[task]`.
 
     Raises:
-        ValueError: a set that should have documents has none in some task.
+        ValueError: a set with a positive share has no documents of some task.
     """
     sets: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in SETS}
     for task, docs in hashes.items():
         names = [settings.set_of(doc) for doc in docs]
         for name in SETS:
-            sets[name][task] = tuple(i for i, its in enumerate(names) if its == name)
-    poor = [
+            sets[name][task] = tuple(i for i, each in enumerate(names) if each == name)
+    too_small = [
         task for task in hashes if any(getattr(settings, n) and not sets[n][task] for n in SETS)
     ]
-    if poor:
-        raise ValueError("\n".join(_too_few(task, len(hashes[task]), sets) for task in poor))
+    if too_small:
+        raise ValueError("\n".join(_too_few(task, len(hashes[task]), sets) for task in too_small))
     return sets
 
 
@@ -80,5 +80,5 @@ def _too_few(task: str, total: int, sets: Mapping[str, Mapping[str, Sequence[int
     parts = ", ".join(f"{len(sets[name][task])} {name}" for name in SETS)
     return (
         f"task {task}: {total} documents split into {parts}; "
-        "give it more documents, larger shares, or say `documents: all`"
+        "add documents, use larger shares, or set `documents: all`"
     )

@@ -1,4 +1,4 @@
-"""What a scoring gives: aggregates, and the values per document they can be recomputed from."""
+"""The scores of a model: values per document, and the aggregates computed from them."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ SCHEMA = pa.schema(
         ("prompt_hash", pa.string()),
         ("metric", pa.string()),
         ("filter", pa.string()),
-        ("value", pa.float64()),  # null when the metric is no single number
-        ("value_json", pa.string()),  # its parts then, as lm-eval's aggregation takes them
+        ("value", pa.float64()),  # null if the metric is not a single number
+        ("value_json", pa.string()),  # in that case, the input of lm-eval's aggregation
     ]
 )
-
 
 RESPONSES = pa.schema(
     [
         ("task", pa.string()),
         ("doc_id", pa.int64()),
-        ("request", pa.int64()),  # among those of its document
+        ("request", pa.int64()),  # position among the requests of the document
         ("response", pa.string()),  # JSON
     ]
 )
 
 
-class BrokenModel(ValueError):  # noqa: N818 - an outcome of a trial, not a fault of ours
-    """The model answered with something that is no number; a score of it would mean nothing."""
+class BrokenModel(ValueError):  # noqa: N818 - an outcome of a trial, not a program error
+    """The model cannot be scored: a log-likelihood, a logit or an aggregate is not finite."""
 
 
 class Row(NamedTuple):
-    """One metric of one document."""
+    """One metric of one document under one filter."""
 
     task: str
     doc_id: int
@@ -58,20 +57,20 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the last bits of a score depend on, next to the weights and the documents."""
+    """What the exact value of a score depends on, besides the weights and the documents."""
 
     batch_size: int
-    threads: int  # of torch on the CPU
+    threads: int  # of torch, on the CPU
     device: str
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One model on a set of documents.
+    """The scores of one model on a set of documents.
 
-    `values` is task (or group) -> "metric,filter" as lm-eval names it -> aggregate, and
-    `documents` a table of `SCHEMA` in order of task, filter and document. `responses` are the
-    model's own words and log-likelihoods, where the settings ask for them.
+    `values` is task (or group) -> "metric,filter" (lm-eval's key) -> aggregate. `documents` is a
+    table of `SCHEMA`, sorted by task, filter and document. `responses` has the model's generated
+    texts and log-likelihoods, if the settings keep them.
     """
 
     values: Values
@@ -95,9 +94,9 @@ def response_table(rows: Iterable[tuple[str, int, int, Any]]) -> pa.Table:
 
 
 def raw_values(documents: pa.Table) -> dict[str, dict[tuple[str, str], list[Any]]]:
-    """Task -> (metric, filter) -> the values of its documents in order of `doc_id`.
+    """Task -> (metric, filter) -> the values of its documents, sorted by `doc_id`.
 
-    Numbers come back as floats, composite values as lists.
+    Numbers are floats, composite values are lists.
     """
     raw: dict[str, dict[tuple[str, str], list[Any]]] = defaultdict(lambda: defaultdict(list))
     ordered = sorted(documents.to_pylist(), key=lambda row: int(row["doc_id"]))

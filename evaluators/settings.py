@@ -1,4 +1,4 @@
-"""The base of every settings class, in every room."""
+"""The base class of all settings, and the errors about them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """What a person writes in a config: unknown keys are refused, and nothing changes later."""
+    """A section of a config: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used; `errors` has every reason, each with its place."""
+    """Invalid settings; `errors` has one message per error, with its key."""
 
     def __init__(self, errors: Iterable[str]) -> None:
         self.errors = tuple(errors)
@@ -23,7 +23,7 @@ class SettingsError(ValueError):
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
-    """What to add to an error about an unknown name: the closest known name, or all of them.
+    """The hint of an error about an unknown name: the closest known name, or all of them.
 
     >>> suggestion("tie", ["ties", "linear"])
     "did you mean 'ties'?"

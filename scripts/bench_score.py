@@ -32,8 +32,9 @@ from lm_eval.tasks import TaskManager  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig  # noqa: E402
 
 from evaluators.demo import SKILLS  # noqa: E402
-from evaluators.suite import Suite, SuiteSettings  # noqa: E402
+from evaluators.suite import Suite  # noqa: E402
 from evaluators.suite.templates import TEMPLATES  # noqa: E402
+from evaluators.tasks import SuiteSettings  # noqa: E402
 from workers.demo import make_demo  # noqa: E402
 
 
@@ -135,7 +136,7 @@ def _clock() -> float:
 
 def _round(suite: Suite, rival: Rival, documents: Mapping[str, list[int]]) -> dict[str, float]:
     assert suite._lm
-    with timed(suite._lm, "ask", _clock) as calls:
+    with timed(suite._lm, "respond", _clock) as calls:
         begin = _clock()
         ours = suite.score(documents)
         total = _clock() - begin
@@ -164,7 +165,7 @@ def _summary(
         "threads": options.threads,
         "cores": os.cpu_count(),
         "parameters": suite._lm.model.num_parameters(),
-        "documents": sum(map(len, suite._prompted.values())),
+        "documents": sum(map(len, suite._task_documents.values())),
         "batch_size": suite._lm.batch_size,
         "rounds": len(rounds),
         "seconds": seconds,

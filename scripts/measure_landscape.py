@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from evaluators.documents import DocumentSettings
-from evaluators.suite import SuiteSettings
+from evaluators.tasks import SuiteSettings
 from search.driver import Baseline, baselines
 from search.objectives import Direction
 from search.samplers import Study

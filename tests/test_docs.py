@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from evaluators.suite import Suite, SuiteSettings
+from evaluators.suite import Suite
+from evaluators.tasks import SuiteSettings
 from search.config import Config
 
 ROOT = Path(__file__).parent.parent

@@ -24,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 import evaluators.demo
-from evaluators.demo import CHARACTERS, SKILLS, held_out, lessons, write_tasks
+from evaluators.demo import CHARACTERS, SKILLS, held_out, training_texts, write_tasks
 
 END, PAD = "<end>", "<pad>"
 VOCABULARY = {text: i for i, text in enumerate([PAD, END, *CHARACTERS])}
@@ -138,11 +138,15 @@ def _make_models(folder: Path, settings: DemoSettings, progress: Progress) -> No
     with _one_thread():
         base = _new_model(settings)
         learn(
-            "base", base, lessons(MIX, Random(0), secret, BASE_EASE), settings.base_steps, BASE_RATE
+            "base",
+            base,
+            training_texts(MIX, Random(0), secret, BASE_EASE),
+            settings.base_steps,
+            BASE_RATE,
         )
         for name, expert in EXPERTS.items():
             shares = {skill: 1.0 if skill == expert.skill else REPLAY for skill in SKILLS}
-            texts = lessons(shares, Random(expert.seed), secret)
+            texts = training_texts(shares, Random(expert.seed), secret)
             learn(name, deepcopy(base), texts, settings.expert_steps, expert.rate)
 
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from evaluators.gate import Gate
-from evaluators.suite import BrokenModel, Scores, Suite, SuiteSettings
-from evaluators.vitals import GateSettings, Vitals
+from evaluators.gate_limits import GateSettings, Measurements
+from evaluators.scores import BrokenModel, Scores
+from evaluators.suite import Suite
+from evaluators.tasks import SuiteSettings
 from workers.candidate import BEGINNING, Candidate, Outcome, State
 from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
@@ -66,7 +68,7 @@ class Worker:
         if setup.gate.enabled:
             probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
             self._gate = Gate(setup.gate, tokenizer, probes)
-            self._inputs = self._vitals_of_inputs(setup, self._gate)
+            self._inputs = self._measure_inputs(setup, self._gate)
 
     def ready(self) -> str:
         """Answers once the worker has begun; its name."""
@@ -91,7 +93,7 @@ class Worker:
             worker=self.name,
         )
 
-    def _vitals_of_inputs(self, setup: Setup, gate: Gate) -> list[Vitals]:
+    def _measure_inputs(self, setup: Setup, gate: Gate) -> list[Measurements]:
         """What the base and every model look like to the gate, for candidates to be held against.
 
         Raises:
@@ -101,8 +103,8 @@ class Worker:
         for name, source in {BASE: setup.base, **setup.models}.items():
             self._engine.apply(Recipe("passthrough", {name: source}, base=setup.base), self._model)
             found.append(gate.measure(self._model))
-            if fault := found[-1].fault:
-                raise ValueError(f"{source.path}: this model is broken: {fault}")
+            if error := found[-1].error:
+                raise ValueError(f"{source.path}: this model is broken: {error}")
         return found
 
     def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:

@@ -1,17 +1,16 @@
-"""lm-eval's tasks over a live model: its scores to the last bit, at the cost of the forwards.
+"""Scores a live model on lm-eval's tasks; does not know where the model's weights come from.
 
-The only door of lm_eval. Tasks are loaded once, requests are built and tokenised once, and
-lm-eval's own code answers, filters and aggregates them (docs/scoring.md).
+Tasks, requests and token ids are prepared once; lm-eval's own code computes answers, metrics and
+aggregates, so scores are equal to lm-eval's (docs/scoring.md). Only this folder imports lm_eval.
+Importing it takes seconds; settings and errors are in `evaluators.tasks`, which is light.
 """
 
 from __future__ import annotations
 
 import logging
 
-from evaluators.scores import BrokenModel, Scores
 from evaluators.suite.suite import Suite
-from evaluators.tasks import SuiteSettings, TaskError
 
-__all__ = ["BrokenModel", "Scores", "Suite", "SuiteSettings", "TaskError"]
+__all__ = ["Suite"]
 
-logging.getLogger("lm_eval").setLevel(logging.ERROR)  # a line per request otherwise
+logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it logs a line per request otherwise

@@ -1,4 +1,4 @@
-"""The plain lm-eval command that repeats a scoring."""
+"""The lm-eval command that reproduces the scores of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evaluators.scores import Conditions
     from evaluators.tasks import SuiteSettings
 
-SOFTMAX_DTYPE = "float32"  # in bfloat16 a log-likelihood moves by 0.1 with the batch it is in
+SOFTMAX_DTYPE = "float32"  # in bfloat16 a log-likelihood changes by 0.1 with the batch it is in
 
 
 def command(
@@ -24,37 +24,40 @@ def command(
 ) -> list[str]:
     """Arguments that make lm-eval score a model directory on these documents.
 
-    `folder` is where data files are named from, where any are named relatively.
+    `folder` is the directory that relative data files are relative to, if there are any.
     """
-    model = {
-        "pretrained": path.absolute(),
-        "softmax_dtype": SOFTMAX_DTYPE,
-        "max_length": settings.max_length,
-    }
     batch_size = conditions.batch_size if conditions else settings.batch_size
-    optional = {
-        "--include_path": settings.folder and settings.folder.absolute(),
-        "--num_fewshot": settings.num_fewshot,
-        "--gen_kwargs": settings.max_gen_toks and f"max_gen_toks={settings.max_gen_toks}",
-        "--device": conditions and conditions.device,
-    }
     return [
         *_environment(conditions, folder),
-        *("lm_eval", "run", "--model", "hf", "--model_args"),
-        ",".join(f"{key}={value}" for key, value in model.items() if value is not None),
+        *("lm_eval", "run", "--model", "hf", "--model_args", _model_args(settings, path)),
         *("--tasks", ",".join(documents), "--batch_size", str(batch_size)),
         *("--samples", json.dumps({name: list(ids) for name, ids in documents.items()})),
-        *(
-            part
-            for key, value in optional.items()
-            if value is not None
-            for part in (key, str(value))
-        ),
+        *_options(settings, conditions),
         *(["--apply_chat_template"] if settings.apply_chat_template else []),
     ]
 
 
 def _environment(conditions: Conditions | None, folder: Path | None) -> list[str]:
-    place = ["-C", str(folder.absolute())] if folder else []
+    directory = ["-C", str(folder.absolute())] if folder else []
     threads = [f"OMP_NUM_THREADS={conditions.threads}"] if conditions else []
-    return ["env", *place, *threads] if place or threads else []
+    return ["env", *directory, *threads] if directory or threads else []
+
+
+def _model_args(settings: SuiteSettings, path: Path) -> str:
+    arguments = {
+        "pretrained": path.absolute(),
+        "softmax_dtype": SOFTMAX_DTYPE,
+        "max_length": settings.max_length,
+    }
+    return ",".join(f"{key}={value}" for key, value in arguments.items() if value is not None)
+
+
+def _options(settings: SuiteSettings, conditions: Conditions | None) -> list[str]:
+    options = {
+        "--include_path": settings.folder and settings.folder.absolute(),
+        "--num_fewshot": settings.num_fewshot,
+        "--gen_kwargs": settings.max_gen_toks and f"max_gen_toks={settings.max_gen_toks}",
+        "--device": conditions and conditions.device,
+    }
+    given = {key: str(value) for key, value in options.items() if value is not None}
+    return [part for option in given.items() for part in option]

@@ -1,4 +1,4 @@
-"""Few-shot examples come from documents that are never scored."""
+"""Keeps scored documents out of few-shot examples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lm_eval.api.samplers import FirstNSampler
 
-from evaluators.suite.answers import doc_hash
+from evaluators.suite.requests import doc_hash
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from lm_eval.api.task import Task
 
 
-def is_redrawn(task: Task) -> bool:
-    """Whether a document's examples depend on the documents asked before it."""
+def draws_examples(task: Task) -> bool:
+    """Whether lm-eval draws the examples of a document at random."""
     return bool(task.get_config("num_fewshot")) and not isinstance(task.sampler, FirstNSampler)
 
 
-def separate(task: Task, scored: AbstractSet[str]) -> None:
-    """Take scored documents, given by hash, out of a task's examples.
+def remove_scored_examples(task: Task, scored: AbstractSet[str]) -> None:
+    """Remove scored documents, given by hash, from the documents that examples are drawn from.
 
-    Where there are none to take out, prompts are those of lm-eval.
+    If there are none to remove, prompts are the same as lm-eval's.
 
     Raises:
-        ValueError: too few are left.
+        ValueError: too few documents are left.
     """
     shots = task.get_config("num_fewshot")
     if not shots:
@@ -34,10 +34,9 @@ def separate(task: Task, scored: AbstractSet[str]) -> None:
     left = [doc for doc in pool if doc_hash(doc) not in scored]
     if len(left) < len(pool):
         task.sampler.replace_df(left)
-    if len(left) >= shots:
-        return
-    raise ValueError(
-        f"task {task.task_name}: {shots} examples wanted, but of {len(pool)} documents to take "
-        f"them from {len(pool) - len(left)} are scored; name a fewshot_split of its own, or "
-        "say `num_fewshot: 0`"
-    )
+    if len(left) < shots:
+        raise ValueError(
+            f"task {task.task_name}: needs {shots} few-shot examples, but {len(pool) - len(left)} "
+            f"of the {len(pool)} documents to draw from are scored; give the task a fewshot_split, "
+            "or set `num_fewshot: 0`"
+        )

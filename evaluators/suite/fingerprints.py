@@ -1,4 +1,4 @@
-"""Digests by which a run knows its tasks again."""
+"""Digests that tell whether a task or its documents have changed since a run began."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lm_eval.api.task import Task
 
-# Where the data lie and what the authors say of them changes no score; the documents have a digest
-# of their own.
-_ELSEWHERE = ("dataset_path", "dataset_name", "dataset_kwargs", "custom_dataset", "metadata")
+# These keys do not affect scores: they locate the data or describe the task. The documents have a
+# digest of their own.
+_IGNORED = ("dataset_path", "dataset_name", "dataset_kwargs", "custom_dataset", "metadata")
 
 
-def of_task(task: Task) -> str:
-    """Of how a task asks and measures."""
-    config = {k: v for k, v in task.dump_config().items() if k not in _ELSEWHERE}
+def task_fingerprint(task: Task) -> str:
+    """Digest of a task's prompts and metrics."""
+    config = {k: v for k, v in task.dump_config().items() if k not in _IGNORED}
     return _digest(json.dumps(config, sort_keys=True, default=_stable))
 
 
-def of_documents(hashes: Sequence[str]) -> str:
-    """Of a task's documents in their order."""
+def documents_fingerprint(hashes: Sequence[str]) -> str:
+    """Digest of a task's documents and their order."""
     return _digest("\n".join(hashes))
 
 
 def _stable(value: object) -> str:
-    """A function by its name: its address is another in every process."""
+    """The name of a function, whose address differs between processes."""
     return getattr(value, "__qualname__", type(value).__name__)
 
 

@@ -1,4 +1,4 @@
-"""lm-eval's own model class over a live model: silent, and each text tokenised once."""
+"""lm-eval's model class for a live model, without progress bars and repeated tokenisation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from evaluators.suite.requests import Document
 
-class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
-    """HFLM that remembers token ids between calls and shows no progress bars.
 
-    Answers are never remembered: the model's weights change between calls.
+class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
+    """HFLM that caches token ids between calls and shows no progress bars.
+
+    Responses are not cached, because the model's weights change between calls.
     """
 
     def __init__(
@@ -39,17 +41,17 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             max_length=max_length,
             softmax_dtype=SOFTMAX_DTYPE,
         )
-        self._max_length = self.max_length  # read from the config a thousand times otherwise
-        model.config.use_cache = False  # only the logits are read; generation asks for a cache
+        self._max_length = self.max_length  # otherwise read from the config for every request
+        model.config.use_cache = False  # only logits are used; generation requests a cache itself
 
     @property
     def conditions(self) -> Conditions:
-        """What the last bits of a score depend on, next to the weights and the documents."""
+        """What the exact value of a score depends on, besides the weights and the documents."""
         return Conditions(self.batch_size, torch.get_num_threads(), str(self.device))
 
     @torch.inference_mode()
-    def ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        """The responses to requests of one type; a batch too large for memory is halved."""
+    def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        """The responses to requests of one type; halves the batch size when memory is exhausted."""
         while True:
             try:
                 responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
@@ -61,13 +63,13 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             self.batch_size_per_gpu = self.batch_size // 2
             torch.cuda.empty_cache()
 
-    def fit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
-        """Lower the batch size until a batch of the longest requests has at most so many tokens."""
+    def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
+        """Reduce the batch size so that a batch of the longest requests has at most `tokens`."""
         longest = min(max(map(self.length, requests)), self.max_length)
         self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // longest))
 
     def length(self, request: Instance) -> int:
-        """The tokens of a request, with its answer or all that it may generate."""
+        """The tokens of a request, including its answer or the maximum that it may generate."""
         if request.request_type == "loglikelihood_rolling":
             return 1 + len(self.tok_encode(request.args[0]))
         context, answer = request.args
@@ -79,11 +81,27 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             return 1 + len(self.tok_encode(answer, add_special_tokens=False))
         return sum(map(len, self._encode_pair(context, answer)))
 
-    def too_long(self, request: Instance) -> bool:
-        """Whether lm-eval would cut a request to fit the model; rolling ones it reads in parts."""
-        last = request.request_type == "loglikelihood"  # whose last token is never read
-        rolling = request.request_type == "loglikelihood_rolling"
-        return not rolling and self.length(request) > self.max_length + last
+    def length_error(self, task: str, documents: Sequence[Document]) -> str | None:
+        """Names the documents that lm-eval would truncate and only log; None if it would none."""
+        lengths = {
+            request.doc_id: self.length(request)
+            for document in documents
+            for request in document.requests
+            if self._is_too_long(request)
+        }
+        if not lengths:
+            return None
+        longest = max(lengths, key=lambda doc_id: lengths[doc_id])
+        return (
+            f"task {task}: {len(lengths)} of {len(documents)} documents are longer than "
+            f"{self.max_length} tokens including prompt and answer; the longest is document "
+            f"{longest} with {lengths[longest]} tokens"
+        )
+
+    def _is_too_long(self, request: Instance) -> bool:
+        rolling = request.request_type == "loglikelihood_rolling"  # split into windows
+        unread = request.request_type == "loglikelihood"  # its last token is not an input
+        return not rolling and self.length(request) > self.max_length + unread
 
     def tok_encode(
         self,
@@ -100,7 +118,7 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
     def _loglikelihood_tokens(
         self, requests: list[Any], disable_tqdm: bool = True, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
-        del disable_tqdm  # rolling windows ask for a bar whatever their caller said
+        del disable_tqdm  # rolling windows show a bar even if their caller disabled it
         answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
             requests, disable_tqdm=True, override_bs=override_bs
         )
@@ -108,13 +126,13 @@ class KeptLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
 
     def _model_generate(self, context: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         tokens: torch.Tensor = super()._model_generate(
-            context, logits_processor=[_refuse_nan], **kwargs
+            context, logits_processor=[_check_finite], **kwargs
         )
         return tokens
 
 
-def _refuse_nan(_tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """A step of generation whose logits are no numbers would still pick a token: the first."""
-    if not bool((logits < torch.inf).all()):  # -inf is how transformers rules tokens out
+def _check_finite(_tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Stop a generation with NaN or infinite logits, which would otherwise give some token."""
+    if not bool((logits < torch.inf).all()):  # transformers excludes tokens with -inf
         raise BrokenModel("the model's logits are not finite")
     return logits

@@ -1,4 +1,4 @@
-"""Tasks loaded once, that score any set of their documents."""
+"""The suite: tasks that are loaded once and score any subset of their documents."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from evaluators.documents import split
 from evaluators.scores import Scores, raw_values, response_table, table
-from evaluators.suite.answers import Prompted, answer, doc_hash, fresh, prompted
+from evaluators.suite.aggregation import aggregate, document_rows, values_by_metric
 from evaluators.suite.command import command
-from evaluators.suite.fewshot import is_redrawn, separate
-from evaluators.suite.fingerprints import of_documents, of_task
-from evaluators.suite.loading import load
+from evaluators.suite.fewshot import draws_examples, remove_scored_examples
+from evaluators.suite.fingerprints import documents_fingerprint, task_fingerprint
+from evaluators.suite.loader import load
+from evaluators.suite.metrics import group_metrics, task_metrics
 from evaluators.suite.probes import probes
-from evaluators.suite.reports import reported, reported_by_group
-from evaluators.suite.results import aggregate, raw, rows
+from evaluators.suite.requests import Document, answer, build_documents, doc_hash, unanswered
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -24,133 +24,137 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from evaluators.gate_limits import Probes
     from evaluators.scores import Conditions, Values
-    from evaluators.suite.lm import KeptLM
-    from evaluators.suite.reports import Directions
+    from evaluators.suite.lm import CachingHFLM
+    from evaluators.suite.metrics import Directions
     from evaluators.tasks import SuiteSettings
-    from evaluators.vitals import Probes
 
 
 class Suite:
-    """The tasks of a run. Without a model it knows documents and metrics; bound, it scores.
+    """The tasks of a run. It knows documents and metrics without a model, and scores a bound model.
 
-    `documents` is set -> task -> ascending document ids, which are positions in the task's
-    evaluation documents, as lm-eval counts them.
+    `documents` is set -> task -> ascending document ids, which are lm-eval's: positions in the
+    task's evaluation documents. `fingerprints` is task -> digest of its prompts and metrics, and
+    digest of its documents.
 
     Raises:
-        TaskError: every task that can't be found, loaded or split as asked.
+        TaskError: every task that cannot be found, loaded or split as requested.
     """
 
     def __init__(self, settings: SuiteSettings) -> None:
         self.settings = settings
         self._loaded = load(settings)
-        hashes = {
-            name: [doc_hash(doc) for doc in task.task_docs]
-            for name, task in self._loaded.tasks.items()
-        }
+        tasks = self._loaded.tasks
+        hashes = {name: [doc_hash(doc) for doc in task.task_docs] for name, task in tasks.items()}
         self._metrics: dict[str, Directions] = {}
-        problems: list[str] = []
-        for name, task in self._loaded.tasks.items():
+        errors: list[str] = []
+        for name, task in tasks.items():
             try:
-                separate(task, frozenset(hashes[name]))
-                self._metrics[name] = reported(task)
+                remove_scored_examples(task, frozenset(hashes[name]))
+                self._metrics[name] = task_metrics(task)
             except ValueError as error:
-                problems.append(str(error))
+                errors.append(str(error))
+        self.documents: Mapping[str, Mapping[str, tuple[int, ...]]] = {}
         try:
-            self.documents: Mapping[str, Mapping[str, tuple[int, ...]]] = split(
-                hashes, settings.documents
-            )
+            self.documents = split(hashes, settings.documents)
         except ValueError as error:
-            problems += str(error).splitlines()
-        if problems:
-            raise TaskError(problems)
+            errors += str(error).splitlines()
+        if errors:
+            raise TaskError(errors)
         self.fingerprints: Mapping[str, tuple[str, str]] = {
-            name: (of_task(task), of_documents(hashes[name]))
-            for name, task in self._loaded.tasks.items()
+            name: (task_fingerprint(task), documents_fingerprint(hashes[name]))
+            for name, task in tasks.items()
         }
-        """Task -> digests of how it asks and measures, and of its documents."""
-        self._prompted: dict[str, list[Prompted]] = {}
-        self._lm: KeptLM | None = None
+        self._task_documents: dict[str, list[Document]] = {}
+        self._lm: CachingHFLM | None = None
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
-        """The public test sets among the tasks; models tuned on them can't be compared by them."""
+        """The public test sets that the tasks use; models tuned on them cannot be compared."""
         return self._loaded.benchmarks
 
-    def probes(self, texts: int, prompts: int) -> Probes:
-        """What to show a model to see whether it is broken: from all tasks, searched on only."""
-        found = {name: self._prompted[name] for name in self.documents["search"]}
-        return probes(self._loaded.tasks, found, self.documents["search"], texts, prompts)
-
     @property
-    def redrawn(self) -> tuple[str, ...]:
-        """Tasks whose few-shot examples lm-eval draws anew for every choice of documents.
+    def random_fewshot(self) -> tuple[str, ...]:
+        """Tasks whose few-shot examples are drawn at random.
 
-        Here a document keeps the prompt it has when all are asked, so the command repeats the
-        scores of these tasks only for all their documents.
+        lm-eval draws other examples for other sets of documents; here a document always has the
+        same prompt. The lm-eval command therefore reproduces the scores of these tasks only if it
+        scores all their documents.
         """
-        return tuple(name for name, task in self._loaded.tasks.items() if is_redrawn(task))
+        return tuple(name for name, task in self._loaded.tasks.items() if draws_examples(task))
+
+    def probes(self, texts: int, prompts: int) -> Probes:
+        """Inputs for the gate, from the search documents of all tasks."""
+        documents = {
+            name: [self._task_documents[name][i] for i in ids]
+            for name, ids in self.documents["search"].items()
+        }
+        return probes(self._loaded.tasks, documents, texts, prompts)
 
     def metrics(self) -> dict[str, Directions]:
-        """Task or group -> "metric,filter" as lm-eval names it -> is higher better.
+        """Task or group -> "metric,filter" (lm-eval's key) -> is higher better.
 
-        None where the task does not say.
+        None if the task does not declare it.
         """
         groups = {
             name: found
             for name, group in self._loaded.groups.items()
-            if (found := reported_by_group(group, self._metrics))
+            if (found := group_metrics(group, self._metrics))
         }
         return {**self._metrics, **groups}
 
     def bind(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Score this model from now on, with whatever weights it has at the time.
+        """Build all requests for a model; every later scoring uses the model's current weights.
 
-        Builds every request of every task. A tokenizer without a padding token is given one.
+        A tokenizer without a padding token is given one.
 
         Raises:
-            TaskError: documents that don't fit into the model.
+            TaskError: documents that are longer than the model's context.
         """
-        from evaluators.suite.lm import KeptLM  # noqa: PLC0415 - 4 s that a driver need not wait
+        from evaluators.suite.lm import CachingHFLM  # noqa: PLC0415 - a driver saves 4 s
 
-        how = self.settings
-        lm = KeptLM(model, tokenizer, how.batch_size, how.max_length)
-        template = lm.apply_chat_template if how.apply_chat_template else None
-        kept = {name: prompted(task, template) for name, task in self._loaded.tasks.items()}
-        if problems := [problem for name in kept if (problem := _too_long(name, kept[name], lm))]:
-            raise TaskError(problems)
-        every = [request for docs in kept.values() for doc in docs for request in doc.requests]
-        lm.fit_batch(every, how.batch_tokens)
-        self._lm, self._prompted = lm, kept
+        settings = self.settings
+        lm = CachingHFLM(model, tokenizer, settings.batch_size, settings.max_length)
+        template = lm.apply_chat_template if settings.apply_chat_template else None
+        built = {name: build_documents(task, template) for name, task in self._loaded.tasks.items()}
+        if errors := [error for name in built if (error := lm.length_error(name, built[name]))]:
+            raise TaskError(errors)
+        requests = [
+            each for documents in built.values() for doc in documents for each in doc.requests
+        ]
+        lm.limit_batch(requests, settings.batch_tokens)
+        self._lm, self._task_documents = lm, built
 
     def score(self, documents: Mapping[str, Sequence[int]]) -> Scores:
-        """The bound model, as it is now, on these documents of each task.
+        """The scores of the bound model, with its current weights, on these documents of each task.
 
-        Equal to what lm-eval gives for the same weights, batch size and documents. Tasks without
-        documents are left out.
+        Equal to lm-eval's for the same weights, batch size and documents. Tasks without documents
+        are omitted.
 
         Raises:
-            ValueError: no documents at all, an unknown task, or a document it doesn't have.
-            BrokenModel: the model's answers are no numbers.
+            ValueError: no model is bound, there are no documents, or a task is unknown.
+            BrokenModel: a log-likelihood, a logit or an aggregate is not finite.
         """
         if self._lm is None:
             raise ValueError("bind a model before scoring")
         chosen = {
-            name: fresh([self._prompted[name][i] for i in ids])
+            name: unanswered([self._task_documents[name][i] for i in ids])
             for name, ids in self._ordered(documents).items()
         }
-        answer(
-            self._lm,
-            (request for docs in chosen.values() for _, requests in docs for request in requests),
+        answer(self._lm, (each for docs in chosen.values() for _, some in docs for each in some))
+        rows = {
+            name: document_rows(self._loaded.tasks[name], docs) for name, docs in chosen.items()
+        }
+        values = aggregate(
+            self._loaded, {name: values_by_metric(each) for name, each in rows.items()}
         )
-        found = {name: rows(self._loaded.tasks[name], docs) for name, docs in chosen.items()}
-        values = aggregate(self._loaded, {name: raw(its) for name, its in found.items()})
         responses = _responses(chosen) if self.settings.keep_responses else None
-        documents_table = table(row for its in found.values() for row in its)
+        documents_table = table(row for each in rows.values() for row in each)
         return Scores(values, documents_table, self._lm.conditions, responses)
 
     def aggregate(self, documents: pa.Table) -> Values:
-        """The aggregates of a table of values per document, for example a part of one."""
+        """The aggregates of a table of values per document, which may be part of a larger one."""
         return aggregate(self._loaded, raw_values(documents))
 
     def command(
@@ -161,13 +165,13 @@ class Suite:
     ) -> list[str]:
         """The lm-eval command that scores a model directory on the same documents.
 
-        With the conditions of a scoring its values equal that scoring's to the last bit.
+        With the conditions of earlier scores, it reproduces these scores exactly.
         """
         folder = self._loaded.data_folder
         return command(self.settings, self._ordered(documents), path, conditions, folder)
 
     def _ordered(self, documents: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-        """Tasks in lm-eval's order with ascending documents: both decide what shares a batch."""
+        """Tasks in lm-eval's order, document ids ascending: the order determines the batches."""
         unknown = [name for name in documents if name not in self._loaded.tasks]
         if unknown or not any(documents.values()):
             known = ", ".join(self._loaded.tasks)
@@ -177,25 +181,7 @@ class Suite:
         }
 
 
-def _too_long(name: str, documents: Sequence[Prompted], lm: KeptLM) -> str | None:
-    """What lm-eval would cut to fit the model, and only log; None if nothing."""
-    lengths = {
-        request.doc_id: lm.length(request)
-        for document in documents
-        for request in document.requests
-        if lm.too_long(request)
-    }
-    if not lengths:
-        return None
-    longest = max(lengths, key=lambda doc_id: lengths[doc_id])
-    return (
-        f"task {name}: {len(lengths)} of {len(documents)} documents are longer than "
-        f"{lm.max_length} tokens with their prompt and answer; the longest, document {longest}, "
-        f"has {lengths[longest]}"
-    )
-
-
-def _responses(chosen: Mapping[str, Sequence[tuple[Prompted, Sequence[Instance]]]]) -> pa.Table:
+def _responses(chosen: Mapping[str, Sequence[tuple[Document, Sequence[Instance]]]]) -> pa.Table:
     return response_table(
         (name, request.doc_id, request.idx, request.resps)
         for name, documents in chosen.items()

@@ -1,4 +1,4 @@
-"""lm-eval's templates, kept from reaching beyond a document, and compiled once."""
+"""Replaces lm-eval's template environment: templates are sandboxed, and compiled only once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Templates:
-    """Stands in for lm-eval's plain Jinja environment, in which a template can run any command.
+    """Replaces lm-eval's plain Jinja environment, in which a template can run any command.
 
-    Templates render in Jinja's sandbox, to the same text, unless they are trusted word for word.
+    Templates are rendered in Jinja's sandbox, to the same text, unless their source is trusted.
     lm-eval compiles a template again for every document and candidate; here it is compiled once.
     """
 
@@ -32,7 +32,7 @@ class Templates:
         self.from_string = cache(self._compile)
 
     def trust(self, sources: Iterable[str]) -> None:
-        """Let these templates do what they want; no others, from now on."""
+        """Render these templates, and from now on only these, outside the sandbox."""
         self._trusted = frozenset(sources)
         self.from_string.cache_clear()
 
@@ -43,4 +43,4 @@ class Templates:
 
 
 TEMPLATES = Templates()
-lm_eval.utils.env = TEMPLATES  # all that `apply_template` asks of it is `from_string`
+lm_eval.utils.env = TEMPLATES  # lm-eval's `apply_template` calls only `from_string`

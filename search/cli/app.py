@@ -310,10 +310,10 @@ def export(
     console.print(f"trial {chosen.number} ({scores}) is now {written.path}", highlight=False)
     console.print("Score it again on the same documents:", highlight=False)
     console.print(f"  {written.command}", highlight=False, soft_wrap=True)
-    if written.redrawn:
+    if written.random_fewshot:
         console.print(
-            f"  (it draws other few-shot examples for {', '.join(written.redrawn)}, whose scores "
-            "will differ)",
+            f"  (it draws other few-shot examples for {', '.join(written.random_fewshot)}, "
+            "whose scores will differ)",
             highlight=False,
         )
 

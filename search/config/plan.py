@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError
-from evaluators.suite import Suite, SuiteSettings, TaskError
-from evaluators.tasks import read_folder
+from evaluators.suite import Suite
+from evaluators.tasks import SuiteSettings, TaskError, read_folder
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError

@@ -10,9 +10,9 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from evaluators.documents import DocumentSettings
+from evaluators.gate_limits import GateSettings
 from evaluators.settings import Settings, suggestion
 from evaluators.tasks import ScoringSettings
-from evaluators.vitals import GateSettings
 from search.driver import Budget
 from search.objectives import ObjectiveSettings
 from search.samplers import Auto, SamplerSettings

@@ -28,7 +28,7 @@ class Exported:
 
     path: Path
     recheck: list[str]
-    redrawn: tuple[str, ...]
+    random_fewshot: tuple[str, ...]
     """Tasks whose few-shot examples the command draws anew, and so scores differently."""
 
     @property
@@ -68,7 +68,7 @@ def export(
     suite = Suite(suite_settings(prepared.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
-    return Exported(out, command, suite.redrawn)
+    return Exported(out, command, suite.random_fewshot)
 
 
 def _files(trial: Trial) -> dict[str, str]:

@@ -84,9 +84,7 @@ def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
 def _documents(old: Ledger, number: int) -> pa.Table | None:
     try:
         return old.documents(number)
-    except (
-        ValueError
-    ) as error:  # a damaged file of many: its index has the scores
+    except ValueError as error:  # a damaged file of many: its index has the scores
         log.warning("%s", error)
         return None
 

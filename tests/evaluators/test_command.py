@@ -1,4 +1,4 @@
-"""The printed command, run as a person would run it."""
+"""The lm-eval command of a suite, run in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from lm_eval.tasks import TaskManager
 from transformers import LlamaForCausalLM
 
 from evaluators.scores import Conditions
-from evaluators.suite import Suite, SuiteSettings, builtin
+from evaluators.suite import Suite, builtin_tasks
+from evaluators.tasks import SuiteSettings
 
 TASKS = ("pick", "turn", "text", "end")
 
 
-def test_a_command_says_all_that_a_score_depends_on(settings: SuiteSettings) -> None:
+def test_a_command_contains_everything_that_a_score_depends_on(settings: SuiteSettings) -> None:
     suite = Suite(settings.model_copy(update={"num_fewshot": 0, "max_gen_toks": 4}))
     found = suite.command({"end": [3, 1]}, Path("/models/a"), Conditions(16, 2, "cpu"))
     assert found == [
@@ -34,7 +35,7 @@ def test_a_command_says_all_that_a_score_depends_on(settings: SuiteSettings) -> 
 
 @pytest.mark.slow  # lm-eval's command reads 14,000 task files first
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_command_gives_the_same_scores_to_the_last_bit(
+def test_the_command_reproduces_the_scores_exactly(
     threads: int, settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any, tmp_path: Path
 ) -> None:
     before = torch.get_num_threads()
@@ -57,9 +58,9 @@ def test_the_command_gives_the_same_scores_to_the_last_bit(
 
 
 @pytest.mark.slow
-def test_names_read_off_the_files_are_those_that_lm_eval_knows() -> None:
+def test_the_names_found_in_the_files_are_those_that_lm_eval_knows() -> None:
     manager = TaskManager()
-    names = builtin.names()
+    names = builtin_tasks.names()
     assert set(manager.all_tasks) <= names.files.keys() | names.tags
     for name in (*manager.all_subtasks, *manager.all_groups):
         assert names.files[name] == manager.task_index[name].yaml_path

@@ -31,7 +31,7 @@ def test_every_document_is_in_exactly_one_set() -> None:
 
 
 @pytest.mark.parametrize("shares", [(0.6, 0.2, 0.2), (0.5, 0.5, 0.0), (0.7, 0.0, 0.3)])
-def test_sets_have_about_their_share(shares: tuple[float, float, float]) -> None:
+def test_sets_have_approximately_their_share(shares: tuple[float, float, float]) -> None:
     settings = DocumentSettings(**dict(zip(SETS, shares, strict=True)))
     sets = split({"t": [str(Random(i).random()) for i in range(4000)]}, settings)
     for name, share in zip(SETS, shares, strict=True):
@@ -54,11 +54,11 @@ def test_all_means_every_document_is_searched_on() -> None:
     assert DocumentSettings.model_validate("all") == settings
 
 
-def test_shares_that_are_not_a_whole_are_refused() -> None:
+def test_shares_that_do_not_sum_to_1_are_rejected() -> None:
     with pytest.raises(ValidationError, match=r"must be 1, not 0\.9"):
         DocumentSettings(search=0.5, selection=0.2, report=0.2)
 
 
-def test_a_task_with_too_few_documents_is_refused_with_the_numbers() -> None:
+def test_a_task_with_too_few_documents_is_rejected_with_the_numbers() -> None:
     with pytest.raises(ValueError, match=r"task t: 2 documents split into \d search, .* report"):
         split({"t": ["a", "b"]}, EVEN)

@@ -1,4 +1,4 @@
-"""The gate on models trained here and then broken in the ways merges break."""
+"""The gate on models that are trained here and then damaged as a bad merge damages them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from evaluators.gate import Gate
-from evaluators.vitals import GateSettings, Probes, Vitals, judge
+from evaluators.gate_limits import GateSettings, Measurements, Probes, violation
 
 SETTINGS = GateSettings()
 
 
 def line(random: Random, capitals: float) -> str:
-    """A word and its copy, in capitals or not."""
+    """A word and its copy, which may be in capitals."""
     word = "".join(random.choices("abcdefgh", k=random.randint(3, 6)))
     return f"{word}>{word.upper() if random.random() < capitals else word}\n"
 
@@ -49,7 +49,7 @@ def soup(models: list[LlamaForCausalLM]) -> LlamaForCausalLM:
 
 @pytest.fixture(scope="module")
 def trained(tokenizer: Any) -> list[LlamaForCausalLM]:
-    """A base that copies words, half of them in capitals, and an expert in either."""
+    """A base that copies words, half of them in capitals, and an expert for each half."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=99,
@@ -74,7 +74,7 @@ def gate(tokenizer: Any) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def references(gate: Gate, trained: list[LlamaForCausalLM]) -> list[Vitals]:
+def inputs(gate: Gate, trained: list[LlamaForCausalLM]) -> list[Measurements]:
     return [gate.measure(model) for model in trained]
 
 
@@ -87,11 +87,11 @@ def swap_layers(model: LlamaForCausalLM) -> None:
     model.model.layers = torch.nn.ModuleList([last, *middle, first])
 
 
-def heat(model: LlamaForCausalLM) -> None:
+def sharpen(model: LlamaForCausalLM) -> None:
     model.lm_head.weight.mul_(20)
 
 
-def cool(model: LlamaForCausalLM) -> None:
+def flatten(model: LlamaForCausalLM) -> None:
     model.lm_head.weight.mul_(0.05)
 
 
@@ -102,43 +102,41 @@ def add_noise(model: LlamaForCausalLM) -> None:
         parameter.add_(noise * parameter.std())
 
 
-@pytest.mark.parametrize("fault", [put_nan, swap_layers, heat, cool, add_noise])
+@pytest.mark.parametrize("damage", [put_nan, swap_layers, sharpen, flatten, add_noise])
 def test_a_broken_model_is_caught(
-    fault: Callable[[LlamaForCausalLM], None],
+    damage: Callable[[LlamaForCausalLM], None],
     gate: Gate,
     trained: list[LlamaForCausalLM],
-    references: list[Vitals],
+    inputs: list[Measurements],
 ) -> None:
     for model in (trained[0], soup(trained)):
         broken = deepcopy(model)
         with torch.no_grad():
-            fault(broken)
-        assert gate.check(broken, references)
+            damage(broken)
+        assert gate.check(broken, inputs)
 
 
 def test_every_input_model_and_the_soup_pass(
-    gate: Gate, trained: list[LlamaForCausalLM], references: list[Vitals]
+    gate: Gate, trained: list[LlamaForCausalLM], inputs: list[Measurements]
 ) -> None:
     for model in (*trained, soup(trained), soup(trained[1:])):
-        assert gate.check(model, references) is None
+        assert gate.check(model, inputs) is None
 
 
 def test_the_reason_names_the_weight(
-    gate: Gate, trained: list[LlamaForCausalLM], references: list[Vitals]
+    gate: Gate, trained: list[LlamaForCausalLM], inputs: list[Measurements]
 ) -> None:
     broken = deepcopy(trained[0])
     with torch.no_grad():
         put_nan(broken)
-    assert gate.check(broken, references) == (
-        "weight model.layers.1.mlp.up_proj.weight is not finite"
-    )
+    assert gate.check(broken, inputs) == ("weight model.layers.1.mlp.up_proj.weight is not finite")
 
 
 def test_measuring_twice_gives_the_same(gate: Gate, trained: list[LlamaForCausalLM]) -> None:
     assert gate.measure(trained[0]) == gate.measure(trained[0])
 
 
-HEALTHY = Vitals(None, (2.0, 4.1), 8.5, 1.0, 5.0, 0.5)
+HEALTHY = Measurements(None, (2.0, 4.1), 8.5, 1.0, 5.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -147,20 +145,20 @@ HEALTHY = Vitals(None, (2.0, 4.1), 8.5, 1.0, 5.0, 0.5)
         ({}, None),
         ({"nll": (3.8, 4.8)}, "perplexity 73.7, over 2 times"),
         ({"nll": (1e4, 1e4)}, "perplexity 1.01e+304, over 2 times"),
-        ({"nll_p95": 8.7}, "perplexity of 5 % of the tokens 6e+03, over 100 times"),
+        ({"nll_p95": 8.7}, "95th percentile of perplexity 6e+03, over 100 times"),
         ({"entropy": 0.1}, "entropy 0.1, under 1/3"),
         ({"entropy": 3.9}, None),
         ({"entropy": 4.1}, "entropy 4.1, over 4; the input models' highest is 1"),
-        ({"repetition": 0.81}, "81% of its text repeats itself, over 80%"),
-        ({"fault": "the logits are not finite"}, "the logits are not finite"),
+        ({"repetition": 0.81}, "81% of the generated 4-grams are repeated, over 80%"),
+        ({"error": "the logits are not finite"}, "the logits are not finite"),
     ],
 )
-def test_a_model_is_judged_against_the_worst_input_model(
+def test_a_model_is_compared_with_the_worst_input_model(
     change: dict[str, Any], reason: str | None
 ) -> None:
-    references = [
-        Vitals(None, (3.0, 2.0), 4.0, 1.0, 5.0, 0.6),
-        Vitals(None, (1.0, 4.0), 2.0, 0.5, 5.0, 0.2),
+    inputs = [
+        Measurements(None, (3.0, 2.0), 4.0, 1.0, 5.0, 0.6),
+        Measurements(None, (1.0, 4.0), 2.0, 0.5, 5.0, 0.2),
     ]
-    judged = judge(replace(HEALTHY, **change), references, SETTINGS)
-    assert judged is None if reason is None else judged is not None and judged.startswith(reason)
+    found = violation(replace(HEALTHY, **change), inputs, SETTINGS)
+    assert found is None if reason is None else found is not None and found.startswith(reason)

@@ -1,4 +1,4 @@
-"""The suite against lm-eval itself, on real models."""
+"""The suite has the same scores as lm-eval, on real models."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from lm_eval.tasks import TaskManager
 from transformers import LlamaForCausalLM
 
-from evaluators.scores import raw_values
-from evaluators.suite import BrokenModel, Suite, SuiteSettings
+from evaluators.scores import BrokenModel, raw_values
+from evaluators.suite import Suite
+from evaluators.tasks import SuiteSettings
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,9 @@ def suite(settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any) -> Su
 def reference(
     settings: SuiteSettings, path: Path, samples: dict[str, list[int]] | None = None, **more: Any
 ) -> dict[str, Any]:
-    """What lm-eval itself says about the same weights on disk."""
+    """lm-eval's own scores of the same weights on disk."""
     assert settings.folder
-    there = Path.cwd()
+    previous = Path.cwd()
     os.chdir(settings.folder)  # lm-eval looks for data files there
     try:
         result = lm_eval.simple_evaluate(
@@ -45,7 +46,7 @@ def reference(
             **more,
         )
     finally:
-        os.chdir(there)
+        os.chdir(previous)
     assert result
     return result
 
@@ -136,8 +137,8 @@ def test_a_documents_prompt_is_the_same_in_every_set(suite: Suite) -> None:
     assert {row["doc_id"]: row["prompt_hash"] for row in part} == {3: prompts[3], 7: prompts[7]}
 
 
-def test_tasks_whose_examples_are_drawn_are_named(suite: Suite) -> None:
-    assert suite.redrawn == ("pick_shots",)
+def test_tasks_with_random_few_shot_examples_are_named(suite: Suite) -> None:
+    assert suite.random_fewshot == ("pick_shots",)
 
 
 def test_aggregates_follow_from_the_table(suite: Suite) -> None:

@@ -13,7 +13,7 @@ from workers import mergekit
 from workers.checkpoint import open_checkpoint
 from workers.merge import read_recipe
 from workers.mergekit.document import Condition
-from workers.mergekit.reading import MARK
+from workers.mergekit.writer import MARK
 from workers.methods import METHODS
 from workers.recipe import MODULES, Group, Recipe, Source
 

@@ -4,7 +4,7 @@ What the format means is described in docs/recipes.md. A recipe that is read kee
 mergekit 0.1.5 gives; what cannot be kept is refused by name and line.
 """
 
-from workers.mergekit.reading import read
-from workers.mergekit.writing import write
+from workers.mergekit.reader import read
+from workers.mergekit.writer import write
 
 __all__ = ["read", "write"]

@@ -1,4 +1,4 @@
-"""Whatever is wrong with tasks is named before any model is touched."""
+"""Every error in tasks is reported before any model is used."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 import yaml
 from transformers import LlamaForCausalLM
 
-from evaluators.guards import benchmark_problem
-from evaluators.suite import Suite, SuiteSettings, TaskError
+from evaluators.suite import Suite
 from evaluators.suite.templates import TEMPLATES
-from evaluators.tasks import TaskFile
+from evaluators.tasks import SuiteSettings, TaskError, TaskFile, benchmark_error
 
 DOCS: list[dict[str, object]] = [
     {"q": f"q{i}", "choices": ["x", "y", "z"], "gold": i % 3} for i in range(30)
@@ -30,7 +29,7 @@ PICK = {
 
 @pytest.fixture
 def write(write_task: Any, tmp_path: Path) -> Any:
-    """Writes a task and returns a function that makes a suite of it."""
+    """A function that writes a task file."""
 
     def make(docs: list[dict[str, object]] = DOCS, **config: Any) -> Path:
         path: Path = write_task(tmp_path, docs, **{**PICK, **config})
@@ -39,70 +38,72 @@ def write(write_task: Any, tmp_path: Path) -> Any:
     return make
 
 
-def problems(folder: Path, *tasks: str, **settings: Any) -> str:
+def errors(folder: Path, *tasks: str, **settings: Any) -> str:
     with pytest.raises(TaskError) as caught:
         Suite(SuiteSettings(tasks=tasks or ("pick",), folder=folder, **settings))
     return str(caught.value)
 
 
-def test_unknown_tasks_are_all_named_with_the_nearest(write: Any, tmp_path: Path) -> None:
+def test_all_unknown_tasks_are_named_with_the_closest_known_name(
+    write: Any, tmp_path: Path
+) -> None:
     write()
-    assert problems(tmp_path, "pik", "arc_eazy").splitlines() == [
+    assert errors(tmp_path, "pik", "arc_eazy").splitlines() == [
         "unknown task 'pik'; did you mean pick?",
         "unknown task 'arc_eazy'; did you mean arc_easy?",
     ]
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    assert problems(tmp_path / "nope") == f"tasks folder {tmp_path}/nope: no such directory"
+    assert errors(tmp_path / "nope") == f"tasks folder {tmp_path}/nope: no such directory"
 
 
 def test_malformed_yaml_is_not_skipped(write: Any, tmp_path: Path) -> None:
     write()
     (tmp_path / "other.yaml").write_text("task: [unclosed\n")
     (tmp_path / "list.yaml").write_text("- task: x\n")
-    found = problems(tmp_path).splitlines()
-    assert found[0] == f"{tmp_path}/list.yaml: holds a list, not a mapping of keys"
+    found = errors(tmp_path).splitlines()
+    assert found[0] == f"{tmp_path}/list.yaml: contains a list, not a mapping of keys"
     assert found[1].startswith(f"{tmp_path}/other.yaml: not valid YAML: ")
 
 
 def test_two_files_of_one_name(write: Any, tmp_path: Path) -> None:
     path = write()
     (tmp_path / "copy.yaml").write_text(path.read_text())
-    assert problems(tmp_path) == f"task pick: defined in both {tmp_path}/copy.yaml and {path}"
+    assert errors(tmp_path) == f"task pick: defined in both {tmp_path}/copy.yaml and {path}"
 
 
 def test_a_missing_data_file(write: Any, tmp_path: Path) -> None:
     write(dataset_kwargs={"data_files": {"test": "gone.jsonl"}})
-    assert problems(tmp_path) == (
-        f"task pick: {tmp_path}/pick.yaml names the data file gone.jsonl, which is not there"
+    assert errors(tmp_path) == (
+        f"task pick: {tmp_path}/pick.yaml names the data file gone.jsonl, which does not exist"
     )
 
 
 def test_an_empty_split(write: Any, tmp_path: Path) -> None:
     write(docs=[])
-    assert problems(tmp_path).startswith("task pick: ")
+    assert errors(tmp_path).startswith("task pick: ")
 
 
 def test_a_template_with_an_unknown_column(write: Any, tmp_path: Path) -> None:
     write(doc_to_text="{{question}}")
-    assert problems(tmp_path) == "task pick: UndefinedError: 'question' is undefined"
+    assert errors(tmp_path) == "task pick: UndefinedError: 'question' is undefined"
 
 
-def test_a_task_asked_for_twice(write: Any, tmp_path: Path) -> None:
+def test_a_task_requested_twice(write: Any, tmp_path: Path) -> None:
     write()
     (tmp_path / "all.yaml").write_text(yaml.safe_dump({"group": "all", "task": ["pick"]}))
-    assert problems(tmp_path, "pick", "all") == "task pick: asked for twice"
+    assert errors(tmp_path, "pick", "all") == "task pick: requested twice"
 
 
 def test_too_few_documents(write: Any, tmp_path: Path) -> None:
     write(docs=DOCS[:3])
-    assert "task pick: 3 documents split into" in problems(tmp_path)
+    assert "task pick: 3 documents split into" in errors(tmp_path)
 
 
 def test_an_f1_of_more_than_two_classes(write: Any, tmp_path: Path) -> None:
     write(metric_list=[{"metric": "f1", "aggregation": "f1", "higher_is_better": True}])
-    assert problems(tmp_path).startswith("task pick: f1 can't be aggregated: Target is multiclass")
+    assert errors(tmp_path).startswith("task pick: f1 cannot be aggregated: Target is multiclass")
 
 
 def test_a_metric_that_is_listed_but_never_reported_is_not_offered(
@@ -125,8 +126,8 @@ def test_documents_longer_than_the_model(
     with pytest.raises(TaskError) as caught:
         suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
     assert str(caught.value) == (
-        "task pick: 1 of 31 documents are longer than 512 tokens with their prompt and answer; "
-        "the longest, document 30, has 1002"
+        "task pick: 1 of 31 documents are longer than 512 tokens including prompt and answer; "
+        "the longest is document 30 with 1002 tokens"
     )
 
 
@@ -134,8 +135,8 @@ def test_a_task_with_code_must_be_allowed_by_name(write: Any, tmp_path: Path) ->
     path = write()
     (tmp_path / "own.py").write_text("def text(doc):\n    return doc['q']\n")
     path.write_text(path.read_text().replace("'{{q}}'", "!function own.text"))
-    assert problems(tmp_path) == (
-        f"task pick: {path} runs code (!function own.text); if you trust it, say "
+    assert errors(tmp_path) == (
+        f"task pick: {path} runs code (!function own.text); if you trust it, set "
         "`scoring: {allow_code: [pick]}`"
     )
     allowed = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_code=("pick",))
@@ -145,7 +146,7 @@ def test_a_task_with_code_must_be_allowed_by_name(write: Any, tmp_path: Path) ->
 def test_a_template_that_runs_a_command_must_be_allowed_by_name(write: Any, tmp_path: Path) -> None:
     reach = "{{ cycler.__init__.__globals__.os.makedirs('%s/ran', exist_ok=True) or q }}"
     write(doc_to_text=reach % tmp_path)
-    assert "a template reaches beyond its document" in problems(tmp_path)
+    assert "a template accesses more than its document" in errors(tmp_path)
     assert not (tmp_path / "ran").exists()
     Suite(SuiteSettings(tasks=("pick",), folder=tmp_path, allow_code=("pick",)))
     assert (tmp_path / "ran").exists()
@@ -166,7 +167,7 @@ def test_public_test_sets_are_known_by_data_set_and_split(
     path: str, split: str, public: bool
 ) -> None:
     file = TaskFile(Path("x.yaml"), "x", {"dataset_path": path, "test_split": split})
-    assert (benchmark_problem(file) is not None) is public
+    assert (benchmark_error(file) is not None) is public
 
 
 def test_a_public_test_set_must_be_allowed(
@@ -175,10 +176,10 @@ def test_a_public_test_set_must_be_allowed(
     write(dataset_path="openai/gsm8k", dataset_kwargs={})
     (tmp_path / "openai/gsm8k").mkdir(parents=True)
     (tmp_path / "pick.jsonl").rename(tmp_path / "openai/gsm8k/test.jsonl")
-    monkeypatch.chdir(tmp_path)  # so that it is this folder and nothing is downloaded
-    assert problems(tmp_path) == (
-        "task pick: scores the public test set openai/gsm8k, test; models tuned on it can't be "
-        "compared by it, so say `scoring: {allow_benchmark_tuning: true}` if you mean it"
+    monkeypatch.chdir(tmp_path)  # the data set is a folder here, so nothing is downloaded
+    assert errors(tmp_path) == (
+        "task pick: uses the public test set openai/gsm8k, test; models tuned on it cannot be "
+        "compared on it; to allow this, set `scoring: {allow_benchmark_tuning: true}`"
     )
     settings = SuiteSettings(tasks=("pick",), folder=tmp_path, allow_benchmark_tuning=True)
     assert Suite(settings).benchmarks == ("openai/gsm8k, test",)
@@ -186,9 +187,9 @@ def test_a_public_test_set_must_be_allowed(
 
 def test_examples_are_never_documents_that_are_scored(write: Any, tmp_path: Path) -> None:
     write(num_fewshot=2)
-    assert problems(tmp_path) == (
-        "task pick: 2 examples wanted, but of 30 documents to take them from 30 are scored; "
-        "name a fewshot_split of its own, or say `num_fewshot: 0`"
+    assert errors(tmp_path) == (
+        "task pick: needs 2 few-shot examples, but 30 of the 30 documents to draw from are scored; "
+        "give the task a fewshot_split, or set `num_fewshot: 0`"
     )
 
 

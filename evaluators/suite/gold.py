@@ -1,4 +1,4 @@
-"""A continuous companion to multiple-choice accuracy, from answers that are there anyway."""
+"""The metric gold_logprob: a continuous alternative to multiple-choice accuracy, at no cost."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ METRIC = "gold_logprob"
 
 @dataclass(frozen=True)
 class Gold:
-    """Which of a document's choices are right."""
+    """The correct choices of a document."""
 
-    right: tuple[int, ...]
+    indices: tuple[int, ...]
     choices: int
 
     def logprob(self, requests: Sequence[Instance]) -> float:
-        """Log of the right choices' share of the probability that the model gives to all choices.
+        """Log of the correct choices' share of the probability that the model gives all choices.
 
-        It moves with every change of the model where accuracy only jumps, so it tells candidates
-        apart with far fewer documents.
+        Accuracy changes in steps, this with every change of the model, so it distinguishes
+        candidates with far fewer documents.
         """
-        every = [request.resps[0][0] for request in requests[: self.choices]]
-        return _logsumexp([every[i] for i in self.right]) - _logsumexp(every)
+        logprobs = [request.resps[0][0] for request in requests[: self.choices]]
+        return _logsumexp([logprobs[i] for i in self.indices]) - _logsumexp(logprobs)
 
 
 def gold(task: ConfigurableTask, doc: dict[str, Any]) -> Gold | None:
-    """The right choices of a document; None where there are none, as lm-eval counts them."""
+    """The correct choices of a document, found as lm-eval finds them; None if there are none."""
     if task.OUTPUT_TYPE != "multiple_choice":
         return None
     choices = task.doc_to_choice(doc)
     given = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)
     labels = given if isinstance(given, list) else [given]
     found = [choices.index(x) if isinstance(x, str) and x in choices else x for x in labels]
-    right = tuple(i for i in found if isinstance(i, int) and 0 <= i < len(choices))
-    return Gold(right, len(choices)) if right else None
+    indices = tuple(i for i in found if isinstance(i, int) and 0 <= i < len(choices))
+    return Gold(indices, len(choices)) if indices else None
 
 
 def _logsumexp(values: Sequence[float]) -> float:
-    most = max(values)
-    return most + log(fsum(exp(value - most) for value in values))
+    highest = max(values)
+    return highest + log(fsum(exp(value - highest) for value in values))

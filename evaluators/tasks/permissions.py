@@ -1,17 +1,17 @@
-"""What must be allowed by name: tasks that run code, and searching on public test sets."""
+"""What a user must allow explicitly: tasks that run code, and searching on public test sets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from evaluators.tasks import Function
+from evaluators.tasks.files import Function
 
 if TYPE_CHECKING:
-    from evaluators.tasks import TaskFile
+    from evaluators.tasks.files import TaskFile
 
-# Data set -> the splits by which models are compared in public. Old names of a set lie beside new
-# ones; a copy under another name is not recognised.
+# Data set -> the splits that public comparisons of models use. A data set that was renamed is
+# listed under both names; a copy under any other name is not recognised.
 PUBLIC_TESTS: dict[str, tuple[str, ...]] = {
     "aps/super_glue": ("validation", "test"),
     "super_glue": ("validation", "test"),
@@ -72,37 +72,37 @@ PUBLIC_TESTS: dict[str, tuple[str, ...]] = {
 
 
 def public_test(file: TaskFile) -> str | None:
-    """The public test set that a task scores, as `data set, split`; None if it is none."""
+    """The public test set that a task uses, as `data set, split`; None if it uses none."""
     path = str(file.config.get("dataset_path") or "")
     split = str(file.config.get("test_split") or file.config.get("validation_split") or "")
     plain = split.partition("[")[0]  # `test[:100]` is still the test set
     return f"{path}, {plain}" if plain in PUBLIC_TESTS.get(path.lower(), ()) else None
 
 
-def benchmark_problem(file: TaskFile) -> str | None:
-    """Why a search must not be scored on a task without being told so; None if it may."""
+def benchmark_error(file: TaskFile) -> str | None:
+    """Why a search on this task needs permission; None if it does not."""
     found = public_test(file)
     return found and (
-        f"task {file.name}: scores the public test set {found}; models tuned on it can't be "
-        "compared by it, so say `scoring: {allow_benchmark_tuning: true}` if you mean it"
+        f"task {file.name}: uses the public test set {found}; models tuned on it cannot be "
+        "compared on it; to allow this, set `scoring: {allow_benchmark_tuning: true}`"
     )
 
 
-def code_problem(file: TaskFile) -> str | None:
-    """What code a task brings, and how to allow it; None if it brings none."""
+def code_error(file: TaskFile) -> str | None:
+    """The code that a task would run, and how to allow it; None if it runs no code."""
     found = ", ".join(dict.fromkeys(_code(file.config)))
     return found and (
-        f"task {file.name}: {file.path} runs code ({found}); if you trust it, say "
+        f"task {file.name}: {file.path} runs code ({found}); if you trust it, set "
         f"`scoring: {{allow_code: [{file.name}]}}`"
     )
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string in a nested value of YAML: a task's templates are among them."""
+    """Every string in a nested YAML value, which includes all templates of a task."""
     if isinstance(value, str):
         yield value
-    for inner in _inner(value):
-        yield from strings(inner)
+    for child in _children(value):
+        yield from strings(child)
 
 
 def _code(value: Any) -> Iterator[str]:
@@ -110,11 +110,11 @@ def _code(value: Any) -> Iterator[str]:
         yield f"!function {value}"
     if isinstance(value, Mapping):
         yield from (key for key in ("class", "unsafe_code", "hf_evaluate") if value.get(key))
-    for inner in _inner(value):
-        yield from _code(inner)
+    for child in _children(value):
+        yield from _code(child)
 
 
-def _inner(value: Any) -> Sequence[Any]:
+def _children(value: Any) -> Sequence[Any]:
     if isinstance(value, Mapping):
         return list(value.values())
     return value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""How a model is asked: batches, memory, limits, and what else comes of its answers."""
+"""Requests to a model: batches, memory, limits, responses, gold_logprob and probes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from lm_eval.tasks import TaskManager
 from transformers import LlamaForCausalLM
 
 from evaluators.scores import raw_values
-from evaluators.suite import Suite, SuiteSettings
+from evaluators.suite import Suite
+from evaluators.tasks import SuiteSettings
 
 
 def bound(settings: SuiteSettings, path: Path, tokenizer: Any, **more: Any) -> Suite:
@@ -42,12 +43,12 @@ def test_a_batch_too_large_for_memory_is_halved_and_stays_so(
     assert scores.conditions.batch_size == 4
     count = len(refused)
     assert suite.score(documents) == scores
-    assert len(refused) == count  # remembered, not tried again
+    assert len(refused) == count  # the smaller batch size is kept
     hook.remove()
     assert scores == bound(settings, model_dirs[0], tokenizer, batch_size=4).score(documents)
 
 
-def test_a_batch_holds_no_more_tokens_than_allowed(
+def test_a_batch_has_no_more_tokens_than_allowed(
     settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any
 ) -> None:
     suite = bound(settings, model_dirs[0], tokenizer, batch_size=64, batch_tokens=300)
@@ -82,21 +83,21 @@ def test_a_limit_on_generation_is_lm_evals_own(
     assert scores.values["say"].items() <= result["results"]["say"].items()
 
 
-def test_the_companion_is_the_right_choices_share_of_the_probability(
+def test_gold_logprob_is_the_correct_choices_share_of_the_probability(
     settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any
 ) -> None:
     suite = bound(settings, model_dirs[0], tokenizer, keep_responses=True)
     scores = suite.score({"pick": range(23)})
-    companion = raw_values(scores.documents)["pick"]["gold_logprob", "none"]
+    gold_logprob = raw_values(scores.documents)["pick"]["gold_logprob", "none"]
     accuracy = raw_values(scores.documents)["pick"]["acc", "none"]
     answers: dict[int, list[float]] = {}
     for row in scores.responses.to_pylist():
         answers.setdefault(row["doc_id"], []).append(json.loads(row["response"])[0][0])
-    for doc, (logprob, right) in enumerate(zip(companion, accuracy, strict=True)):
+    for doc, (logprob, correct) in enumerate(zip(gold_logprob, accuracy, strict=True)):
         shares = torch.tensor(answers[doc], dtype=torch.float64).softmax(0)
         assert math.exp(logprob) == pytest.approx(float(shares[doc % 3]))
-        assert bool(right) is (int(shares.argmax()) == doc % 3)
-    assert scores.values["pick"]["gold_logprob,none"] == pytest.approx(sum(companion) / 23)
+        assert bool(correct) is (int(shares.argmax()) == doc % 3)
+    assert scores.values["pick"]["gold_logprob,none"] == pytest.approx(sum(gold_logprob) / 23)
 
 
 def test_bfloat16_models_score_as_with_lm_evals_softmax_in_float32(
@@ -126,16 +127,16 @@ def test_bfloat16_models_score_as_with_lm_evals_softmax_in_float32(
         assert theirs
 
 
-def test_probes_come_from_all_tasks_and_are_only_searched_on(
+def test_probes_come_from_search_documents_of_all_tasks(
     settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any
 ) -> None:
     suite = bound(settings, model_dirs[0], tokenizer)
     probes = suite.probes(texts=14, prompts=4)
     assert (len(probes.texts), len(probes.prompts)) == (14, 4)
     assert sum(text.startswith("Q: ") for text in probes.texts) == 6  # two of each of three tasks
-    searched = {
+    prompts = {
         document.requests[0].args[0]
         for task in ("turn", "say")
-        for document in (suite._prompted[task][i] for i in suite.documents["search"][task])
+        for document in (suite._task_documents[task][i] for i in suite.documents["search"][task])
     }
-    assert set(probes.prompts) <= searched
+    assert set(probes.prompts) <= prompts

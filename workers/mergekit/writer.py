@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from workers.checkpoint import Checkpoint, look
-from workers.mergekit.reading import MARK
 from workers.methods import METHODS, Bound
 from workers.recipe import Recipe, Source, layer_of
 
@@ -24,6 +23,9 @@ Values = Mapping[str, Number]
 """Tensor -> value of one parameter."""
 
 _WITH_BASE = ("nuslerp", "multislerp")  # take task vectors where there is a base
+
+MARK = "# mergefront: "
+"""Begins the comment with the native recipe."""
 
 
 def write(recipe: Recipe, look_at: Callable[[Source], Checkpoint] = look) -> str:

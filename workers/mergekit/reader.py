@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
 
 from workers.checkpoint import Checkpoint, look
 from workers.mergekit.document import Document, Listed, Setting, Slice, parse
+from workers.mergekit.embedded import embedded_recipe, verified
 from workers.mergekit.groups import groups_of
 from workers.mergekit.nodes import Faults
 from workers.methods import METHODS, Parameter
 from workers.recipe import Recipe, Source, Value, layer_of, module_of
 
 Look = Callable[[Source], Checkpoint]
-MARK = "# mergefront: "
 """Begins the line that carries what mergekit's format has no words for."""
 
 _DEFAULTS: Mapping[str, float] = {"density": 1.0}  # mergekit's, where ours must be given
@@ -55,8 +51,8 @@ def read(text: str, where: str, *, seed: int = 0, look_at: Look = look) -> Recip
             expressed; or if a model cannot be read.
     """
     document = parse(text, where)
-    if native := _native(text, where):
-        return _checked(native, text, where, look_at)
+    if native := embedded_recipe(text, where):
+        return verified(native, text, where, look_at)
     reading = _Reading(document, where, look_at)
     try:
         return reading.recipe(seed)
@@ -323,30 +319,3 @@ def _mixes(document: Document) -> bool:
     return document.method == "passthrough" and (
         len(models) > 1 or any("scale" in settings for settings in scaled)
     )
-
-
-def _native(text: str, where: str) -> Recipe | None:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith(MARK):
-            try:
-                return Recipe.from_dict(json.loads(line.removeprefix(MARK)))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{where}: line {number}: {error}") from None
-    return None
-
-
-def _checked(native: Recipe, text: str, where: str, look_at: Look) -> Recipe:
-    """The recipe that the comment carries, if the file still says the same."""
-    from workers.mergekit.writing import write  # noqa: PLC0415 - it needs MARK
-
-    written = write(native, look_at)
-    if _plain(written) != _plain(text):
-        raise ValueError(
-            f"{where}: the line that begins with {MARK.strip()!r} is of another recipe than the "
-            "rest of the file; delete that line to go by the rest"
-        )
-    return native
-
-
-def _plain(text: str) -> Any:
-    return yaml.safe_load(text)

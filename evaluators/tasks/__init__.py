@@ -1,0 +1,20 @@
+"""Which tasks may be scored, and how: read from files alone, without lm-eval, data or a model."""
+
+from __future__ import annotations
+
+from evaluators.tasks.files import TaskError, TaskFile, read_file, read_folder
+from evaluators.tasks.permissions import benchmark_error, code_error, public_test, strings
+from evaluators.tasks.settings import ScoringSettings, SuiteSettings
+
+__all__ = [
+    "ScoringSettings",
+    "SuiteSettings",
+    "TaskError",
+    "TaskFile",
+    "benchmark_error",
+    "code_error",
+    "public_test",
+    "read_file",
+    "read_folder",
+    "strings",
+]

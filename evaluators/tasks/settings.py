@@ -1,0 +1,32 @@
+"""The settings of scoring: which tasks, and how a model is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, PositiveInt
+
+from evaluators.documents import DocumentSettings
+from evaluators.settings import Settings
+
+
+class ScoringSettings(Settings):
+    """How a model is asked, and what its tasks are allowed to do."""
+
+    batch_size: PositiveInt = 128  # maximum
+    batch_tokens: PositiveInt = 16384  # maximum for a batch of the longest requests
+    max_length: PositiveInt | None = None  # of prompt plus answer; None: the model's limit
+    max_gen_toks: PositiveInt | None = None  # per generation; None: the task's own limit
+    num_fewshot: int | None = Field(None, ge=0)
+    apply_chat_template: bool = False
+    keep_responses: bool = False
+    allow_code: tuple[str, ...] = ()
+    allow_benchmark_tuning: bool = False
+
+
+class SuiteSettings(ScoringSettings):
+    """The tasks, their folder, and how a model is asked."""
+
+    tasks: tuple[str, ...]
+    folder: Path | None = None
+    documents: DocumentSettings = DocumentSettings()
