@@ -1,14 +1,14 @@
-"""Hypervolume against evaluations for every sampler, replayed on landscapes in seconds.
+"""Hypervolume by number of evaluations, for every sampler, simulated on landscapes.
 
     scripts/bench search                              every sampler, the measured landscape, 5 seeds
     scripts/bench search --landscape layers --seeds 3
     scripts/bench search --samplers auto,random --trials 200
-    scripts/bench search --speed                      one ask at 300 parameters and 5,000 trials
-    scripts/bench search --fit                        how true the measured landscape is
+    scripts/bench search --speed                      time of an ask: 300 parameters, 5,000 trials
+    scripts/bench search --fit                        accuracy of the measured landscape
 
-A replay is a discrete-event simulation: `--workers` candidates under way, each taking a lognormal
-time around `--minutes`; an ask sees what was finished when it was begun. docs/samplers.md explains
-the landscapes and reads the figures.
+A replay is a discrete-event simulation: `--workers` candidates run at the same time, each for a
+lognormal time with median `--minutes`; an ask sees the trials that are finished at that time.
+docs/samplers.md explains the landscapes and discusses the results.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ SAMPLERS = {
     "cmaes": Cmaes(),
     "random": Random(),
 }
-MARKS = (25, 50, 100, 200, 300, 600)  # evaluations at which the hypervolume is taken
+MARKS = (25, 50, 100, 200, 300, 600)  # numbers of evaluations at which it is reported
 
 
 @dataclass
 class Replay:
-    """One search of one landscape."""
+    """One simulated search of one landscape."""
 
     landscape: Landscape
     name: str
@@ -62,13 +62,15 @@ class Replay:
     finished: list[Trial] = field(default_factory=list)
     proposals: dict[int, Proposal] = field(default_factory=dict)
     asking: float = 0.0
-    """CPU seconds in asks."""
+    """CPU seconds spent in asks."""
 
     def __post_init__(self) -> None:
-        self._chance = np.random.default_rng(1000 + self.seed)
-        self._first: Baselines = baselines(self.landscape.space)
+        self._random = np.random.default_rng(1000 + self.seed)
+        self._baselines: Baselines = baselines(self.landscape.space)
         directions = [each.direction for each in self.landscape.objectives]
-        self._is_weighted = self.name == "cmaes"  # as mergekit-evolve: one sum of all objectives
+        self._is_weighted = (
+            self.name == "cmaes"
+        )  # the mean of all objectives, as in mergekit-evolve
         self._study = Study(
             SAMPLERS[self.name],
             self.landscape.space.axes,
@@ -77,28 +79,28 @@ class Replay:
         )
 
     def run(self) -> dict[str, float]:
-        """The hypervolume over that of the first trials, at each mark."""
-        under_way: list[tuple[float, int]] = []
+        """The gain in hypervolume over the baselines, at each mark."""
+        running: list[tuple[float, int]] = []
         now = 0.0
         while len(self.finished) < self.trials:
-            while len(under_way) < self.workers and len(self.proposals) < self.trials:
-                heapq.heappush(under_way, (now + self._duration(), self._propose()))
-            now, number = heapq.heappop(under_way)
+            while len(running) < self.workers and len(self.proposals) < self.trials:
+                heapq.heappush(running, (now + self._duration(), self._propose()))
+            now, number = heapq.heappop(running)
             self._finish(number)
         return self._gains()
 
     def _duration(self) -> float:
-        return float(self.seconds * self._chance.lognormal(0.0, 0.4))
+        return float(self.seconds * self._random.lognormal(0.0, 0.4))
 
     def _propose(self) -> int:
         number = len(self.proposals)
         labels = {each.label for each in self.proposals.values()}
         digests = {each.recipe.digest for each in self.proposals.values()}
-        standing = RunResults(self.landscape.objectives, self.finished)
-        first = self._first.next(labels, digests, standing)
-        if first is not None:
-            self._study.add(first.params)
-            proposal = Proposal(number, first.recipe, first.params, first.label)
+        results = RunResults(self.landscape.objectives, self.finished)
+        baseline = self._baselines.next(labels, digests, results)
+        if baseline is not None:
+            self._study.add(baseline.params)
+            proposal = Proposal(number, baseline.recipe, baseline.params, baseline.label)
         else:
             start = time.process_time()
             _, params, _ = self._study.ask(Pace(self.workers, self.seconds))
@@ -110,7 +112,7 @@ class Replay:
     def _finish(self, number: int) -> None:
         proposal = self.proposals[number]
         losses = self.landscape.losses(proposal)
-        if not np.isfinite(losses).all():  # the gate refused this model
+        if not np.isfinite(losses).all():  # the gate rejected this model
             self.finished.append(Trial(proposal, "broken", len(self.finished)))
             self._study.tell(number, None, broken=True)
             return
@@ -126,26 +128,31 @@ class Replay:
 
     def _gains(self) -> dict[str, float]:
         rows = np.array([self.landscape.losses(trial.proposal) for trial in self.finished])
-        rows = np.nan_to_num(self.landscape.normalised(rows), nan=np.inf)  # broken: nowhere near
-        corner = np.full(rows.shape[1], 1.1)
-        is_first = np.array([trial.label is not None for trial in self.finished])
-        start = hypervolume(rows[is_first], corner)
+        rows = np.nan_to_num(
+            self.landscape.normalised(rows), nan=np.inf
+        )  # broken models add nothing
+        reference_point = np.full(rows.shape[1], 1.1)
+        is_baseline = np.array([trial.label is not None for trial in self.finished])
+        start = hypervolume(rows[is_baseline], reference_point)
         marks = [mark for mark in MARKS if mark <= len(rows)]
         found = {
-            str(mark): hypervolume(np.concatenate([rows[is_first], rows[:mark]]), corner) - start
+            str(mark): hypervolume(
+                np.concatenate([rows[is_baseline], rows[:mark]]), reference_point
+            )
+            - start
             for mark in marks
         }
-        return {**found, "asking": self.asking / max(1, int((~is_first).sum())), "first": start}
+        return {**found, "asking": self.asking / max(1, int((~is_baseline).sum())), "first": start}
 
 
 def one(job: tuple[str, str, int, int, int, float]) -> dict[str, float]:
-    """One replay, in a process of its own."""
+    """One replay, run in a separate process."""
     landscape, name, *rest = job
     return Replay(load(landscape, rest[0]), name, *rest).run()
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Prints a row for each sampler: mean ± standard error of the gain at each mark."""
+    """Prints a row per sampler: mean ± standard error of the gain at each mark."""
     names = arguments.samplers.split(",")
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     jobs = [
@@ -166,7 +173,7 @@ def compare(arguments: argparse.Namespace) -> None:
         for name in names:
             found[name] = list(itertools.islice(results, arguments.seeds))
             if name == names[0]:
-                _head(arguments, found[name][0]["first"], marks)
+                _print_header(arguments, found[name][0]["first"], marks)
             cells = [_cell([each[mark] for each in found[name]]) for mark in marks]
             asking = np.mean([each["asking"] for each in found[name]])
             print(
@@ -177,12 +184,12 @@ def compare(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(found))
 
 
-def _head(arguments: argparse.Namespace, first: float, marks: Sequence[str]) -> None:
+def _print_header(arguments: argparse.Namespace, first: float, marks: Sequence[str]) -> None:
     print(f"landscape {arguments.landscape}, {arguments.workers} workers, {arguments.seeds} seeds:")
     print(
-        f"hypervolume over that of the baselines ({first:.4f} for the first seed), after N trials"
+        f"gain in hypervolume over the baselines ({first:.4f} with the first seed) after N trials"
     )
-    print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s an ask':>14}")
+    print(f"{'sampler':16}" + "".join(f"{mark:>18}" for mark in marks) + f"{'CPU s per ask':>14}")
 
 
 def _cell(values: Sequence[float]) -> str:
@@ -191,26 +198,26 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def speed() -> None:
-    """Times an ask of evolution at 300 parameters and 5,000 trials, and a front of 5,000."""
-    chance = np.random.default_rng(0)
+    """Times an ask of evolution with 300 parameters and 5,000 trials, and a front of 5,000."""
+    random = np.random.default_rng(0)
     axes = {f"x{i}": Axis(f"x{i}") for i in range(295)}
     axes |= {f"c{i}": Axis(f"c{i}", choices=("a", "b", "c")) for i in range(5)}
     study = Study(Evolution(), axes, ["minimize", "maximize"], 0)
     for number in range(5000):
-        row = chance.random(len(axes))
+        row = random.random(len(axes))
         study.add(
             {
                 name: axis.choices[int(3 * x)] if axis.choices else float(x)
                 for (name, axis), x in zip(axes.items(), row, strict=True)
             }
         )
-        study.tell(number, chance.random(2).tolist())
+        study.tell(number, random.random(2).tolist())
     study.ask()
     print("ask of evolution, 300 parameters, 5,000 trials:", _timed(study.ask))
     for columns in (2, 3, 4):
-        rows = chance.random((5000, columns))
+        rows = random.random((5000, columns))
         print(f"front of 5,000 trials, {columns} objectives:", _timed(lambda: front(rows)))  # noqa: B023
-        ball = np.abs(chance.normal(size=(5000, columns)))
+        ball = np.abs(random.normal(size=(5000, columns)))
         ball = 1 - ball / np.linalg.norm(ball, axis=1)[:, None]
         print("  and when all are on the front:", _timed(lambda: front(ball)))  # noqa: B023
 
@@ -226,7 +233,7 @@ def _timed(call: Callable[[], object], repeats: int = 20) -> str:
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs the benchmark that the options select."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -236,14 +243,16 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of one evaluation")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="median duration of an evaluation"
+    )
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write every replay's figures here")
+    parser.add_argument("--json", type=Path, help="write the results of every replay to this file")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
     if unknown := set(arguments.samplers.split(",")) - set(SAMPLERS):
-        parser.error(f"unknown samplers {sorted(unknown)}; there are {', '.join(SAMPLERS)}")
+        parser.error(f"unknown samplers {sorted(unknown)}; choose from {', '.join(SAMPLERS)}")
     if arguments.speed:
         speed()
     elif arguments.fit:

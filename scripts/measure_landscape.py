@@ -1,15 +1,15 @@
-"""Measures a landscape for `scripts/bench search`: real merges of the demo's models, scored once.
+"""Measures the landscape of `scripts/bench search`: merges and scores the demo's models.
 
     export PYTHONPATH=. OMP_NUM_THREADS=1
     .venv/bin/python scripts/measure_landscape.py measure DEMO part.npz --points 1500 --seed 0
     .venv/bin/python scripts/measure_landscape.py join DEMO scripts/data/landscape.npz part*.npz
 
-`join` puts parts together, scores the first trials of every run on their own, and fits the length
-scales of the processes that `scripts/landscapes.py` puts through the points.
+`join` combines the parts, scores the baselines, and fits the length scales of the Gaussian
+processes in `scripts/landscapes`.
 
-DEMO is a folder that `mergefront demo` made. A third of the points are spread evenly; the others
-are asked for by evolution from many seeds, so that the good regions are covered densely. Every
-point is merged and scored by the real worker on a third of the documents; one row is kept of each.
+DEMO is a folder made by `mergefront demo`. A third of the points fill the space evenly; the others
+come from evolution with many seeds, so that good regions are covered densely. The worker merges and
+scores each point on a third of the documents.
 """
 
 from __future__ import annotations
@@ -25,37 +25,24 @@ import numpy as np
 
 from evaluators.documents import DocumentSettings
 from evaluators.tasks import SuiteSettings
+from scripts.landscapes.measured import Measured
+from scripts.landscapes.space import MODELS, OBJECTIVES, measured_space
 from search.driver import Baseline, baselines
 from search.objectives import Direction
 from search.samplers import Study
 from search.samplers.settings import Evolution
-from search.space import Space, SpaceSettings
+from search.space import Space
 from workers.candidate import Candidate, Outcome
 from workers.checkpoint import open_checkpoint
 from workers.recipe import Group, Recipe, Source
 from workers.worker import Setup, Worker
 
-MODELS = ("letters", "reverse", "sort")
-METHODS = ("linear", "task_arithmetic", "ties", "dare_ties")
-DEPTHS = 4
-OBJECTIVES = {  # task -> metric, direction
-    "letters": ("bits_per_byte,none", "minimize"),
-    "reverse": ("exact_match,none", "maximize"),
-    "sort": ("acc,none", "maximize"),
-}
-FEW = DocumentSettings(search=0.3, selection=0.35, report=0.35)  # 48 or so of each task
-RUN = 150  # points that one seed of evolution asks for before the next one begins
-
-
-def landscape_space(folder: Path = Path()) -> Space:
-    """The space of the measured landscape; the folder matters only where merges are made."""
-    models = {name: Source(str(folder / "models" / name)) for name in MODELS}
-    settings = SpaceSettings.model_validate({"depth": {"groups": DEPTHS}})
-    return Space(METHODS, models, Source(str(folder / "models" / "base")), DEPTHS, settings)
+DOCUMENTS = DocumentSettings(search=0.3, selection=0.35, report=0.35)  # about 48 per task
+RUN = 150  # points per seed of evolution
 
 
 def main() -> None:
-    """Measures, or puts parts together."""
+    """Measures points, or joins measured parts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -73,8 +60,8 @@ def main() -> None:
 
 
 def measure(demo: Path, out: Path, count: int, seed: int) -> None:
-    """Scores so many points; writes after every hundred."""
-    worker, space = _worker(demo), landscape_space(demo)
+    """Scores `count` points; writes the file after every hundred."""
+    worker, space = _worker(demo), measured_space(demo)
     rows: list[list[float]] = []
     start = time.monotonic()
     for params, scores in itertools.islice(_points(worker, space, seed), count):
@@ -89,13 +76,11 @@ def measure(demo: Path, out: Path, count: int, seed: int) -> None:
 
 
 def join(demo: Path, out: Path, parts: list[Path]) -> None:
-    """One file of the parts, with the first trials' own scores and fitted length scales."""
-    from scripts.landscapes import Measured  # noqa: PLC0415 - it reads what is written here
-
-    worker, space = _worker(demo), landscape_space(demo)
+    """Writes one file with all parts, the scores of the baselines and the fitted length scales."""
+    worker, space = _worker(demo), measured_space(demo)
     known = {
-        first.label: _scores(worker.evaluate(Candidate(i, first.recipe)))
-        for i, first in enumerate(_known_recipes(space))
+        baseline.label: _scores(worker.evaluate(Candidate(i, baseline.recipe)))
+        for i, baseline in enumerate(_known_recipes(space))
     }
     read = [np.load(part) for part in parts]
     content = {
@@ -110,7 +95,7 @@ def join(demo: Path, out: Path, parts: list[Path]) -> None:
 
 
 def _known_recipes(space: Space) -> Iterator[Baseline]:
-    """The first trials, and every step that a greedy soup may take."""
+    """The baselines, and every possible second step of the greedy soup."""
     yield from baselines(space).known
     for one, other in itertools.permutations(MODELS, 2):
         weights = {"weight": {name: float(name in (one, other)) for name in MODELS}}
@@ -121,13 +106,13 @@ def _known_recipes(space: Space) -> Iterator[Baseline]:
 def _points(
     worker: Worker, space: Space, seed: int
 ) -> Iterator[tuple[dict[str, Any], list[float]]]:
-    """Point after point with its scores, NaN for a broken model."""
+    """Yields points with their scores, NaN for a broken model."""
     directions = [direction for _, direction in OBJECTIVES.values()]
     number = itertools.count()
-    spread = Study(Evolution(startup=10**6), space.axes, directions, seed)
+    uniform = Study(Evolution(startup=10**6), space.axes, directions, seed)
     runs = itertools.count(1000 * seed + 1)
     while True:
-        studies = [(spread, RUN // 2), (_study(space, directions, next(runs)), RUN)]
+        studies = [(uniform, RUN // 2), (_study(space, directions, next(runs)), RUN)]
         for study, length in studies:
             for _ in range(length):
                 trial, params, _ = study.ask()
@@ -147,7 +132,7 @@ def _scores(outcome: Outcome) -> list[float]:
 
 
 def _study(space: Space, directions: list[Direction], seed: int) -> Study:
-    """Evolution without its surrogate every other time, so that the points differ in kind."""
+    """Evolution; every other seed without its surrogate, to vary the points."""
     return Study(Evolution(children=128 if seed % 2 else 1), space.axes, directions, seed)
 
 
@@ -156,7 +141,7 @@ def _worker(folder: Path) -> Worker:
         where = Source(str(folder / "models" / name))
         return Source(where.path, fingerprint=open_checkpoint(where).fingerprint)
 
-    suite = SuiteSettings(tasks=tuple(OBJECTIVES), folder=folder / "tasks", documents=FEW)
+    suite = SuiteSettings(tasks=tuple(OBJECTIVES), folder=folder / "tasks", documents=DOCUMENTS)
     return Worker(Setup(source("base"), {name: source(name) for name in MODELS}, suite))
 
 

@@ -21,10 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from search.driver import Budget, Driver, baselines
+from search.driver import Budget, Driver, baselines, stopped_by_signals
 from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
-from search.runs import stopped_by_signals
 from search.samplers import Study
 from search.samplers.settings import Evolution
 from tests.search.conftest import OBJECTIVES, make_space

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from evaluators.suite.requests import Document
-
 
 class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
     """HFLM that caches token ids between calls and shows no progress bars.
@@ -81,19 +79,19 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             return 1 + len(self.tok_encode(answer, add_special_tokens=False))
         return sum(map(len, self._encode_pair(context, answer)))
 
-    def length_error(self, task: str, documents: Sequence[Document]) -> str | None:
+    def length_error(self, task: str, requests: Sequence[Instance]) -> str | None:
         """Names the documents that lm-eval would truncate and only log; None if it would none."""
         lengths = {
             request.doc_id: self.length(request)
-            for document in documents
-            for request in document.requests
+            for request in requests
             if self._is_too_long(request)
         }
         if not lengths:
             return None
+        total = len({request.doc_id for request in requests})
         longest = max(lengths, key=lambda doc_id: lengths[doc_id])
         return (
-            f"task {task}: {len(lengths)} of {len(documents)} documents are longer than "
+            f"task {task}: {len(lengths)} of {total} documents are longer than "
             f"{self.max_length} tokens including prompt and answer; the longest is document "
             f"{longest} with {lengths[longest]} tokens"
         )

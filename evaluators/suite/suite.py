@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from evaluators.documents import split
@@ -118,12 +119,14 @@ class Suite:
         lm = CachingHFLM(model, tokenizer, settings.batch_size, settings.max_length)
         template = lm.apply_chat_template if settings.apply_chat_template else None
         built = {name: build_documents(task, template) for name, task in self._loaded.tasks.items()}
-        if errors := [error for name in built if (error := lm.length_error(name, built[name]))]:
+        requests = {
+            name: [each for document in documents for each in document.requests]
+            for name, documents in built.items()
+        }
+        found = [lm.length_error(name, each) for name, each in requests.items()]
+        if errors := [error for error in found if error]:
             raise TaskError(errors)
-        requests = [
-            each for documents in built.values() for doc in documents for each in doc.requests
-        ]
-        lm.limit_batch(requests, settings.batch_tokens)
+        lm.limit_batch([*chain.from_iterable(requests.values())], settings.batch_tokens)
         self._lm, self._task_documents = lm, built
 
     def score(self, documents: Mapping[str, Sequence[int]]) -> Scores:

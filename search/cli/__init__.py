@@ -1,4 +1,4 @@
-"""The commands, and how results look at a terminal; decides nothing about a search."""
+"""The command line: commands, tables and progress; contains no logic of a search."""
 
 from search.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The demo: real small models are made, merges searched, the best exported and scored again."""
+"""The demo: makes small real models, searches their merges, exports and re-scores the best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ import yaml
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from search.cli.session import run_session
 from search.cli.tables import history_table, importance_table
 from search.config import plan
-from search.ledger.trial import BASE, UNIFORM
+from search.ledger import BASE, UNIFORM
 from search.results import importance
 from search.runs import create_run, export, results_of
 from workers.demo import EXPERTS, make_demo
@@ -26,14 +27,9 @@ from workers.demo import EXPERTS, make_demo
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.config import Plan
-    from search.driver import Budget
-    from search.ledger import Ledger
-    from search.ledger.trial import Trial
+    from search.ledger import Trial
     from search.objectives import Objective
     from search.results import RunResults
-
-Search = Callable[["Plan", "Ledger", "Budget"], None]
 
 SEARCH: dict[str, Any] = {
     "name": "demo",
@@ -55,47 +51,45 @@ SEARCH: dict[str, Any] = {
 
 
 class DemoError(RuntimeError):
-    """The demo did not show what it is there to show; the message says what."""
+    """The demo has failed to show what it should; the message says what."""
 
 
-def run_demo(folder: Path, console: Console, search: Search) -> None:
-    """Makes the models in `folder` if they are not there, searches, exports, scores again.
+def run_demo(folder: Path, console: Console) -> None:
+    """Makes the models in `folder` unless they exist, searches, exports and scores again.
 
     Raises:
-        DemoError: if no merge beats all inputs and their soup, or plain lm-eval gives the exported
-            model other scores.
+        DemoError: if no merge beats all models and their uniform soup, or if lm-eval's own command
+            line gives the exported model other scores.
     """
-    _make(folder, console)
+    _make_models(folder, console)
     config = _write_config(folder)
-    console.print(f"searching {config}", highlight=False)
+    console.print(f"searching {config}")
     prepared = plan(config)
     ledger = create_run(prepared)
-    search(prepared, ledger, prepared.config.budget)
-    found = results_of(ledger)  # whose front the search has printed
-    console.print(history_table(found))
-    console.print(importance_table(importance(found)))
-    _say_who_won(found, console)
-    chosen = found.pick("knee")
+    run_session(prepared, ledger, prepared.config.budget)
+    results = results_of(ledger)
+    console.print(history_table(results))
+    console.print(importance_table(importance(results)))
+    _compare_with_inputs(results, console)
+    chosen = results.pick("knee")
     out = Path(prepared.config.run) / "merged"
     written = export(prepared, chosen, out)
-    console.print(
-        f"\nexported trial {chosen.number} to {out}; scoring it again with plain lm-eval:"
-    )
-    console.print(f"  {written.command}", highlight=False, soft_wrap=True)
-    _compare(chosen, rescore(written.recheck), prepared.objectives, console)
+    console.print(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
+    console.print(f"  {written.command}", soft_wrap=True)
+    _compare_scores(chosen, rescore(written.recheck), prepared.objectives, console)
 
 
 def rescore(command: list[str]) -> dict[str, dict[str, float]]:
-    """Runs lm-eval's own command line; task -> "metric,filter" -> value.
+    """Runs lm-eval's own command line; returns task -> "metric,filter" -> value.
 
     Raises:
         DemoError: if lm-eval fails.
     """
     with tempfile.TemporaryDirectory() as results:
-        at = command.index("lm_eval")  # before it stands what it needs of the environment
-        mine = [*command[:at], sys.executable, "-m", *command[at:], "--output_path", results]
+        start = command.index("lm_eval")  # after `env` and the variables that it sets
+        lm_eval = [sys.executable, "-m", *command[start:], "--output_path", results]
         done = subprocess.run(
-            mine,
+            [*command[:start], *lm_eval],
             env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
             capture_output=True,
             text=True,
@@ -108,19 +102,19 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
     return content
 
 
-def _make(folder: Path, console: Console) -> None:
+def _make_models(folder: Path, console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("looking for the demo's models", total=1.0)
+        task = bar.add_task("looking for the models of the demo", total=1.0)
         make_demo(
             folder,
-            progress=lambda what, share: bar.update(task, description=what, completed=share),
+            progress=lambda step, share: bar.update(task, description=step, completed=share),
         )
-    console.print(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}", highlight=False)
+    console.print(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}")
 
 
 def _write_config(folder: Path) -> Path:
-    """The search's config, with a run folder that is not taken yet."""
+    """Writes the config of the search, with a run folder that does not exist yet."""
     number = 1
     while (folder / "runs" / f"{number:02}").exists():
         number += 1
@@ -130,35 +124,37 @@ def _write_config(folder: Path) -> Path:
     return config
 
 
-def _say_who_won(found: RunResults, console: Console) -> None:
-    best = max(found.front, key=found.mean, default=None)
-    known = {label: found.mean(trial) for label, trial in found.baselines.items()}
-    inputs = {label: mean for label, mean in known.items() if label in (BASE, *found.models)}
-    if best is None or not inputs or UNIFORM not in known:
-        raise DemoError("the models or their uniform soup could not be scored; see the run's logs")
+def _compare_with_inputs(results: RunResults, console: Console) -> None:
+    """Prints the best mean beside those of the models and the uniform soup."""
+    best = max(results.front, key=results.mean, default=None)
+    means = {label: results.mean(trial) for label, trial in results.baselines.items()}
+    inputs = {label: mean for label, mean in means.items() if label in (BASE, *results.models)}
+    if best is None or not inputs or UNIFORM not in means:
+        raise DemoError(
+            "the models or their uniform soup could not be scored; see the logs of the run"
+        )
     name = max(inputs, key=lambda label: inputs[label])
     console.print(
-        f"best mean: trial {best.number} {found.mean(best):.3f}; the best model ({name}) has "
-        f"{inputs[name]:.3f}, the uniform soup {known[UNIFORM]:.3f}",
-        highlight=False,
+        f"best mean: trial {best.number} {results.mean(best):.3f}; the best model ({name}) has "
+        f"{inputs[name]:.3f}, the uniform soup {means[UNIFORM]:.3f}"
     )
-    if found.mean(best) <= max(inputs[name], known[UNIFORM]):
+    if results.mean(best) <= max(inputs[name], means[UNIFORM]):
         raise DemoError("no merge beats every model and the uniform soup on the mean")
 
 
-def _compare(
+def _compare_scores(
     trial: Trial,
-    again: Mapping[str, Mapping[str, float]],
+    rescored: Mapping[str, Mapping[str, float]],
     objectives: list[Objective],
     console: Console,
 ) -> None:
     table = Table("objective", "recorded", "scored again", "")
-    wrong = []
+    different = []
     for each in objectives:
-        recorded, found = trial.scores[each.name], each.value(again)
-        table.add_row(each.name, repr(recorded), repr(found), "=" if recorded == found else "≠")
-        if recorded != found:
-            wrong.append(each.name)
+        old, new = trial.scores[each.name], each.value(rescored)
+        table.add_row(each.name, repr(old), repr(new), "=" if old == new else "≠")
+        if old != new:
+            different.append(each.name)
     console.print(table)
-    if wrong:
-        raise DemoError(f"other scores than recorded: {', '.join(wrong)}")
+    if different:
+        raise DemoError(f"the scores differ from the recorded ones: {', '.join(different)}")

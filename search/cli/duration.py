@@ -1,10 +1,10 @@
-"""Time spans."""
+"""Time spans in words."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """A time span as a person writes it.
+    """A time span in hours, minutes and seconds.
 
     >>> duration(75), duration(3700)
     ('1m 15s', '1h 01m')

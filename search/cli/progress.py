@@ -1,4 +1,4 @@
-"""A search's progress: one live line on a terminal, a plain line now and then elsewhere."""
+"""The progress of a search: one live line on a terminal, a plain line at intervals elsewhere."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
     from search.driver import Driver
 
-EVERY = 15.0  # seconds between two lines where there is no terminal
-LIVE = 0.5  # seconds between two looks on one
-FEWEST = 6  # marks of which a rate can be told: before, it is that of starting workers
-WINDOW = 30  # finished trials that the rate is taken over
+PLAIN_INTERVAL = 15.0  # seconds between two lines where there is no terminal
+LIVE_INTERVAL = 0.5  # seconds between two updates of the line on a terminal
+MIN_TIMES = 6  # fewer times give the rate at which workers start, not that of trials
+WINDOW = 30  # finished trials from which the rate is computed
 
 
 class Progress:
-    """Says how far a search is whenever it is called with the driver."""
+    """Shows the progress of a search each time it is called with the driver."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
         self._times: list[float] = [time.monotonic()]
-        self._last = -EVERY
+        self._last = -PLAIN_INTERVAL
         self._finished: int | None = None
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
-        """The line stays up to date inside."""
+        """Keeps the line on the terminal inside this context."""
         if not self._console.is_terminal:
             yield self
             return
@@ -44,39 +44,40 @@ class Progress:
             yield self
 
     def __call__(self, driver: Driver) -> None:
-        """Takes note of what is new and shows it."""
+        """Records the times of newly finished trials and updates the line."""
         now = time.monotonic()
         done = len(driver.trials)
         if self._finished is None:
             self._finished = done
         self._times += [now] * (done - self._finished)
         self._finished = done
-        if now - self._last < (EVERY if self._live is None else LIVE) and not driver.finished:
+        interval = PLAIN_INTERVAL if self._live is None else LIVE_INTERVAL
+        if now - self._last < interval and not driver.finished:
             return
         self._last = now
         if self._live is not None:
             self._live.update(Text(self.line(driver)))
         else:
-            self._console.print(self.line(driver), highlight=False)
+            self._console.print(self.line(driver))
 
     def line(self, driver: Driver) -> str:
-        """Trials done, running, front size, best per objective, rate and time left."""
-        standing = RunResults(driver.objectives, driver.trials)
-        best = "  ".join(f"{name} {value:.3f}" for name, value in standing.best().items())
+        """Finished and running trials, the size of the front, best values, rate and time left."""
+        results = RunResults(driver.objectives, driver.trials)
+        best = "  ".join(f"{name} {value:.3f}" for name, value in results.best().items())
         parts = [
             f"{len(driver.trials)}/{driver.budget.trials} trials",
             f"{len(driver.running)} running",
-            f"front {len(standing.front)}",
+            f"front {len(results.front)}",
             f"best {best}" if best else "",
             "" if driver.trials else "starting workers",
             "" if driver.trials else str(driver.pool.report.get("beginning", "")),
-            *self._pace(driver),
+            *self._rate(driver),
         ]
         return " · ".join(part for part in parts if part)
 
-    def _pace(self, driver: Driver) -> list[str]:
+    def _rate(self, driver: Driver) -> list[str]:
         times = self._times[-WINDOW:]
-        if len(times) < FEWEST or time.monotonic() <= times[0]:
+        if len(times) < MIN_TIMES or time.monotonic() <= times[0]:
             return []
         rate = (len(times) - 1) / (time.monotonic() - times[0])
         left = (driver.budget.trials - len(driver.trials)) / rate

@@ -1,4 +1,4 @@
-"""A recipe explained to a person: which tensors get which parameters."""
+"""A recipe as a table: the parameters of each group of tensors."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from rich.table import Table
 from workers.recipe import Recipe, layer_of
 
 Row = tuple[Sequence[str], Mapping[str, object]]
+"""Names of tensors, and their parameters."""
 
 
 def recipe_table(recipe: Recipe, rows: Sequence[Row]) -> Table:
-    """One row per set of tensors that share parameters."""
+    """One row per group of tensors that share parameters."""
     models = ", ".join(f"{name} = {source}" for name, source in recipe.models.items())
     base = f"; base = {recipe.base}" if recipe.base else ""
     table = Table("tensors", "parameters", show_lines=True, title_justify="left")
     table.title = f"{recipe.method} of {models}{base}; digest {recipe.digest}"
     for names, parameters in rows:
-        table.add_row("\n".join(shortened(names)), "\n".join(_parameters(parameters)))
+        table.add_row("\n".join(shorten(names)), "\n".join(_parameters(parameters)))
     return table
 
 
-def shortened(names: Sequence[str]) -> list[str]:
-    """Tensor names with the layers that share a name written as ranges.
+def shorten(names: Sequence[str]) -> list[str]:
+    """Tensor names in which ranges stand for layers with equal names.
 
-    >>> shortened(["m.layers.0.a.w", "m.layers.1.a.w", "m.layers.3.a.w", "lm_head.weight"])
+    >>> shorten(["m.layers.0.a.w", "m.layers.1.a.w", "m.layers.3.a.w", "lm_head.weight"])
     ['m.layers.{0-1,3}.a.w', 'lm_head.weight']
     """
     layers: dict[tuple[str, str], list[int]] = {}

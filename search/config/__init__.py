@@ -1,7 +1,18 @@
-"""What a config file says, with every error in it at once; knows no run and starts nothing."""
+"""Reads config files and reports every error in them at once; knows no runs, starts nothing."""
 
+from search.config.diagnosis import Diagnosis, diagnose
 from search.config.file import ConfigFile
-from search.config.plan import Plan, plan, suite_settings
+from search.config.plan import Plan, plan
 from search.config.schema import Config, ConfigError
+from search.config.tasks import suite_settings
 
-__all__ = ["Config", "ConfigError", "ConfigFile", "Plan", "plan", "suite_settings"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ConfigFile",
+    "Diagnosis",
+    "Plan",
+    "diagnose",
+    "plan",
+    "suite_settings",
+]

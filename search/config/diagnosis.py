@@ -1,4 +1,4 @@
-"""What `mergefront doctor` says: findings, estimates, and with --deep where models clash."""
+"""What `mergefront doctor` finds out: findings, estimates, and conflicts between models."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
+from search.config.plan import Plan, plan
 from search.space.preview import trials_wanted
-from workers.doctor import Finding, examine
-from workers.doctor.deep import look_into, to_html, to_json
-from workers.doctor.estimate import Estimate, estimate
 from workers.recipe import Source
 
 if TYPE_CHECKING:
-    from search.config.plan import Plan
     from workers.checkpoint.differences import Difference
+    from workers.doctor import Finding
+    from workers.doctor.estimate import Estimate
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything the doctor found."""
+    """Everything that the doctor has found."""
 
     findings: Sequence[Finding]
-    takes: Estimate | None
+    estimate: Estimate | None
     plan: Plan | None = None
-    """Of a config."""
+    """None if only models were examined, not a config."""
     deep: Sequence[Difference] = ()
 
     @property
     def errors(self) -> list[Finding]:
-        """Findings that stop a merge."""
+        """Findings that prevent a merge."""
         return [finding for finding in self.findings if finding.level == "error"]
 
     def to_json(self) -> dict[str, object]:
         """What `mergefront doctor --json` prints; the keys are kept stable."""
+        from workers.doctor.deep import to_json
+
         levels: dict[str, list[str]] = {"errors": [], "warnings": []}
         for finding in self.findings:
             levels[f"{finding.level}s"].append(str(finding))
@@ -44,88 +43,57 @@ class Diagnosis:
             "version": 1,
             **levels,
             "findings": [vars(finding) for finding in self.findings],
-            "estimate": self.takes.to_json() if self.takes else None,
-            **self._of_plan(),
+            "estimate": self.estimate.to_json() if self.estimate else None,
+            **(_plan_json(self.plan) if self.plan else {}),
             **({"deep": to_json(self.deep)} if self.deep else {}),
         }
 
-    def _of_plan(self) -> dict[str, object]:
-        if self.plan is None:
-            return {}
-        config = self.plan.config
-        return {
-            "methods": list(config.methods),
-            "parameters": list(self.plan.space.axes),
-            "trials": config.budget.trials,
-            "trials_wanted": trials_wanted(self.plan.space.axes),
-        }
+    def deep_page(self) -> str:
+        """The differences between the models as an HTML page of heat maps."""
+        from workers.doctor.deep import to_html
+
+        return to_html(self.deep, "the base")
 
 
-def diagnose(what: Sequence[str], *, deep: bool) -> Diagnosis:
-    """Looks at a config, or at models: the first is the base where there are several.
+def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
+    """Examines a config, or models, of which the first of several is the base.
 
     Raises:
-        ValueError: if the config has faults.
+        ValueError: if the config is invalid.
     """
-    if len(what) == 1 and not Path(what[0]).is_dir():
-        return _of_config(Path(what[0]), deep)
-    sources = [Source.parse(each) for each in what]
-    base, models = (
-        (sources[0], _named(sources[1:])) if len(sources) > 1 else (None, _named(sources))
-    )
-    findings = examine(base, models, live=False)
-    sound = not any(finding.level == "error" for finding in findings)
-    return Diagnosis(
-        findings,
-        estimate(base, models) if sound else None,
-        deep=look_into(base, models) if deep and sound and base else (),
-    )
+    from workers.doctor import examine
+    from workers.doctor.deep import look_into
+    from workers.doctor.estimate import estimate
+
+    prepared: Plan | None = None
+    base: Source | None
+    if len(inputs) == 1 and not Path(inputs[0]).is_dir():
+        prepared = plan(Path(inputs[0]))
+        base, models = prepared.base, prepared.models
+        findings = prepared.warnings
+    else:
+        sources = [Source.parse(each) for each in inputs]
+        base = sources.pop(0) if len(sources) > 1 else None
+        models = _by_name(sources)
+        findings = examine(base, models, live=False)
+    if any(finding.level == "error" for finding in findings):
+        return Diagnosis(findings, None)
+    differences = look_into(base, models) if deep and base else ()
+    return Diagnosis(findings, estimate(base, models), prepared, differences)
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """One row per finding, errors first."""
-    table = Table("", "model", "finding", show_lines=True)
-    colours = {"error": "red", "warning": "yellow"}
-    for finding in sorted(findings, key=lambda each: each.level):
-        table.add_row(
-            f"[{colours[finding.level]}]{finding.level}[/]", finding.model, finding.message
-        )
-    return table
+def _plan_json(prepared: Plan) -> dict[str, object]:
+    config, axes = prepared.config, prepared.space.axes
+    return {
+        "methods": list(config.methods),
+        "parameters": list(axes),
+        "trials": config.budget.trials,
+        "trials_wanted": trials_wanted(axes),
+    }
 
 
-def deep_table(found: Sequence[Difference]) -> Table:
-    """One row per layer and module class."""
-    first = found[0]
-    table = Table("layer", "module", title="Task vectors", title_justify="left")
-    columns = [f"|{name}|" for name in first.norms]
-    columns += [f"cos {a},{b}" for a, b in first.cosines]
-    for column in [*columns, "conflict"]:
-        table.add_column(column, justify="right")
-    for each in found:
-        numbers = [*each.norms.values(), *each.cosines.values(), each.conflict]
-        layer = "outside" if each.layer is None else str(each.layer)
-        table.add_row(layer, each.module, *(f"{number:.3f}" for number in numbers))
-    return table
-
-
-def picture(found: Sequence[Difference], out: Path) -> None:
-    """Writes the differences as a page of heat maps."""
-    out.write_text(to_html(found, "the base"), encoding="utf-8")
-
-
-def _of_config(path: Path, deep: bool) -> Diagnosis:
-    from search.config.plan import plan  # noqa: PLC0415 - brings the suite, which models do not need
-
-    prepared = plan(path)
-    return Diagnosis(
-        prepared.warnings,
-        estimate(prepared.base, prepared.models),
-        prepared,
-        look_into(prepared.base, prepared.models) if deep else (),
-    )
-
-
-def _named(sources: Sequence[Source]) -> dict[str, Source]:
+def _by_name(sources: Sequence[Source]) -> dict[str, Source]:
+    """The models by name; the second of two with the same name gets its number as a suffix."""
     named: dict[str, Source] = {}
     for number, source in enumerate(sources, start=1):
         named[source.name if source.name not in named else f"{source.name}-{number}"] = source

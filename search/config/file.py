@@ -1,7 +1,7 @@
-"""Reading a config file: one YAML file, strictly validated, every fault named at once.
+"""A config file: strictly validated YAML, with every error in it reported at once.
 
-Reading goes on after the first fault: what can still be checked (models against each other, tasks,
-metrics) is checked, so that a user mends a file once.
+After an error the other fields can still be read and checked (models against each other, tasks,
+metrics), so that a user needs to correct a file only once.
 """
 
 from __future__ import annotations
@@ -14,93 +14,96 @@ from typing import Annotated, Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from search.config.messages import say
+from search.config.messages import describe
 from search.config.schema import Config, ConfigError
 from workers.recipe import Source
 
 
 class ConfigFile:
-    """A config file as far as it can be understood.
+    """The valid fields of a config file, and the errors in the others.
 
     Args:
-        path: of the file; relative paths in it are relative to its folder.
+        path: of the file, to whose folder relative paths in it refer.
+
+    Raises:
+        ConfigError: if the file is missing or not a YAML mapping.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         raw = _read(path)
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         try:
             self.config: Config | None = Config.model_validate(raw)
         except ValidationError as error:
             self.config = None
-            self.faults = [say(each, Config) for each in error.errors()]
+            self.errors = [describe(each, Config) for each in error.errors()]
         readable = raw if self.config is None else self.config.model_dump(by_alias=True)
         self._fields = dict(_valid_fields(readable))
-        if self._runs_here(self["run"]):
-            self.faults.append("run: is the config's own folder; name one for the run alone")
+        if self._is_own_folder(self["run"]):
+            self.errors.append("run: is the config's own folder; the run needs another one")
 
-    def reads(self, field: str) -> bool:
-        """Whether a field is right by itself."""
+    def is_valid(self, field: str) -> bool:
+        """Whether a field is valid on its own."""
         return field in self._fields
 
     def __getitem__(self, field: str) -> Any:
-        """A field's value, its default, or None if it cannot be read."""
+        """The value or default of a field; None if it is invalid."""
         return self._fields.get(field)
 
-    def resolve(self, given: str | Path) -> str:
-        """A path of the file, made absolute; a hub id as it is."""
-        path = (self.path.parent / Path(given).expanduser()).resolve()
-        looks_local = str(given).startswith((".", "/", "~")) or path.exists()
-        is_hub_id = str(given).count("/") == 1 and not looks_local and not path.parent.exists()
-        return str(given) if is_hub_id else str(path)
-
-    def folder(self, given: Path) -> Path:
-        """A folder or file, made absolute; unlike a model it can be no hub id."""
-        return (self.path.parent / given.expanduser()).resolve()
+    def absolute(self, path: Path) -> Path:
+        """The absolute path of a folder or file that the config names."""
+        return (self.path.parent / path.expanduser()).resolve()
 
     def source(self, given: Source | Mapping[str, Any]) -> Source:
-        """A model of the file with its paths made absolute."""
-        found = given if isinstance(given, Source) else Source.parse(given)
-        adapter = self.resolve(found.adapter) if found.adapter else None
-        return replace(found, path=self.resolve(found.path), adapter=adapter)
+        """A model that the config names, with absolute paths."""
+        source = given if isinstance(given, Source) else Source.parse(given)
+        adapter = self._model_path(source.adapter) if source.adapter else None
+        return replace(source, path=self._model_path(source.path), adapter=adapter)
 
-    def _runs_here(self, run: Path | str | None) -> bool:
-        """Whether the run would lie around its config.
-
-        The resolved config that a run keeps does lie in it, and says so by an absolute path.
-        """
-        if not isinstance(run, Path) or run.expanduser().is_absolute():
-            return False
-        return self.folder(run) == self.path.parent.resolve()
-
-    def finished(self) -> Config:
+    def resolved(self) -> Config:
         """The config with absolute paths.
 
         Raises:
-            ConfigError: if any fault was found.
+            ConfigError: if there is any error.
         """
-        if self.faults or self.config is None:
-            raise ConfigError(self.path, self.faults)
+        if self.errors or self.config is None:
+            raise ConfigError(self.path, self.errors)
         config, cache = self.config, self.config.merging.cache
         return config.model_copy(
             update={
                 "base": self.source(config.base),
                 "models": {name: self.source(each) for name, each in config.models.items()},
-                "recipes": [self.folder(recipe) for recipe in config.recipes],
-                "tasks": self.folder(config.tasks) if config.tasks else None,
+                "recipes": [self.absolute(recipe) for recipe in config.recipes],
+                "tasks": self.absolute(config.tasks) if config.tasks else None,
                 "merging": config.merging.model_copy(
-                    update={"cache": self.folder(cache) if cache else None}
+                    update={"cache": self.absolute(cache) if cache else None}
                 ),
-                "run": self.folder(config.run) if isinstance(config.run, Path) else config.run,
+                "run": self.absolute(config.run) if isinstance(config.run, Path) else config.run,
             }
         )
 
+    def _model_path(self, given: str) -> str:
+        """The absolute path of a model; a hub id is returned unchanged."""
+        path = self.absolute(Path(given))
+        looks_local = given.startswith((".", "/", "~")) or path.exists()
+        is_hub_id = given.count("/") == 1 and not looks_local and not path.parent.exists()
+        return given if is_hub_id else str(path)
+
+    def _is_own_folder(self, run: Path | str | None) -> bool:
+        """Whether a relative path makes the config's own folder the run.
+
+        The resolved config in a run folder is no error: it names its run by an absolute path.
+        """
+        if not isinstance(run, Path) or run.expanduser().is_absolute():
+            return False
+        return self.absolute(run) == self.path.parent.resolve()
+
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML without what it lets pass: a key that stands twice, of which the last would win.
+    """Plain YAML in which a duplicate key is an error; in YAML itself the last one would win.
 
-    Keys are looked at before `<<` is followed, which brings in keys that may be overridden.
+    Keys are compared before `<<` is expanded, because keys from `<<` may be overridden.
     """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -111,7 +114,7 @@ class _Loader(yaml.SafeLoader):
                 line, name = key.start_mark.line + 1, (key.tag, key.value)
                 if name in lines:
                     where = f"in lines {lines[name]} and {line}"
-                    raise yaml.YAMLError(f"the key {key.value!r} stands twice, {where}")
+                    raise yaml.YAMLError(f"duplicate key {key.value!r} {where}")
                 lines[name] = line
         return node
 
@@ -129,7 +132,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _valid_fields(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each field that is right by itself, whatever is wrong with the others."""
+    """Each field that is valid on its own, with its value or default."""
     for name, field in Config.model_fields.items():
         if name not in raw:
             if not field.is_required():

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words: the place, what was given, what would be right."""
+"""Pydantic's errors in words: the path of the key, the given value, and what is valid."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from evaluators.settings import suggestion
 Schema = Mapping[str, Any]
 
 
-def say(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """One line for one fault of what was meant to be a `model`."""
-    place = [str(part) for part in error["loc"] if part != "[key]"]
-    where, given = ".".join(place), error["input"]
+def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """One line for one error of validating a `model`."""
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    where, given = ".".join(path), error["input"]
     if error["type"] == "extra_forbidden":
-        known = _keys(model.model_json_schema(), place[:-1])
-        return f"{where}: unknown key; {suggestion(place[-1], known)}"
+        known = _keys(model.model_json_schema(), path[:-1])
+        return f"{where}: unknown key; {suggestion(path[-1], known)}"
     if error["type"] == "missing":
         return f"{where}: is required and missing"
     if error["type"] == "value_error":
@@ -28,16 +28,16 @@ def say(error: ErrorDetails, model: type[BaseModel]) -> str:
     return f"{where}: {error['msg']}{shown}"
 
 
-def _keys(schema: Schema, place: Sequence[str]) -> list[str]:
-    """The keys that are known at a place."""
+def _keys(schema: Schema, path: Sequence[str]) -> list[str]:
+    """The valid keys of the section at a path."""
     nodes = list(_alternatives(schema, schema))
-    for part in place:
-        nodes = [found for node in nodes for found in _inside(node, part, schema)]
+    for part in path:
+        nodes = [child for node in nodes for child in _children(node, part, schema)]
     return [key for node in nodes for key in node.get("properties", {})]
 
 
-def _inside(node: Schema, part: str, root: Schema) -> Iterator[Schema]:
-    """What lies at a key of a node; where the part is a union's tag, the member that it picks."""
+def _children(node: Schema, part: str, root: Schema) -> Iterator[Schema]:
+    """The schemas of a key of a node; for the tag of a union, the member with that tag."""
     if node.get("properties", {}).get("type", {}).get("const") == part:
         yield node
         return
@@ -48,7 +48,7 @@ def _inside(node: Schema, part: str, root: Schema) -> Iterator[Schema]:
 
 
 def _alternatives(node: Schema, root: Schema) -> Iterator[Schema]:
-    """The node, or those that it refers to or offers."""
+    """The node itself, and the nodes that it refers to by $ref, anyOf or oneOf."""
     if reference := node.get("$ref"):
         yield from _alternatives(root["$defs"][reference.rpartition("/")[2]], root)
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):

@@ -1,4 +1,4 @@
-"""A user's own recipes as first trials: the same merges, of the run's models."""
+"""The user's own recipes, which become baselines of the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError
-from workers.merge import read_recipe
 from workers.recipe import Group, Recipe, Source
 
 if TYPE_CHECKING:
@@ -16,51 +15,53 @@ if TYPE_CHECKING:
 
 
 def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
-    """The recipes in these files, by the files' names.
+    """The recipes in these files, by the names of the files.
 
     Raises:
-        SettingsError: with every file that cannot be read, is no recipe, or has other models.
+        SettingsError: with every file that cannot be read, is no recipe, or uses other models.
     """
-    found: dict[str, Recipe] = {}
-    faults: list[str] = []
+    from workers.merge import read_recipe  # imports torch
+
+    recipes: dict[str, Recipe] = {}
+    errors: list[str] = []
     for i, path in enumerate(paths):
         try:
-            if path.stem in found:
+            if path.stem in recipes:
                 raise ValueError(f"there are two recipes named {path.stem}")
-            found[path.stem] = _of_run(read_recipe(path, seed=space.seed), space)
+            recipes[path.stem] = _with_models_of_run(read_recipe(path, seed=space.seed), space)
         except ValueError as error:
-            faults.append(f"recipes.{i}: {error}")
-    if faults:
-        raise SettingsError(faults)
-    return found
+            errors.append(f"recipes.{i}: {error}")
+    if errors:
+        raise SettingsError(errors)
+    return recipes
 
 
-def _of_run(recipe: Recipe, space: Space) -> Recipe:
-    """The recipe with the run's own models, by the run's names."""
+def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
+    """The recipe with the models of the run, by their names in the run."""
     if recipe.base is not None:
-        _known("base", recipe.base, {"base": space.base})
+        _name_in_run("base", recipe.base, {"base": space.base})
     known = {**space.models, "base": space.base}
-    names = {name: _known(name, source, known) for name, source in recipe.models.items()}
+    names = {name: _name_in_run(name, source, known) for name, source in recipe.models.items()}
     return replace(
         recipe,
         models={ours: known[ours] for ours in names.values()},
-        groups=tuple(_renamed(group, names) for group in recipe.groups),
+        groups=tuple(_rename_models(group, names) for group in recipe.groups),
         base=space.base,
         tokenizer=names.get(recipe.tokenizer or "", recipe.tokenizer),
     )
 
 
-def _known(name: str, source: Source, known: Mapping[str, Source]) -> str:
-    """The run's name of a model: the same content, the same path, or at least the same name."""
+def _name_in_run(name: str, source: Source, known: Mapping[str, Source]) -> str:
+    """The name in the run of a model with the same content, or else the same path or name."""
     for ours, other in known.items():
         if source.fingerprint is not None and source.fingerprint == other.fingerprint:
             return ours
     for ours, other in known.items():
-        if _place(source) == _place(other):
+        if _location(source) == _location(other):
             if source.fingerprint and other.fingerprint:  # and they are not equal
                 raise ValueError(
                     f"its model {name!r} ({source.path}) has fingerprint {source.fingerprint}, "
-                    f"and what is there now {other.fingerprint}"
+                    f"but the model at that path now has {other.fingerprint}"
                 )
             return ours
     if name not in known or source.fingerprint is not None:
@@ -68,11 +69,11 @@ def _known(name: str, source: Source, known: Mapping[str, Source]) -> str:
     return name
 
 
-def _place(source: Source) -> tuple[str | None, ...]:
+def _location(source: Source) -> tuple[str | None, ...]:
     return source.path, source.revision, source.adapter
 
 
-def _renamed(group: Group, names: Mapping[str, str]) -> Group:
+def _rename_models(group: Group, names: Mapping[str, str]) -> Group:
     parameters = {
         parameter: {names[model]: number for model, number in value.items()}
         if isinstance(value, Mapping)

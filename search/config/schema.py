@@ -1,4 +1,4 @@
-"""What a config may say: the settings that the components own, put together."""
+"""The keys of a config; each component defines the settings of its own section."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from workers.pool import PoolSettings
 from workers.recipe import Source
 from workers.settings import MergeSettings
 
-Named = TypeVar("Named")
+Value = TypeVar("Value")
 
 RESERVED = ("base", "uniform")
-"""What results and `--where` call the base and the uniform soup."""
+"""The names of the base and the uniform soup in results and in `--where`."""
 
-DEFAULT = ("linear", "task_arithmetic", "ties", "dare_ties")
+DEFAULT_METHODS = ("linear", "task_arithmetic", "ties", "dare_ties")
 
 
 class ConfigError(ValueError):
-    """The config cannot be used; the message names the file and every fault in it."""
+    """An invalid config; the message names the file and every error in it."""
 
-    def __init__(self, path: Path, faults: list[str]) -> None:
-        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
-        super().__init__("\n".join([f"{path}: {count}", *(f"  {fault}" for fault in faults)]))
-        self.faults = faults
+    def __init__(self, path: Path, errors: list[str]) -> None:
+        count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
+        super().__init__("\n".join([f"{path}: {count}", *(f"  {error}" for error in errors)]))
+        self.errors = errors
 
 
 def _known_method(name: str) -> str:
@@ -45,11 +45,11 @@ def _known_method(name: str) -> str:
     return name
 
 
-def _unreserved(name: str) -> str:
+def _valid_name(name: str) -> str:
     if name in RESERVED:
-        raise ValueError(f"{name!r} cannot be a name; results use it for their own")
+        raise ValueError(f"{name!r} cannot be a name; it is reserved for results")
     if keyword.iskeyword(name):
-        raise ValueError(f"{name!r} cannot be a name; `--where` has it as a word of its own")
+        raise ValueError(f"{name!r} cannot be a name; it is a keyword in `--where`")
     if not name or not (name[0].isalpha() or name[0] == "_"):
         raise ValueError(f"{name!r} cannot be a name; it must begin with a letter")
     if not name.replace("-", "_").isidentifier():
@@ -57,13 +57,13 @@ def _unreserved(name: str) -> str:
     return name
 
 
-def _told_apart(named: dict[str, Named]) -> dict[str, Named]:
-    """Names that stay different where - is written _, as in `--where`."""
+def _distinct_names(given: dict[str, Value]) -> dict[str, Value]:
+    """Names that are still distinct when - is written as _, as in `--where`."""
     seen: dict[str, str] = {}
-    for name in named:
+    for name in given:
         if (other := seen.setdefault(name.replace("-", "_"), name)) != name:
             raise ValueError(f"{other!r} and {name!r} differ only in - and _; rename one")
-    return named
+    return given
 
 
 def _model(given: Any) -> Source:
@@ -71,18 +71,18 @@ def _model(given: Any) -> Source:
 
 
 MethodName = Annotated[str, AfterValidator(_known_method)]
-Name = Annotated[str, AfterValidator(_unreserved)]
+Name = Annotated[str, AfterValidator(_valid_name)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
 
-def _place(given: Any) -> str | Path:
+def _run_path(given: Any) -> str | Path:
     if not isinstance(given, str | Path):
-        raise ValueError(f"a run is a folder or the URI of one, not {given!r}")
+        raise ValueError(f"a run is a folder or a URI, not {given!r}")
     return given if "://" in str(given) else Path(given)
 
 
-Place = Annotated[Path | str, BeforeValidator(_place)]
-"""A folder, or the URI of one: `s3://bucket/run`."""
+RunPath = Annotated[Path | str, BeforeValidator(_run_path)]
+"""A folder, or its URI: `s3://bucket/run`."""
 
 
 class Config(Settings):
@@ -90,13 +90,13 @@ class Config(Settings):
 
     name: str = "run"
     base: Model
-    models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_told_apart)]
-    methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT])]
+    models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_distinct_names)]
+    methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])]
     space: SpaceSettings = SpaceSettings()
     recipes: list[Path] = Field(default_factory=list)
     tasks: Path | None = None
     objectives: Annotated[
-        dict[Name, ObjectiveSettings], Field(min_length=1), AfterValidator(_told_apart)
+        dict[Name, ObjectiveSettings], Field(min_length=1), AfterValidator(_distinct_names)
     ]
     documents: DocumentSettings = DocumentSettings()
     scoring: ScoringSettings = ScoringSettings()
@@ -105,10 +105,10 @@ class Config(Settings):
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
-    run: Place = Path("runs/run")
+    run: RunPath = Path("runs/run")
     seed: int = 0
 
     def to_yaml(self) -> str:
-        """The config with every default written out."""
+        """The config as YAML, with every default."""
         content = self.model_dump(mode="json", by_alias=True)
         return yaml.safe_dump(content, sort_keys=False)

@@ -30,7 +30,7 @@ def submit(path: Path, address: str, *, log_format: str = "text") -> str:
         ConfigError: if the config cannot be read; files that it names are checked on the cluster.
         JobError: if the cluster does not answer, or the job runs already.
     """
-    config = ConfigFile(path).finished()
+    config = ConfigFile(path).resolved()
     name = job_name(path, config)
     command = ["python", "-m", "search", "search", CONFIG, "--address", "auto", "--resume"]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""How log lines look: for people, or one JSON object a line for machines."""
+"""The format of log lines: text for people, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Literal
 LogFormat = Literal["text", "json"]
 
 TEXT = "%(asctime)s %(levelname).1s %(name)s  %(message)s"
-ROOMS = ("search", "workers", "evaluators")
+PACKAGES = ("search", "workers", "evaluators")
 
 
-class JsonLines(logging.Formatter):
-    """One event a line."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object per log record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The event as a JSON object."""
+        """The record as a JSON object."""
         event = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -29,10 +29,10 @@ class JsonLines(logging.Formatter):
         return json.dumps(event, ensure_ascii=False)
 
 
-def set_up(log_format: LogFormat = "text") -> None:
-    """Sends log lines to standard error; as JSON also the events that people see as progress."""
+def set_up_logging(log_format: LogFormat) -> None:
+    """Sends log lines to standard error; JSON includes the events that people see as progress."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for room in ROOMS if log_format == "json" else ():
-        logging.getLogger(room).setLevel(logging.INFO)
+    for package in PACKAGES if log_format == "json" else ():
+        logging.getLogger(package).setLevel(logging.INFO)
