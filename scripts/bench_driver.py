@@ -205,7 +205,7 @@ def make_pool(given: argparse.Namespace) -> Any:
         return SleepingPool(given.workers, given.seconds)
     import ray  # noqa: PLC0415 - only then
 
-    from workers.pool.on_ray import RayPool  # noqa: PLC0415
+    from workers.pool.ray_pool import RayPool  # noqa: PLC0415
 
     ray.init(address="local", num_cpus=given.workers, include_dashboard=False, log_to_driver=False)
     pool = RayPool(Sleeper, given.seconds, PoolSettings(cpus=1))

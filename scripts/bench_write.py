@@ -25,7 +25,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from workers.checkpoint.headers import SINGLE, TensorInfo
-from workers.checkpoint.stream import write_file
+from workers.checkpoint.file_writer import write_file
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Source
 

@@ -27,7 +27,7 @@ def front_table(results: RunResults) -> Table:
     table = Table(title="Pareto front", title_justify="left", caption_justify="left")
     table.caption = "\n".join(
         [
-            "mean: averaged over the objectives, where 0 is the worst and 1 the best of base and models",
+            "mean: over the objectives, where 0 is the worst and 1 the best of base and models",
             *constant_warnings(results.constant, len(results.scored)),
         ]
     )
@@ -38,7 +38,9 @@ def front_table(results: RunResults) -> Table:
     table.add_column("recipe", overflow="fold")
     knee = results.pick("knee") if results.front else None
     for trial in results.front:
-        table.add_row(*_row(results, trial, _description(trial) + ("  ← knee" if trial is knee else "")))
+        table.add_row(
+            *_row(results, trial, _description(trial) + ("  ← knee" if trial is knee else ""))
+        )
     table.add_section()
     for label in (BASE, *results.models, UNIFORM):
         if reference := results.baselines.get(label):
@@ -121,7 +123,7 @@ def _description(trial: Trial) -> str:
 
 
 def _steps(history: list[float]) -> Iterator[tuple[int, float]]:
-    """The trials after which the hypervolume reached another tenth of its last value, and the last."""
+    """The trials that brought the hypervolume to another tenth of its last value, and the last."""
     if not history:
         return
     reached = -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,21 +61,14 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     Raises:
         ValueError: if the config is invalid.
     """
-    from workers.doctor import examine
+    is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    prepared = plan(Path(inputs[0])) if is_config else None
+    from workers.doctor import examine  # imports torch
     from workers.doctor.deep import look_into
     from workers.doctor.estimate import estimate
 
-    prepared: Plan | None = None
-    base: Source | None
-    if len(inputs) == 1 and not Path(inputs[0]).is_dir():
-        prepared = plan(Path(inputs[0]))
-        base, models = prepared.base, prepared.models
-        findings = prepared.warnings
-    else:
-        sources = [Source.parse(each) for each in inputs]
-        base = sources.pop(0) if len(sources) > 1 else None
-        models = _by_name(sources)
-        findings = examine(base, models, live=False)
+    base, models = (prepared.base, prepared.models) if prepared else _models(inputs)
+    findings = prepared.warnings if prepared else examine(base, models, live=False)
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
     differences = look_into(base, models) if deep and base else ()
@@ -92,9 +85,11 @@ def _plan_json(prepared: Plan) -> dict[str, object]:
     }
 
 
-def _by_name(sources: Sequence[Source]) -> dict[str, Source]:
-    """The models by name; the second of two with the same name gets its number as a suffix."""
-    named: dict[str, Source] = {}
+def _models(inputs: Sequence[str]) -> tuple[Source | None, Mapping[str, Source]]:
+    """The base, if there are several models, and the others by unique names."""
+    sources = [Source.parse(each) for each in inputs]
+    base = sources.pop(0) if len(sources) > 1 else None
+    models: dict[str, Source] = {}
     for number, source in enumerate(sources, start=1):
-        named[source.name if source.name not in named else f"{source.name}-{number}"] = source
-    return named
+        models[source.name if source.name not in models else f"{source.name}-{number}"] = source
+    return base, models

@@ -91,7 +91,9 @@ class Config(Settings):
     name: str = "run"
     base: Model
     models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_distinct_names)]
-    methods: Annotated[list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])]
+    methods: Annotated[
+        list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
+    ]
     space: SpaceSettings = SpaceSettings()
     recipes: list[Path] = Field(default_factory=list)
     tasks: Path | None = None

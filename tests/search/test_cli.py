@@ -1,4 +1,4 @@
-"""What a person meets at the terminal: help at once, one message for wrong input, exit statuses."""
+"""The command line: fast help, one message for wrong input, exit statuses."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def finished(write, config):
 
 
 def test_help_imports_nothing_heavy():
-    """Which is what makes it instant; a timed test would judge the machine."""
+    """Imports decide how fast help is; a time limit would test the machine."""
     code = f"import sys, search.cli; print([m for m in {HEAVY} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(run, command):
-    said = run(command, "--help")
-    assert said.exit_code == 0
-    assert f"Example: mergefront {command}" in said.output
+def test_the_help_of_every_command_has_an_example(run, command):
+    done = run(command, "--help")
+    assert done.exit_code == 0
+    assert f"Example: mergefront {command}" in done.output
 
 
 @pytest.mark.parametrize("command", ["search", "doctor"])
 def test_wrong_input_gets_one_message_and_exit_status_2(run, write, config, command):
-    said = run(command, write({**config, "metods": []}))
-    assert said.exit_code == 2
-    assert "1 fault\n  metods: unknown key; did you mean 'methods'?" in said.output
-    assert "Traceback" not in said.output
+    done = run(command, write({**config, "metods": []}))
+    assert done.exit_code == 2
+    assert "1 error\n  metods: unknown key; did you mean 'methods'?" in done.output
+    assert "Traceback" not in done.output
 
 
 @pytest.mark.parametrize("command", ["status", "front", "resume"])
-def test_a_folder_that_is_no_run_gets_exit_status_2(run, tmp_path, command):
-    said = run(command, tmp_path)
-    assert said.exit_code == 2
-    assert "is not a run" in said.output
+def test_a_folder_without_a_run_gets_exit_status_2(run, tmp_path, command):
+    done = run(command, tmp_path)
+    assert done.exit_code == 2
+    assert "is not a run" in done.output
 
 
 def test_front_shows_the_front_beside_base_models_and_uniform_soup(run, finished):
@@ -101,65 +101,65 @@ def test_status_as_json_keeps_its_contract(run, finished):
         (["--trial", "9"], "trial 9 has no scores: there is no such trial"),
     ],
 )
-def test_a_pick_that_cannot_be_is_refused(run, finished, tmp_path, options, expected):
-    said = run("export", finished.root, tmp_path / "out", *options)
-    assert said.exit_code == 2
-    assert expected in said.output
+def test_an_invalid_pick_is_refused(run, finished, tmp_path, options, expected):
+    done = run("export", finished.root, tmp_path / "out", *options)
+    assert done.exit_code == 2
+    assert expected in done.output
 
 
-def test_an_exported_model_is_never_written_over_another(run, finished, tmp_path):
+def test_an_export_never_overwrites_another_folder(run, finished, tmp_path):
     kept = tmp_path / "out"
     kept.mkdir()
     (kept / "mine").touch()
-    said = run("export", finished.root, kept)
-    assert said.exit_code == 2
-    assert "exists already" in said.output
+    done = run("export", finished.root, kept)
+    assert done.exit_code == 2
+    assert "exists already" in done.output
     assert [each.name for each in kept.iterdir()] == ["mine"]
 
 
-def test_searching_into_a_run_that_is_there_says_how_to_go_on(run, finished, write, config):
-    said = run("search", write(config))
-    assert said.exit_code == 2
-    assert f"go on with it by `mergefront resume {finished.root}`" in said.output
+def test_a_search_into_an_existing_run_says_how_to_resume_it(run, finished, write, config):
+    done = run("search", write(config))
+    assert done.exit_code == 2
+    assert f"go on with it by `mergefront resume {finished.root}`" in done.output
 
 
-def test_resuming_a_spent_budget_starts_nothing_and_shows_the_front(run, finished):
-    said = run("resume", finished.root, "--trials", "5")
-    assert said.exit_code == 0
-    assert "nothing to do: its budget of 5 trials is spent" in said.stderr
-    assert "Pareto front" in said.stdout
+def test_resuming_with_a_spent_budget_starts_nothing_and_prints_the_front(run, finished):
+    done = run("resume", finished.root, "--trials", "5")
+    assert done.exit_code == 0
+    assert "nothing to do: its budget of 5 trials is spent" in done.stderr
+    assert "Pareto front" in done.stdout
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_budget_of_scorings_that_is_spent_starts_nothing_either(
+def test_resuming_with_a_spent_budget_of_scorings_starts_nothing(
     run, finished, write, config, log_format
 ):
     proposal = next(iter(finished.proposals().values()))
     finished.finish(Trial(proposal, "scored", 0, {"picks": 0.0, "text": 3.0}, share=1.0))
     other = write({**config, "budget": {"trials": 12, "scorings": 1}})
     options = ["--config", other, "--log-format", log_format]
-    said = run("resume", finished.root, *options)
-    assert said.exit_code == 0
-    assert "nothing to do: its budget of 1 full scorings is spent" in said.stderr
+    done = run("resume", finished.root, *options)
+    assert done.exit_code == 0
+    assert "nothing to do: its budget of 1 full scorings is spent" in done.stderr
 
 
-def test_a_search_says_at_its_end_why_it_ended(run, finished, monkeypatch):
+def test_a_search_reports_why_it_ended(run, finished, monkeypatch):
     monkeypatch.setattr("search.runs.search.ray_pool", lambda *_: InProcessPool(evaluate, 2))
-    said = run("resume", finished.root)
-    assert said.exit_code == 0
-    assert said.stderr.splitlines()[-1] == "the search is over: its budget of 12 trials is spent"
+    done = run("resume", finished.root)
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[-1] == "the search is over: its budget of 12 trials is spent"
 
 
-def test_doctor_says_that_a_config_will_run_and_lists_its_parameters(run, write, config):
+def test_doctor_accepts_a_valid_config_and_lists_its_parameters(run, write, config):
     path = write(config)
-    said = run("doctor", path)
-    assert said.exit_code == 0
+    done = run("doctor", path)
+    assert done.exit_code == 0
     content = json.loads(run("doctor", path, "--json").output)
     assert content["version"] == 1
     assert "weight[a].1" in content["parameters"]
 
 
-def test_merge_makes_a_model_that_transformers_loads(run, world, tmp_path):
+def test_merge_writes_a_model_that_transformers_loads(run, world, tmp_path):
     from transformers import AutoModelForCausalLM
 
     recipe = {
@@ -170,8 +170,8 @@ def test_merge_makes_a_model_that_transformers_loads(run, world, tmp_path):
     }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    said = run("merge", path, tmp_path / "out")
-    assert said.exit_code == 0, said.output
+    done = run("merge", path, tmp_path / "out")
+    assert done.exit_code == 0, done.output
     model, report = AutoModelForCausalLM.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert model.num_parameters() > 0

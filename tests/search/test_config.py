@@ -1,4 +1,4 @@
-"""Bad input gets one clear message that names everything, before anything is started."""
+"""Invalid input gets one clear message with every error, before anything is started."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from workers.recipe import Source
 ROOT = Path(__file__).parents[2]
 
 
-def faults(write, config) -> list[str]:
+def errors(write, config) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         plan(write(config))
-    assert str(caught.value).startswith(f"{write(config)}: {len(caught.value.faults)} fault")
-    return caught.value.faults
+    assert str(caught.value).startswith(f"{write(config)}: {len(caught.value.errors)} error")
+    return caught.value.errors
 
 
-def test_a_config_that_is_right_becomes_a_plan(write, config):
+def test_a_valid_config_becomes_a_plan(write, config):
     prepared = plan(write(config))
     assert [(o.name, o.metrics[0].key, o.direction) for o in prepared.objectives] == [
         ("picks", "acc,none", "maximize"),
@@ -74,7 +74,7 @@ def test_a_resolved_config_is_a_config(write, config):
         ({"base": "nowhere"}, "base: no model directory at "),
         (
             {"models": {"base": "x", "b": "y"}},
-            "models.base: 'base' cannot be a name; results use it",
+            "models.base: 'base' cannot be a name; it is reserved",
         ),
         ({"models": {"uniform": "x", "b": "y"}}, "models.uniform: 'uniform' cannot be a name"),
         ({"models": {"lambda": "x", "b": "y"}}, "models.lambda: 'lambda' cannot be a name"),
@@ -107,21 +107,19 @@ def test_a_resolved_config_is_a_config(write, config):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_each_fault_is_named_with_its_place_and_what_would_be_right(
-    write, config, change, expected
-):
-    found = faults(write, {**config, **change})
-    assert any(expected in fault for fault in found), found
+def test_each_error_names_its_key_and_a_valid_value(write, config, change, expected):
+    found = errors(write, {**config, **change})
+    assert any(expected in error for error in found), found
 
 
-def test_models_of_other_shapes_are_named_with_both_values(write, config, world):
+def test_models_of_different_shapes_are_reported_with_both_values(write, config, world):
     config["models"]["c"] = str(world / "wide")
-    found = "\n".join(faults(write, config))
+    found = "\n".join(errors(write, config))
     assert "hidden_size is 32, base has 16" in found
     assert "is [40, 32], base has [40, 16]" in found
 
 
-def test_all_faults_are_named_at_once_whatever_their_kind(write, config, world):
+def test_errors_of_all_kinds_are_reported_together(write, config, world):
     config |= {
         "metods": [],
         "budget": {"trials": 0},
@@ -132,7 +130,7 @@ def test_all_faults_are_named_at_once_whatever_their_kind(write, config, world):
             "three": {"task": "pick", "metric": "acc", "direction": "minimize"},
         },
     }
-    found = "\n".join(faults(write, config))
+    found = "\n".join(errors(write, config))
     for part in (
         "metods: unknown key",
         "budget.trials",
@@ -145,12 +143,12 @@ def test_all_faults_are_named_at_once_whatever_their_kind(write, config, world):
         assert part in found
 
 
-def test_a_required_key_that_is_missing_is_named(write, config):
+def test_a_missing_required_key_is_reported(write, config):
     del config["base"]
-    assert faults(write, config) == ["base: is required and missing"]
+    assert errors(write, config) == ["base: is required and missing"]
 
 
-def test_a_metric_that_comes_by_several_filters_must_name_one(write, config, tmp_path):
+def test_a_metric_with_several_filters_must_name_one(write, config, tmp_path):
     metric = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
     take = [{"function": "take_first"}]
     write_task(
@@ -167,30 +165,30 @@ def test_a_metric_that_comes_by_several_filters_must_name_one(write, config, tmp
         "tasks": str(tmp_path),
         "objectives": {"x": {"task": "say", "metric": "exact_match"}},
     }
-    assert "comes by strict, loose; name one" in faults(write, config)[0]
+    assert "comes by strict, loose; name one" in errors(write, config)[0]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="there is no such file"):
         plan(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", ""])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"not valid YAML|a config is a mapping"):
         plan(path)
 
 
-def test_the_demo_config_is_the_search_that_the_demo_runs():
+def test_the_demo_config_describes_the_search_of_the_demo():
     written = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
     shipped = yaml.safe_load(yaml.safe_dump(written).replace("../demo/", ""))
     assert shipped.pop("run")
     assert shipped == SEARCH
 
 
-def test_a_run_folder_is_never_taken_for_a_hub_id(write, config, tmp_path):
+def test_a_run_folder_is_never_read_as_a_hub_id(write, config, tmp_path):
     assert plan(write({**config, "run": "runs/01"})).config.run == tmp_path / "runs" / "01"
 
 
@@ -212,8 +210,8 @@ def test_a_run_folder_is_never_taken_for_a_hub_id(write, config, tmp_path):
     ],
     ids=str,
 )
-def test_a_value_of_the_wrong_type_is_named_with_its_field(write, config, change, place):
-    assert any(fault.startswith(place) for fault in faults(write, {**config, **change}))
+def test_a_value_of_the_wrong_type_is_reported_with_its_key(write, config, change, place):
+    assert any(error.startswith(place) for error in errors(write, {**config, **change}))
 
 
 @pytest.mark.parametrize(
@@ -228,14 +226,14 @@ def test_a_value_of_the_wrong_type_is_named_with_its_field(write, config, change
     ],
     ids=str,
 )
-def test_one_slip_in_the_space_is_one_fault_with_the_path_that_was_written(
+def test_one_mistake_in_the_space_is_one_error_with_the_path_in_the_file(
     write, config, space, place
 ):
-    (fault,) = faults(write, {**config, "space": space})
-    assert fault.startswith(place)
+    (error,) = errors(write, {**config, "space": space})
+    assert error.startswith(place)
 
 
-def test_faults_of_space_sampler_and_recipes_are_named_beside_all_others(write, config, tmp_path):
+def test_errors_in_space_sampler_and_recipes_are_reported_with_all_others(write, config, tmp_path):
     (tmp_path / "own.yaml").write_text("method: ties; or not")
     config |= {
         "budget": {"trials": 0},
@@ -243,11 +241,11 @@ def test_faults_of_space_sampler_and_recipes_are_named_beside_all_others(write, 
         "sampler": {"type": "cmaes"},
         "recipes": ["own.yaml", "none.yaml"],
     }
-    found = faults(write, config)
+    found = errors(write, config)
     places = ("budget.trials: ", "space.weight: ", "space.membership.optional: ", "space.lambda: ")
     for place in (*places, "sampler: cmaes", "recipes.0: ", "recipes.1: "):
-        assert sum(fault.startswith(place) for fault in found) == 1, (place, found)
-    assert all(fault.startswith((*places, "space.", "sampler: ", "recipes.")) for fault in found)
+        assert sum(error.startswith(place) for error in found) == 1, (place, found)
+    assert all(error.startswith((*places, "space.", "sampler: ", "recipes.")) for error in found)
 
 
 def test_a_recipe_of_another_model_is_refused_by_its_fingerprint(write, config, tmp_path):
@@ -257,12 +255,12 @@ def test_a_recipe_of_another_model_is_refused_by_its_fingerprint(write, config, 
         "groups": [{"parameters": {"weight": 1.0}}],
     }
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
-    (fault,) = faults(write, {**config, "recipes": ["own.yaml"]})
-    assert fault.startswith("recipes.0: ")
-    assert "has fingerprint 00" in fault
+    (error,) = errors(write, {**config, "recipes": ["own.yaml"]})
+    assert error.startswith("recipes.0: ")
+    assert "has fingerprint 00" in error
 
 
-def test_a_key_that_stands_twice_is_named_with_both_lines(write, config):
+def test_a_duplicate_key_is_reported_with_both_lines(write, config):
     path = write(config)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, "budget: {trials: 5}"]))
@@ -271,25 +269,25 @@ def test_a_key_that_stands_twice_is_named_with_both_lines(write, config):
         plan(path)
 
 
-def test_a_merged_key_may_be_overridden(tmp_path):
+def test_a_key_from_a_yaml_merge_may_be_overridden(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("base: &b {path: x, revision: v1}\nmodels: {a: {<<: *b, revision: v2}, b: y}\n")
     assert ConfigFile(path)["models"]["a"] == Source("x", "v2")
 
 
-def test_an_unknown_task_stands_at_its_objective(write, config):
+def test_an_unknown_task_is_reported_with_its_objective(write, config):
     config["objectives"]["text"]["task"] = "txet"
-    (fault,) = faults(write, config)
-    assert fault.startswith("objectives.text.task: unknown task 'txet'")
+    (error,) = errors(write, config)
+    assert error.startswith("objectives.text.task: unknown task 'txet'")
 
 
-def test_tasks_are_not_looked_for_where_their_folder_cannot_be_read(write, config):
-    (fault,) = faults(write, {**config, "tasks": 5})
-    assert fault.startswith("tasks: ")
+def test_tasks_are_not_loaded_if_the_key_of_their_folder_is_invalid(write, config):
+    (error,) = errors(write, {**config, "tasks": 5})
+    assert error.startswith("tasks: ")
 
 
 @pytest.mark.parametrize("run", ["", ".", "./", "x/.."])
-def test_the_configs_own_folder_is_no_run(write, config, run):
-    (fault,) = faults(write, {**config, "run": run})
-    assert fault.startswith("run: ")
-    assert "the config's own folder" in fault
+def test_the_run_cannot_be_the_folder_of_the_config(write, config, run):
+    (error,) = errors(write, {**config, "run": run})
+    assert error.startswith("run: ")
+    assert "the config's own folder" in error

@@ -1,4 +1,4 @@
-"""`mergefront doctor`: on models, on a config, for people and for programs."""
+"""`mergefront doctor` of models and of a config, printed as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from search.cli.app import app
 
 
 @pytest.fixture
-def said():
+def doctor():
     return lambda *arguments: CliRunner().invoke(app, ["doctor", *map(str, arguments)])
 
 
-def test_models_that_go_together_pass(said, world: Path):
-    found = said(world / "base", world / "a", world / "b")
-    assert found.exit_code == 0
-    assert "3 models can be merged" in found.output
-    assert "B for each worker" in found.output
+def test_models_that_can_be_merged_pass(doctor, world: Path):
+    done = doctor(world / "base", world / "a", world / "b")
+    assert done.exit_code == 0
+    assert "3 models can be merged" in done.output
+    assert "B for each worker" in done.output
 
 
-def test_models_that_do_not_are_wrong_input(said, world: Path):
-    found = said(world / "base", world / "wide", "--json")
-    assert found.exit_code == 2
-    content = json.loads(found.output)
+def test_models_that_cannot_be_merged_are_wrong_input(doctor, world: Path):
+    done = doctor(world / "base", world / "wide", "--json")
+    assert done.exit_code == 2
+    content = json.loads(done.output)
     assert content["version"] == 1
     assert content["estimate"] is None
     assert any("hidden_size is 32, base has 16" in error for error in content["errors"])
     assert {finding["level"] for finding in content["findings"]} >= {"error"}
 
 
-def test_faults_of_a_config_are_json_too(said, write, config):
-    found = said(write({**config, "metods": []}), "--json")
-    assert found.exit_code == 2
-    assert json.loads(found.output)["errors"] == ["metods: unknown key; did you mean 'methods'?"]
+def test_errors_of_a_config_can_be_json(doctor, write, config):
+    done = doctor(write({**config, "metods": []}), "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.output)["errors"] == ["metods: unknown key; did you mean 'methods'?"]
 
 
-def test_deep_says_where_models_clash_and_draws_it(said, world: Path, tmp_path):
+def test_deep_shows_and_draws_where_models_conflict(doctor, world: Path, tmp_path):
     page = tmp_path / "deep.html"
-    found = said(world / "base", world / "a", world / "b", "--picture", page)
-    assert found.exit_code == 0
-    assert "Task vectors" in found.output
+    done = doctor(world / "base", world / "a", world / "b", "--picture", page)
+    assert done.exit_code == 0
+    assert "Task vectors" in done.output
     assert page.read_text().startswith("<!doctype html>")
-    content = json.loads(said(world / "base", world / "a", "--deep", "--json").output)
+    content = json.loads(doctor(world / "base", world / "a", "--deep", "--json").output)
     assert content["deep"][0].keys() == {
         "layer",
         "module",
@@ -56,16 +56,16 @@ def test_deep_says_where_models_clash_and_draws_it(said, world: Path, tmp_path):
     }
 
 
-def test_a_config_is_told_with_what_it_takes(said, write, config):
-    content = json.loads(said(write(config), "--json").output)
+def test_the_json_of_a_config_has_its_estimates(doctor, write, config):
+    content = json.loads(doctor(write(config), "--json").output)
     assert content["errors"] == []
     assert content["estimate"]["export_disk"] > 0
     assert content["trials"] == 12
     assert content["trials_wanted"] == 5 * len(content["parameters"])
 
 
-def test_a_config_is_told_with_its_space_and_the_budget_that_would_suit_it(said, write, config):
-    found = said(write(config))
-    assert found.exit_code == 0
-    for part in ("Space", "lambda", "0.2 to 3, log", "trials beside the first ones"):
-        assert part in found.output
+def test_a_config_is_shown_with_its_space_and_the_trials_that_it_needs(doctor, write, config):
+    done = doctor(write(config))
+    assert done.exit_code == 0
+    for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines"):
+        assert part in done.output

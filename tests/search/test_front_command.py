@@ -1,4 +1,4 @@
-"""`mergefront front`: the front of a run, asked from its files alone."""
+"""`mergefront front`: the front of a run, from its files alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HEADER = {
 }
 
 
-def torn(candidate: Candidate) -> Outcome:
-    """What is good for the first objective harms the second."""
+def conflicting(candidate: Candidate) -> Outcome:
+    """The better the first objective, the worse the second."""
     values = evaluate(candidate).values
     harm = values["pick"]["acc,none"] + values["text"]["bits_per_byte,none"]
     return Outcome(candidate.trial, "scored", {**values, "text": {"bits_per_byte,none": harm}})
@@ -32,25 +32,25 @@ def torn(candidate: Candidate) -> Outcome:
 def run(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("front") / "run"
     Ledger.create(root, HEADER, "")
-    make_driver(root, trials=40, evaluate=torn).run()
+    make_driver(root, trials=40, evaluate=conflicting).run()
     return root
 
 
 @pytest.fixture
-def said(run):
+def show(run):
     return lambda *options: CliRunner().invoke(app, ["front", str(run), *options])
 
 
-def test_history_and_importance_are_told_to_people(said):
-    found = said("--history", "--importance")
-    assert found.exit_code == 0
+def test_history_and_importance_are_printed_as_tables(show):
+    done = show("--history", "--importance")
+    assert done.exit_code == 0
     for part in ("Pareto front", "Hypervolume", "just behind the worst", "Importance"):
-        assert part in found.output
-    assert "weight[a]" in found.output  # and not taken for rich's own brackets
+        assert part in done.output
+    assert "weight[a]" in done.output  # and not taken for rich's own brackets
 
 
-def test_and_to_programs(said):
-    content = json.loads(said("--history", "--importance", "--json").output)
+def test_history_and_importance_are_printed_as_json(show):
+    content = json.loads(show("--history", "--importance", "--json").output)
     assert content["importance"].keys() == {"picks", "text"}
     assert content["history"]["reference"].keys() == {"picks", "text"}
     volumes = content["history"]["hypervolume"]
@@ -58,11 +58,11 @@ def test_and_to_programs(said):
     assert volumes[-1] > 0
 
 
-def test_where_keeps_a_part_of_the_front(said):
-    everything = json.loads(said("--json").output)
+def test_where_selects_a_part_of_the_front(show):
+    everything = json.loads(show("--json").output)
     best = max(member["scores"]["picks"] for member in everything["front"])
     where = f"picks >= {best} and text >= 0 * base.text"
-    some = json.loads(said("--json", "--where", where).output)
+    some = json.loads(show("--json", "--where", where).output)
     assert {member["scores"]["picks"] for member in some["front"]} == {best}
     assert len(some["front"]) < len(everything["front"])
 
@@ -75,23 +75,23 @@ def test_where_keeps_a_part_of_the_front(said):
         ("picks", "'picks' is a number, and a comparison is wanted"),
     ],
 )
-def test_a_question_that_means_nothing_is_wrong_input(said, where, message):
-    found = said("--where", where)
-    assert found.exit_code == 2
-    assert message in found.stderr
+def test_an_invalid_condition_is_wrong_input(show, where, message):
+    done = show("--where", where)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
-def test_a_question_that_nothing_fulfils_gets_a_word(said):
-    found = said("--where", "picks > 1000")
-    assert found.exit_code == 0
-    assert "no trial of the front fulfils --where" in found.output
+def test_a_condition_that_no_trial_satisfies_gets_a_note(show):
+    done = show("--where", "picks > 1000")
+    assert done.exit_code == 0
+    assert "no trial of the front satisfies --where" in done.output
 
 
-def test_importance_that_cannot_be_told_yet_hides_nothing(tmp_path):
+def test_everything_else_is_printed_if_there_is_no_importance_yet(tmp_path):
     root = tmp_path / "run"
     Ledger.create(root, HEADER, "")
-    make_driver(root, trials=8, evaluate=torn).run()
-    found = CliRunner().invoke(app, ["front", str(root), "--importance", "--history"])
-    assert found.exit_code == 0
+    make_driver(root, trials=8, evaluate=conflicting).run()
+    done = CliRunner().invoke(app, ["front", str(root), "--importance", "--history"])
+    assert done.exit_code == 0
     for part in ("Pareto front", "Hypervolume", "no importance yet"):
-        assert part in found.output
+        assert part in done.output

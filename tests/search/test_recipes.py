@@ -1,4 +1,4 @@
-"""A user's own recipes become first trials of the run's models."""
+"""The user's own recipes become baselines with the models of the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ dtype: float32
 """
 
 
-def test_models_are_found_by_path_or_name_and_get_the_runs_names(tmp_path):
+def test_models_are_matched_by_path_or_name_and_get_their_names_in_the_run(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(OURS)
     recipe = read_recipes([path], SPACE)["mine"]
@@ -36,7 +36,7 @@ def test_models_are_found_by_path_or_name_and_get_the_runs_names(tmp_path):
     assert recipe.groups[0].parameters["weight"] == {"b": 0.25, "a": 1.0}
 
 
-def test_a_mergekit_recipe_is_read_as_well(world, tmp_path):
+def test_a_mergekit_recipe_can_be_read_too(world, tmp_path):
     models = {name: Source(str(world / name)) for name in "abc"}
     space = Space(("linear", "ties"), models, Source(str(world / "base")), 4)
     path = tmp_path / "theirs.yaml"
@@ -55,16 +55,16 @@ def test_a_mergekit_recipe_is_read_as_well(world, tmp_path):
         (OURS.replace("/models/base", "/models/other"), None),
     ],
 )
-def test_a_recipe_that_is_not_of_this_run_is_refused(tmp_path, text, message):
+def test_a_recipe_of_another_run_is_refused(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    if message is None:  # the same name is taken at its word
+    if message is None:  # the same name is enough
         assert read_recipes([path], SPACE)
         return
     with pytest.raises(ValueError, match=message):
         read_recipes([path], SPACE)
 
 
-def test_every_file_that_is_wrong_is_named(tmp_path):
+def test_every_invalid_file_is_reported(tmp_path):
     with pytest.raises(ValueError, match=r"recipes\.0: .*none\.yaml.*recipes\.1"):
         read_recipes([tmp_path / "none.yaml", tmp_path / "no.yaml"], SPACE)

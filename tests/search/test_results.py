@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.cli.tables import front_table, history_table, importance_table, preview_table
+from search.cli.doctor_tables import preview_table
+from search.cli.tables import front_table, history_table, importance_table
 from search.ledger.trial import Proposal, Trial
 from search.objectives import hypervolume, normalised
 from search.results import RunResults, importance

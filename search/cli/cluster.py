@@ -1,0 +1,55 @@
+"""The commands for searches that run as jobs of a Ray cluster: submit, jobs, logs and stop."""
+
+from __future__ import annotations
+
+from search.cli.errors import FAILED, STOPPED, fail, input_errors
+from search.cli.options import LOCAL_DASHBOARD, ConfigFile, Dashboard, Follow, JobName, Logs
+
+
+def submit(
+    config: ConfigFile,
+    address: Dashboard = LOCAL_DASHBOARD,
+    follow: Follow = False,
+    log_format: Logs = "text",
+) -> None:
+    """Run the search as a job of a Ray cluster; an existing run is resumed."""
+    with input_errors():
+        from search.runs import submit as submit_job
+
+        name = submit_job(config, address, log_format=log_format)
+    print(f"job {name} is submitted; mergefront logs {name} --follow --address {address}")
+    if follow:
+        logs(name, address, follow=True)
+
+
+def jobs(address: Dashboard = LOCAL_DASHBOARD) -> None:
+    """List the searches of a Ray cluster."""
+    with input_errors():
+        from workers.pool.jobs import Jobs
+
+        found = Jobs(address).jobs()
+    for job in found:
+        print(f"{job.name}  {job.status}  {job.run}")
+
+
+def logs(name: JobName, address: Dashboard = LOCAL_DASHBOARD, follow: Follow = False) -> None:
+    """Print the output of a submitted search; --follow exits with the status of the search."""
+    with input_errors():
+        from workers.pool.jobs import Jobs
+
+        cluster = Jobs(address)
+        for text in cluster.follow(name) if follow else [cluster.logs(name)]:
+            print(text, end="", flush=True)
+        job = cluster.job(name)
+    if follow and job.status != "SUCCEEDED":
+        status = STOPPED if job.status == "STOPPED" else FAILED
+        fail(f"job {name} is {job.status}: {job.message}", job.exit_code or status)
+
+
+def stop(name: JobName, address: Dashboard = LOCAL_DASHBOARD) -> None:
+    """Stop a submitted search; submit it again to resume it."""
+    with input_errors():
+        from workers.pool.jobs import Jobs
+
+        job = Jobs(address).stop(name)
+    print(f"job {name} is {job.status}; `mergefront submit CONFIG` resumes it")

@@ -1,0 +1,89 @@
+"""The commands about models, which need no run: doctor and merge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.errors import WRONG_INPUT, input_errors, write_errors
+from search.cli.options import Force, Json
+from search.cli.output import console, note
+
+
+def doctor(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="The YAML file of a search, or models, the base first.", metavar="CONFIG"
+        ),
+    ],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the weights: which models conflict, and where.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the result of --deep as an HTML page.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would fail or surprise in a search of CONFIG, or in a merge of the models."""
+    with input_errors():
+        from search.config import ConfigError, diagnose
+
+        try:
+            diagnosis = diagnose(inputs, deep=deep or picture is not None)
+        except ConfigError as error:
+            if as_json:
+                print(json.dumps({"version": 1, "errors": error.errors, "warnings": []}, indent=2))
+                raise typer.Exit(WRONG_INPUT) from None
+            raise
+    if picture and diagnosis.deep:
+        with write_errors():
+            picture.write_text(diagnosis.deep_page(), encoding="utf-8")
+    if as_json:
+        print(json.dumps(diagnosis.to_json(), indent=2))
+    else:
+        from search.cli.doctor_tables import print_diagnosis
+
+        print_diagnosis(diagnosis, inputs, console())
+    if diagnosis.errors:
+        raise typer.Exit(WRONG_INPUT)
+
+
+def merge(
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe file of mergefront's format or of mergekit's.")
+    ],
+    out: Annotated[
+        Path | None, typer.Argument(help="The model directory to write.", show_default=False)
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the parameters of each group of tensors.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random masks; only for mergekit's format.")
+    ] = 0,
+    force: Force = False,
+) -> None:
+    """Write one merged model from a recipe file, or only --explain the recipe."""
+    with input_errors():
+        from workers.merge import merge as write
+        from workers.merge import read_recipe
+
+        if (out is None) is not explain:
+            raise ValueError("give either OUT, the directory to write, or --explain, not both")
+        checked = read_recipe(recipe, seed=seed)
+        if explain:
+            from search.cli.recipe_table import recipe_table
+            from workers.merge import explain as explained
+
+            console().print(recipe_table(checked, explained(checked)))
+        if out is None:
+            return
+        with write_errors():
+            warnings = write(checked, out, force=force)
+    for warning in warnings:
+        note(f"warning: {warning}")
+    console().print(f"{out} is ready")

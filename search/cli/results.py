@@ -1,0 +1,129 @@
+"""The commands that read the results of a run: status, front and export."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.errors import input_errors, write_errors
+from search.cli.options import Follow, Force, Json, Run, Where
+from search.cli.output import console, note
+
+if TYPE_CHECKING:
+    from search.ledger import Ledger
+    from search.results import RunResults
+
+FOLLOW_INTERVAL = 5.0  # seconds
+
+
+def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
+    """Show the progress of a search, its driver and its problems."""
+    with input_errors():
+        from search.cli.tables import status_lines
+        from search.ledger import Ledger
+        from search.runs import status_of
+
+        ledger, terminal = Ledger(run), console()
+        while True:
+            found = status_of(ledger)
+            if as_json:
+                print(json.dumps(found, indent=None if follow else 2), flush=True)
+            for line in () if as_json else status_lines(found):
+                terminal.print(line)
+            if not follow or found["state"] != "running":
+                return
+            time.sleep(FOLLOW_INTERVAL)
+
+
+def front(
+    run: Run,
+    where: Where = None,
+    importance: Annotated[
+        bool,
+        typer.Option("--importance", help="Show the most important parameters per objective."),
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show the hypervolume over the scored trials.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the front, beside the base, the models and the uniform soup."""
+    with input_errors():
+        from search.ledger import Ledger
+
+        ledger = Ledger(run)
+        results = _results(ledger, where)
+        if where and not results.front:
+            note("no trial of the front satisfies --where")
+        shares = _importance(results) if importance else None
+    if as_json:
+        content = results.to_json(ledger.header["name"])
+        content |= {"importance": shares} if importance else {}
+        content |= {"history": results.history_json()} if history else {}
+        print(json.dumps(content, indent=2))
+        return
+    from search.cli.tables import front_table, history_table, importance_table
+
+    terminal = console()
+    terminal.print(front_table(results))
+    if shares:
+        terminal.print(importance_table(shares))
+    if history and results.scored:
+        terminal.print(history_table(results))
+
+
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Argument(help="The model directory to write.")],
+    pick: Annotated[
+        str, typer.Option(help="Which trial of the front: `knee` or `best:OBJECTIVE`.")
+    ] = "knee",
+    trial: Annotated[
+        int | None, typer.Option(help="Number of the trial to export, instead of --pick.")
+    ] = None,
+    where: Where = None,
+    force: Force = False,
+) -> None:
+    """Write a model of the front as an ordinary Hugging Face directory."""
+    with input_errors():
+        from search.runs import export as write
+        from search.runs import open_run
+
+        prepared, ledger = open_run(run)
+        results = _results(ledger, where)
+        chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        with write_errors():
+            written = write(prepared, chosen, out, beside=results.baselines, force=force)
+    terminal = console()
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
+    terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
+    terminal.print("Score it again on the same documents:")
+    terminal.print(f"  {written.command}", soft_wrap=True)
+    if written.random_fewshot:
+        tasks = ", ".join(written.random_fewshot)
+        terminal.print(
+            f"  (it draws other few-shot examples for {tasks}: their scores will differ)"
+        )
+
+
+def _results(ledger: Ledger, where: str | None) -> RunResults:
+    from search.runs import results_of
+
+    results = results_of(ledger)
+    return results.where(where) if where else results
+
+
+def _importance(results: RunResults) -> Mapping[str, Mapping[str, float]] | None:
+    """The importance of the parameters; None, with a note, if there are too few trials."""
+    from search.results import importance
+
+    try:
+        return importance(results)
+    except ValueError as error:
+        note(f"no importance yet: {error}")
+        return None

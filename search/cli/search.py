@@ -1,0 +1,109 @@
+"""The commands that run a search: search, resume and demo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.errors import FAILED, fail, input_errors
+from search.cli.options import Address, ConfigFile, Logs, Run, Takeover
+from search.cli.output import console, note
+from search.cli.session import run_session
+
+if TYPE_CHECKING:
+    from search.config import Plan
+    from search.ledger import Ledger
+
+
+def search(
+    config: ConfigFile,
+    address: Address = "local",
+    earlier: Annotated[
+        str | None,
+        typer.Option("--from", help="Start with the trials of this run.", metavar="RUN"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the run if it exists already.")
+    ] = False,
+    takeover: Takeover = False,
+    log_format: Logs = "text",
+) -> None:
+    """Run the search that CONFIG describes and print its front."""
+    with input_errors(log_format):
+        from search.config import plan
+        from search.ledger import Ledger
+        from search.runs import create_run, resume_run
+
+        prepared = plan(config)
+        if resume and Ledger.is_at(prepared.config.run):
+            prepared, ledger, changes = resume_run(prepared.config.run, config)
+            _print_changes(changes)
+        else:
+            old = Ledger(earlier) if earlier else None
+            ledger = create_run(prepared)
+            if old:
+                _transfer(prepared, old, ledger)
+    for finding in prepared.warnings:
+        note(f"warning: {finding}")
+    run_session(prepared, ledger, prepared.config.budget, address, takeover, log_format)
+
+
+def resume(
+    run: Run,
+    trials: Annotated[int | None, typer.Option(min=1, help="New budget of trials.")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="New budget of wall hours, including earlier sessions."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Use this config instead; only keys that change no trial may differ."),
+    ] = None,
+    address: Address = "local",
+    takeover: Takeover = False,
+    log_format: Logs = "text",
+) -> None:
+    """Continue a search that was stopped or has failed."""
+    with input_errors(log_format):
+        from search.runs import resume_run
+
+        prepared, ledger, changes = resume_run(run, config)
+        _print_changes(changes)
+        raised = {"trials": trials, "hours": hours}
+        budget = prepared.config.budget.model_copy(
+            update={limit: value for limit, value in raised.items() if value is not None}
+        )
+    run_session(prepared, ledger, budget, address, takeover, log_format)
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder for the models, the tasks and the run.")
+    ] = Path("demo"),
+) -> None:
+    """Make small real models, search their merges, export the best and score it again."""
+    with input_errors():
+        from search.cli.demo import DemoError, run_demo
+
+        try:
+            run_demo(folder, console())
+        except DemoError as error:
+            fail(str(error), FAILED)
+
+
+def _print_changes(changes: Sequence[str]) -> None:
+    for change in changes:
+        note(f"note: {change}")
+
+
+def _transfer(prepared: Plan, old: Ledger, new: Ledger) -> None:
+    from search.runs import transfer_trials
+
+    copied = transfer_trials(prepared, old, new)
+    which = "with their scores" if copied.scored else "from its front, to be scored again"
+    note(f"{copied.trials} trials of {old.root} are copied {which}")
+    if copied.outside:
+        note(f"{copied.outside} trials of its front are outside the new space and left out")

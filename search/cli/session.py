@@ -1,0 +1,86 @@
+"""One session of a search at a terminal: its progress, why it ended, and how to continue."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from search.cli.errors import STOPPED, WRONG_INPUT, fail
+from search.cli.output import console
+
+if TYPE_CHECKING:
+    from search.cli.log_format import LogFormat
+    from search.config import Plan
+    from search.driver import Budget
+    from search.ledger import Ledger
+
+
+def run_session(
+    prepared: Plan,
+    ledger: Ledger,
+    budget: Budget,
+    address: str = "local",
+    takeover: bool = False,
+    log_format: LogFormat = "text",
+) -> None:
+    """Searches until the budget is spent, shows the progress, and prints the front.
+
+    If the search stops early, the program ends with the exit status and the command to continue.
+    """
+    from search.cli.progress import Progress
+    from search.runs import reached_limit, run_search
+
+    report: Callable[[str], None] = logging.getLogger(__name__).info
+    terminal = console(stderr=True, quiet=log_format == "json")
+    if log_format == "text":
+        report = partial(terminal.print, soft_wrap=True)
+        report(f"run {ledger.root}")
+    if limit := reached_limit(ledger, budget):  # nothing is started
+        report(f"nothing to do: {limit}; raise the budget to continue")
+        return _print_front(ledger)
+    with _session_errors(ledger), Progress(terminal).shown() as watch:
+        driver = run_search(
+            prepared, ledger, budget, address=address, takeover=takeover, watch=watch
+        )
+    if not driver.finished:
+        done = f"{len(driver.trials)} of {budget.trials} trials"
+        fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
+    report(f"the search is over: {driver.reason}")
+    return _print_front(ledger)
+
+
+@contextmanager
+def _session_errors(ledger: Ledger) -> Iterator[None]:
+    """Reports what ended a session as one message, with the command to continue."""
+    from search.ledger import RunBusyError
+    from search.results import ConstantError
+    from workers.pool import AddressError, PoolError, SetupError
+
+    kept, advice = "Every finished trial is kept.", _advice(ledger)
+    try:
+        yield
+    except (RunBusyError, AddressError) as error:
+        fail(str(error), WRONG_INPUT)
+    except SetupError as error:
+        fail(f"{error}\nFix this first. {advice}", WRONG_INPUT)
+    except (PoolError, ConstantError) as error:
+        fail(f"{error}\n{kept} {advice}", STOPPED)
+    except OSError as error:
+        fail(f"{ledger.root}: {error}\nAll files written so far are complete. {advice}", STOPPED)
+    except KeyboardInterrupt:
+        fail(f"interrupted. {kept} {advice}", STOPPED)
+
+
+def _advice(ledger: Ledger) -> str:
+    return f"Continue with: mergefront resume {shlex.quote(ledger.root)}"
+
+
+def _print_front(ledger: Ledger) -> None:
+    from search.cli.tables import front_table
+    from search.runs import results_of
+
+    console().print(front_table(results_of(ledger)))

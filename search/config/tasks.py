@@ -1,0 +1,93 @@
+"""The objectives of a config, checked against the tasks that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluators.tasks import SuiteSettings, TaskError, read_folder
+from search.objectives import Objective, TaskMetrics, resolve
+
+if TYPE_CHECKING:
+    from evaluators.documents import DocumentSettings
+    from evaluators.tasks import ScoringSettings
+    from search.config.file import ConfigFile
+    from search.config.schema import Config
+    from search.objectives import ObjectiveSettings
+
+TaskDigests = Mapping[str, tuple[str, str]]
+"""Task -> digests of its prompts and metrics, and of its documents."""
+
+
+def check_objectives(file: ConfigFile) -> tuple[list[Objective], TaskDigests, list[str]]:
+    """The objectives, the digests of their tasks, and every error in them."""
+    metrics, digests, errors = _load_tasks(file)
+    loaded = {
+        name: each
+        for name, each in (file["objectives"] or {}).items()
+        if all(one.task in metrics for one in each.metrics.values())
+    }
+    objectives, metric_errors = resolve(loaded, metrics)
+    return objectives, digests, [*errors, *metric_errors]
+
+
+def suite_settings(config: Config) -> SuiteSettings:
+    """What the workers score on."""
+    objectives = list(config.objectives.values())
+    return _suite_settings(objectives, config.tasks, config.documents, config.scoring)
+
+
+def _load_tasks(file: ConfigFile) -> tuple[TaskMetrics, TaskDigests, list[str]]:
+    """What the tasks of the objectives report, their digests, and every error in them."""
+    objectives, documents, scoring = file["objectives"], file["documents"], file["scoring"]
+    if not objectives or documents is None or scoring is None or not file.is_valid("tasks"):
+        return {}, {}, []
+    folder = file.absolute(file["tasks"]) if file["tasks"] else None
+    try:
+        _ = read_folder(folder) if folder else None
+    except TaskError as error:
+        return {}, {}, [f"tasks: {each}" for each in error.errors]
+    from evaluators.suite import Suite  # imports lm_eval
+
+    settings = _suite_settings(list(objectives.values()), folder, documents, scoring)
+    try:
+        suite = Suite(settings)
+    except TaskError as error:
+        metrics, errors = _load_one_by_one(settings, objectives, error)
+        return metrics, {}, errors
+    return suite.metrics(), suite.fingerprints, []
+
+
+def _load_one_by_one(
+    settings: SuiteSettings, objectives: Mapping[str, ObjectiveSettings], error: TaskError
+) -> tuple[TaskMetrics, list[str]]:
+    """What the valid tasks report, and the errors of the others, each with its objective."""
+    from evaluators.suite import Suite
+
+    metrics: dict[str, Mapping[str, bool | None]] = {}
+    errors: dict[str, tuple[str, ...]] = {}
+    for task in settings.tasks:
+        try:
+            metrics |= Suite(settings.model_copy(update={"tasks": (task,)})).metrics()
+        except TaskError as single:
+            errors[task] = single.errors
+    with_objective = [
+        f"objectives.{name}.{place}task: {message}"
+        for name, each in objectives.items()
+        for place, one in each.metrics.items()
+        for message in errors.get(one.task, ())
+    ]
+    known = {message for messages in errors.values() for message in messages}
+    others = [f"objectives: {message}" for message in error.errors if message not in known]
+    return metrics, with_objective + others
+
+
+def _suite_settings(
+    objectives: Sequence[ObjectiveSettings],
+    folder: Path | None,
+    documents: DocumentSettings,
+    scoring: ScoringSettings,
+) -> SuiteSettings:
+    tasks = tuple(dict.fromkeys(one.task for each in objectives for one in each.metrics.values()))
+    return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **scoring.model_dump())
