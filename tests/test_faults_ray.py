@@ -26,7 +26,7 @@ from search.samplers.settings import Evolution
 from tests.search.conftest import make_space
 from tests.workers.test_pool import MortalWorker, Orders
 from workers.pool import PoolSettings
-from workers.pool.on_ray import RayPool
+from workers.pool.ray_pool import RayPool
 
 pytestmark = pytest.mark.slow
 
@@ -40,14 +40,14 @@ from pathlib import Path
 from tests.workers.test_pool import MortalWorker, Orders
 from workers.candidate import Candidate
 from workers.pool import PoolSettings
-from workers.pool.on_ray import RayPool
+from workers.pool.ray_pool import RayPool
 from tests.workers.test_pool import RECIPE
 
 pool = RayPool(MortalWorker, Orders(Path(sys.argv[1]), seconds=600), PoolSettings(cpus=1, max=2))
 while pool.free < 1:
     pool.wait(0.5)
 pool.submit(Candidate(0, RECIPE))
-print(*[slot.place.pid for slot in pool._crew.slots if slot.place], flush=True)
+print(*[slot.process.pid for slot in pool._set.slots if slot.process], flush=True)
 pool.wait(600)
 """
 
@@ -108,7 +108,7 @@ class Reaper:
     def _kill_worker(self, pool: RayPool) -> None:
         """One that has worked since it was last killed: else its slot would be closed, rightly."""
         innocent = [
-            slot for slot in pool._crew.slots if slot.place and slot.stage in ("idle", "busy")
+            slot for slot in pool._set.slots if slot.process and slot.stage in ("idle", "busy")
         ]
         victims = [slot for slot in innocent if not pool._health.is_suspect(slot.number, slot.node)]
         if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):

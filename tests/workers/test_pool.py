@@ -19,7 +19,7 @@ import ray
 
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool, Pool, PoolError, PoolSettings, SetupError
-from workers.pool.on_ray import RayPool
+from workers.pool.ray_pool import RayPool
 from workers.recipe import Group, Recipe, Source
 
 RECIPE = Recipe("linear", {"a": Source("/a")}, (Group({"weight": 1.0}),))
@@ -187,20 +187,20 @@ def test_workers_that_cannot_begin_end_the_search_with_the_reason(on_ray):
 @pytest.mark.slow
 def test_workers_that_never_begin_are_given_up(on_ray):
     pool = on_ray(PoolSettings(cpus=2, start=1.0), begins=600.0)
-    with pytest.raises(PoolError, match=r"has not begun after \d+ s \(workers.start\)"):
+    with pytest.raises(PoolError, match=r"has not started after \d+ s \(workers.start\)"):
         run_all(pool, [0])
 
 
 @pytest.mark.slow
 def test_workers_that_refuse_their_models_are_told_from_machines_that_fail(on_ray):
     pool = on_ray(stillborn=ValueError("no model directory at /nowhere"))
-    with pytest.raises(SetupError, match=r"no worker can begin: no model directory at /nowhere$"):
+    with pytest.raises(SetupError, match=r"no worker can start: no model directory at /nowhere$"):
         run_all(pool, [0])
 
 
 @pytest.mark.slow
 def test_a_worker_larger_than_the_machine_is_refused_with_both_numbers(local_ray, tmp_path):
-    with pytest.raises(PoolError, match="it wants 99 CPUs and 0 GPUs, Ray has 2 and 0 on 1 mach"):
+    with pytest.raises(PoolError, match="it needs 99 CPUs and 0 GPUs, Ray has 2 and 0 on 1 mach"):
         RayPool(MortalWorker, Orders(tmp_path), PoolSettings(cpus=99))
 
 

@@ -13,7 +13,7 @@ from ray.cluster_utils import Cluster
 from tests.workers.test_pool import RECIPE, MortalWorker, Orders, run_all
 from workers.candidate import Candidate
 from workers.pool import PoolError, PoolSettings
-from workers.pool.on_ray import RayPool
+from workers.pool.ray_pool import RayPool
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def test_a_cluster_without_gpus_so_far_is_warned_of_unless_the_config_says_how_m
 
 
 def test_a_cluster_without_room_is_told_how_to_wait_for_it(machines, make_pool):
-    with pytest.raises(PoolError, match=r"it wants 99 CPUs .* or set workers.max to wait"):
+    with pytest.raises(PoolError, match=r"it needs 99 CPUs .* or set workers.max to wait"):
         make_pool(PoolSettings(cpus=99))
 
 
@@ -101,7 +101,7 @@ def test_no_more_workers_than_allowed_share_a_machine(machines, make_pool):
     try:
         pool = make_pool(PoolSettings(cpus=1, per_node=1))
         until(lambda: ready(pool) == 2, pool)
-        nodes = [slot.node for slot in pool._crew.slots]
+        nodes = [slot.node for slot in pool._set.slots]
         assert len(set(nodes)) == 2
     finally:
         machines.remove_node(joined)

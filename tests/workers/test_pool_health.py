@@ -5,62 +5,62 @@ from __future__ import annotations
 import pytest
 
 from workers.pool import health as health_module
-from workers.pool.berth import how_far
+from workers.pool.actor import start_progress
+from workers.pool.deadline import FACTOR, MIN_OUTCOMES, MINIMUM, Deadline
 from workers.pool.health import FAILURES, LOST, Health
-from workers.pool.hung import ENOUGH, FACTOR, LEAST, Clockwork
 
 
 def test_a_slot_is_closed_when_different_candidates_die_in_it_in_a_row():
     health = Health()
-    closed = [health.died_of(0, "n", trial, "boom") for trial in range(FAILURES)]
+    closed = [health.record_death(0, "n", trial, "boom") for trial in range(FAILURES)]
     assert closed == [False] * (FAILURES - 1) + [True]
     assert health.closed_slots == {"n": 1}
 
 
 def test_one_deadly_candidate_closes_no_slot_however_often_it_is_tried():
     health = Health()
-    assert not any(health.died_of(0, "n", 7, "boom") for _ in range(2 * FAILURES))
+    assert not any(health.record_death(0, "n", 7, "boom") for _ in range(2 * FAILURES))
 
 
 def test_a_candidate_that_was_set_aside_is_not_held_against_the_slot():
     health = Health()
     for trial in range(2 * FAILURES):
-        assert not health.died_of(0, "n", trial, "boom")
-        health.acquit(trial)
+        assert not health.record_death(0, "n", trial, "boom")
+        health.excuse(trial)
 
 
 def test_an_outcome_between_two_deaths_clears_the_slot():
     health = Health()
     for trial in range(2 * FAILURES):
-        assert not health.died_of(0, "n", trial, "boom")
-        health.works(0, "n")
+        assert not health.record_death(0, "n", trial, "boom")
+        health.record_outcome(0, "n")
 
 
 def test_a_worker_that_begins_says_nothing_of_the_candidates_that_died_there():
     health = Health()
     for trial in range(FAILURES):
-        health.began("n")
-        closed = health.died_of(0, "n", trial, "boom")
+        health.record_start("n")
+        closed = health.record_death(0, "n", trial, "boom")
     assert closed
 
 
 def test_a_slot_that_moves_to_another_node_takes_no_blame_along():
     health = Health()
-    assert not any(health.died_of(0, f"n{trial}", trial, "boom") for trial in range(FAILURES))
+    assert not any(health.record_death(0, f"n{trial}", trial, "boom") for trial in range(FAILURES))
 
 
 def test_a_node_is_closed_when_workers_cannot_begin_there_in_a_row_and_others_are_not():
     health = Health()
-    health.could_not_begin(0, "good", "slow disk")
+    health.record_failed_start(0, "good", "slow disk")
     causes = [f"no driver ({n})" for n in range(FAILURES)]
-    closed = [health.could_not_begin(n, "bad", cause) for n, cause in enumerate(causes)]
+    closed = [health.record_failed_start(n, "bad", cause) for n, cause in enumerate(causes)]
     assert closed == [False] * (FAILURES - 1) + [True]
     assert health.closed_nodes == {"bad": causes[-1]}
 
 
 def test_a_slot_whose_workers_cannot_begin_does_not_close_the_node_of_others_that_did():
     health = Health()
-    closed = [health.could_not_begin(7, "n", "bad GPU", range(7)) for _ in range(FAILURES)]
+    closed = [health.record_failed_start(7, "n", "bad GPU", range(7)) for _ in range(FAILURES)]
     assert closed[-1]
     assert not health.closed_nodes
     assert health.closed_slots == {"n": 1}
@@ -68,7 +68,7 @@ def test_a_slot_whose_workers_cannot_begin_does_not_close_the_node_of_others_tha
 
 def test_a_node_is_closed_once_all_its_slots_have_failed():
     health = Health()
-    closed = [health.could_not_begin(n % 2, "n", "no", [1 - n % 2]) for n in range(FAILURES)]
+    closed = [health.record_failed_start(n % 2, "n", "no", [1 - n % 2]) for n in range(FAILURES)]
     assert closed[-1]
     assert set(health.closed_nodes) == {"n"}
 
@@ -76,19 +76,22 @@ def test_a_node_is_closed_once_all_its_slots_have_failed():
 def test_a_worker_that_begins_clears_its_node():
     health = Health()
     for _ in range(2 * FAILURES):
-        assert not health.could_not_begin(0, "n", "slow disk")
-        health.began("n")
+        assert not health.record_failed_start(0, "n", "slow disk")
+        health.record_start("n")
 
 
-def test_a_worker_that_refuses_its_models_is_tried_again_and_told_from_a_sick_machine():
+def test_a_worker_that_refuses_its_models_is_retried_and_distinguished_from_a_broken_machine():
     health = Health()
-    assert not health.is_all_refused
-    tries = [health.could_not_begin(0, "bad", "no model", refused=True) for _ in range(FAILURES)]
+    assert not health.only_input_errors
+    tries = [
+        health.record_failed_start(0, "bad", "no model", is_input_error=True)
+        for _ in range(FAILURES)
+    ]
     assert tries == [False] * (FAILURES - 1) + [True]
-    assert health.is_all_refused
+    assert health.only_input_errors
     for _ in range(FAILURES):
-        health.could_not_begin(1, "sick", "no space left")
-    assert not health.is_all_refused
+        health.record_failed_start(1, "sick", "no space left")
+    assert not health.only_input_errors
 
 
 class Clock:
@@ -111,60 +114,60 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_workers_are_lost_when_they_die_on_the_way_throughout_a_minute(clock):
     health = Health()
     for _ in range(2 * FAILURES):
-        health.lost("its machine died")
+        health.record_lost("its machine died")
     assert not health.is_lost
     for _ in range(3):
         clock.now += LOST / 3
-        health.lost("no such environment")
+        health.record_lost("no such environment")
     assert health.is_lost
     assert not health.has_closed
-    health.placed()
+    health.record_placed()
     assert not health.is_lost
 
 
 def test_two_machines_that_went_hours_apart_are_two_accidents(clock):
     health = Health()
-    health.lost("node 1 went")
+    health.record_lost("node 1 went")
     clock.now += 7200
-    health.lost("node 2 went")
+    health.record_lost("node 2 went")
     assert not health.is_lost
 
 
 def test_nothing_is_hung_before_enough_have_come_back_or_within_a_minute():
-    clockwork = Clockwork()
-    assert clockwork.deadline == float("inf")
-    for _ in range(ENOUGH):
-        clockwork.took(0.5)
-    assert clockwork.deadline == LEAST
+    deadline = Deadline()
+    assert deadline.seconds == float("inf")
+    for _ in range(MIN_OUTCOMES):
+        deadline.record(0.5)
+    assert deadline.seconds == MINIMUM
 
 
 def test_the_deadline_follows_the_median_and_no_single_slow_candidate():
-    clockwork = Clockwork()
-    for seconds in [20.0] * ENOUGH + [5000.0]:
-        clockwork.took(seconds)
-    assert clockwork.deadline == FACTOR * 20.0
-    assert "the median is 20 s" in clockwork.say(300)
+    deadline = Deadline()
+    for seconds in [20.0] * MIN_OUTCOMES + [5000.0]:
+        deadline.record(seconds)
+    assert deadline.seconds == FACTOR * 20.0
+    assert "the median is 20 s" in deadline.error(300)
 
 
 def test_candidates_that_were_given_up_early_shorten_no_deadline():
-    clockwork = Clockwork()
-    for _ in range(ENOUGH):
-        clockwork.took(90.0)
+    deadline = Deadline()
+    for _ in range(MIN_OUTCOMES):
+        deadline.record(90.0)
         for state in ("broken", "failed", "stopped"):
-            clockwork.took(2.0, state)
-    assert clockwork.deadline == FACTOR * 90.0
+            deadline.record(2.0, state)
+    assert deadline.seconds == FACTOR * 90.0
 
 
 def test_a_fixed_deadline_holds_from_the_first_candidate_on():
-    assert Clockwork(7.0).deadline == 7.0
+    assert Deadline(7.0).seconds == 7.0
 
 
-def test_how_far_a_worker_is_with_its_beginning_is_read_from_its_log(tmp_path):
+def test_the_progress_of_a_starting_worker_is_read_from_its_log(tmp_path):
     log = tmp_path / "worker.err"
     log.write_text(
         "11:00:00 I workers.worker  beginning: statistics 0.0 of 1.2 GB\n"
         "11:00:09 I workers.worker  beginning: statistics 0.6 of 1.2 GB\n"
         "11:00:09 W transformers  something else\n"
     )
-    assert how_far(str(log)) == "statistics 0.6 of 1.2 GB"
-    assert how_far(str(tmp_path / "elsewhere.err")) == ""
+    assert start_progress(str(log)) == "statistics 0.6 of 1.2 GB"
+    assert start_progress(str(tmp_path / "elsewhere.err")) == ""

@@ -1,6 +1,7 @@
-"""The actor that a worker lives in.
+"""The Ray actor around one worker, and the log of its process.
 
-It begins at once, so that it is known where a worker starts slowly, or fails to.
+The actor exists before its worker is created, so the pool knows where a worker starts slowly or
+fails to start.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import ray
 
 from workers.candidate import BEGINNING, Candidate, Outcome
 
-TAIL = 20  # lines of a worker's log that its death is told with
+LOG_LINES = 20  # of a dead worker's log, quoted in the error
 
 
-class Works(Protocol):
-    """What a berth asks of a worker."""
+class Worker(Protocol):
+    """What an actor needs of its worker."""
 
     def ready(self) -> str: ...
 
@@ -29,50 +30,50 @@ class Works(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a worker lives."""
+class Process:
+    """The process of an actor."""
 
     node: str
-    """Ray's id of it."""
+    """Ray's id of its node."""
     host: str
     pid: int
     log: str
-    """The file that its standard error goes to."""
+    """Path of its standard error."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
 
 
-class Berth:
+class WorkerActor:
     """Holds one worker."""
 
-    def where(self) -> Place:
-        """This process."""
+    def process(self) -> Process:
+        """The process that the actor runs in."""
         node: str = ray.get_runtime_context().get_node_id()
         log = str(Path("/proc/self/fd/2").readlink()) if Path("/proc/self/fd/2").exists() else ""
-        return Place(node, socket.gethostname(), os.getpid(), log)
+        return Process(node, socket.gethostname(), os.getpid(), log)
 
-    def begin(self, make: Callable[[Any], Works], setup: object) -> str:
-        """Makes the worker, whose log says how far it is; its name."""
+    def start(self, make: Callable[[Any], Worker], setup: object) -> str:
+        """Creates the worker, which logs its progress; returns its name."""
         logging.basicConfig(format="%(asctime)s %(levelname).1s %(name)s  %(message)s")
         logging.getLogger("workers").setLevel(logging.INFO)
         self._worker = make(setup)
         return self._worker.ready()
 
     def evaluate(self, candidate: Candidate) -> Outcome:
-        """As the worker does."""
+        """The worker's outcome."""
         return self._worker.evaluate(candidate)
 
 
-def tail(path: str, lines: int = TAIL) -> str:
-    """The last lines of a log; nothing if it is not there."""
+def tail(path: str, lines: int = LOG_LINES) -> str:
+    """The last lines of a log; empty if there is no such file."""
     file = Path(path)
     if not path or not file.is_file():
         return ""
     return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def how_far(path: str) -> str:
-    """What a worker that begins has said last; nothing if its log lies on another machine."""
-    told = [line.partition(BEGINNING)[2] for line in tail(path).splitlines() if BEGINNING in line]
-    return told[-1] if told else ""
+def start_progress(path: str) -> str:
+    """The last progress that a starting worker logged; empty if its log is on another machine."""
+    found = [line.partition(BEGINNING)[2] for line in tail(path).splitlines() if BEGINNING in line]
+    return found[-1] if found else ""

@@ -1,4 +1,4 @@
-"""Ray itself: connecting to it, and what room its machines have."""
+"""Connecting to Ray, and the capacity of its nodes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ GIB = 2**30
 
 
 def connect(address: str) -> bool:
-    """Connects unless this process is connected; whether it has to disconnect.
+    """Connects to Ray; False if this process was connected already and must stay so.
 
     Raises:
-        AddressError: if it is the address of Ray's client, or none at all.
-        PoolError: if there is no Ray at it.
+        AddressError: if it is an address of Ray's client, or not an address.
+        PoolError: if no Ray answers there.
     """
     if address.startswith("ray://"):
         raise AddressError(
-            f"{address}: a search does not run through Ray's client, whose connection it would "
-            "not survive; use `mergefront submit`, or run it on the cluster with --address auto"
+            f"{address}: a search does not run through Ray's client, as it would not survive a lost "
+            "connection; use `mergefront submit`, or run it on the cluster with --address auto"
         )
     if ray.is_initialized():
         return False
-    # from Ray 2.60 on, a process without GPUs of its own sees none, as it will be the default
+    # a process without GPUs of its own sees none: the default from Ray 2.60 on
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         ray.init(
@@ -48,16 +48,16 @@ def connect(address: str) -> bool:
     return True
 
 
-def per_worker(settings: PoolSettings, *, grows: bool) -> dict[str, float]:
-    """Ray's resources of one worker; by default a GPU each, or two cores where there is none.
+def worker_resources(settings: PoolSettings, *, can_grow: bool) -> dict[str, float]:
+    """Ray's resources for one worker; by default one GPU, or two cores if there are no GPUs.
 
-    It stays so: where the cluster `grows`, GPUs that are still to come are not seen.
+    They are decided once: GPUs that join a growing cluster later are not used.
     """
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-    if settings.gpus is None and not has_gpus and grows:
+    if settings.gpus is None and not has_gpus and can_grow:
         log.warning(
-            "no machine of the cluster has a GPU so far, so workers want none; if such machines "
-            "are still to come, set workers.gpus"
+            "no machine of the cluster has a GPU yet, so workers request none; if machines with "
+            "GPUs will join, set workers.gpus"
         )
     gpus = settings.gpus if settings.gpus is not None else float(has_gpus)
     cpus = settings.cpus if settings.cpus is not None else (1.0 if gpus else 2.0)
@@ -65,38 +65,38 @@ def per_worker(settings: PoolSettings, *, grows: bool) -> dict[str, float]:
     return {"num_gpus": gpus, "num_cpus": cpus, **memory}
 
 
-def room(need: Mapping[str, float], most: int | None) -> dict[str, int]:
-    """How many workers fit on each living node, `most` at most."""
+def capacity(resources: Mapping[str, float], limit: int | None) -> dict[str, int]:
+    """How many workers fit on each live node, up to `limit`."""
     names = {"num_gpus": "GPU", "num_cpus": "CPU", "memory": "memory"}
-    wanted = {names[name]: amount for name, amount in need.items() if amount}
+    required = {names[name]: amount for name, amount in resources.items() if amount}
     return {
-        node["NodeID"]: min(_fitting(node["Resources"], wanted), most or 1_000_000)
+        node["NodeID"]: min(_count_fitting(node["Resources"], required), limit or 1_000_000)
         for node in ray.nodes()
         if node["Alive"]
     }
 
 
-def no_room(need: Mapping[str, float], *, grows: bool) -> PoolError:
-    """Says what a worker wants and what there is, and what helps; a cluster may still grow."""
-    have = ray.cluster_resources()
-    memory = f", {need['memory'] / GIB:g} GiB" if "memory" in need else ""
-    hint = ", or set workers.max to wait for machines that are still to come" if grows else ""
+def no_capacity(resources: Mapping[str, float], *, can_grow: bool) -> PoolError:
+    """An error with what a worker needs, what Ray has, and what to change."""
+    total = ray.cluster_resources()
+    memory = f", {resources['memory'] / GIB:g} GiB" if "memory" in resources else ""
+    hint = ", or set workers.max to wait for machines that will join" if can_grow else ""
     return PoolError(
-        f"no room for a worker: it wants {need['num_cpus']:g} CPUs and {need['num_gpus']:g} GPUs"
-        f"{memory}, Ray has {have.get('CPU', 0):g} and {have.get('GPU', 0):g} on "
-        f"{len([node for node in ray.nodes() if node['Alive']])} machines; make workers.cpus, "
-        f"workers.gpus or workers.memory smaller{hint}"
+        f"no machine can run a worker: it needs {resources['num_cpus']:g} CPUs and "
+        f"{resources['num_gpus']:g} GPUs{memory}, Ray has {total.get('CPU', 0):g} and "
+        f"{total.get('GPU', 0):g} on {len([node for node in ray.nodes() if node['Alive']])} "
+        f"machines; reduce workers.cpus, workers.gpus or workers.memory{hint}"
     )
 
 
 @contextmanager
 def ray_errors() -> Iterator[None]:
-    """A Ray that is gone becomes a PoolError."""
+    """Turns errors of a lost connection into a PoolError."""
     try:
         yield
     except (RayError, ConnectionError, ray.exceptions.RaySystemError) as error:
-        raise PoolError(f"Ray cannot be reached any more: {error}") from None
+        raise PoolError(f"Ray no longer answers: {error}") from None
 
 
-def _fitting(have: Mapping[str, Any], wanted: Mapping[str, float]) -> int:
-    return min(int(have.get(name, 0) / amount + 1e-9) for name, amount in wanted.items())
+def _count_fitting(available: Mapping[str, Any], required: Mapping[str, float]) -> int:
+    return min(int(available.get(name, 0) / amount + 1e-9) for name, amount in required.items())

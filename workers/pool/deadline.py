@@ -1,4 +1,4 @@
-"""When a candidate counts as hung."""
+"""The time after which a candidate counts as hung."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections import deque
 
 from workers.candidate import State
 
-LEAST = 60.0  # seconds; below that nothing is hung, whatever the median
+MINIMUM = 60.0  # seconds; no candidate counts as hung earlier, whatever the median
 FACTOR = 10.0
-ENOUGH = 5  # outcomes that a median is taken of
+MIN_OUTCOMES = 5  # needed for a median
 
 
-class Clockwork:
-    """Learns from how long candidates take.
+class Deadline:
+    """A multiple of the median evaluation time.
 
     Args:
-        fixed: a deadline in seconds instead.
+        fixed: seconds to use instead.
     """
 
     def __init__(self, fixed: float | None = None) -> None:
         self._fixed = fixed
-        self._seconds: deque[float] = deque(maxlen=101)
+        self._times: deque[float] = deque(maxlen=101)
 
-    def took(self, seconds: float, state: State = "scored") -> None:
-        """A candidate came back after so long; what was given up early tells nothing."""
+    def record(self, seconds: float, state: State = "scored") -> None:
+        """Adds the time of an evaluation; only complete ones count, as others end early."""
         if state == "scored":
-            self._seconds.append(seconds)
+            self._times.append(seconds)
 
     @property
-    def deadline(self) -> float:
-        """Seconds that a candidate may take; without limit until enough have come back."""
+    def seconds(self) -> float:
+        """Allowed for one candidate; infinite until enough outcomes are recorded."""
         if self._fixed is not None:
             return self._fixed
-        if len(self._seconds) < ENOUGH:
+        if len(self._times) < MIN_OUTCOMES:
             return float("inf")
-        return max(LEAST, FACTOR * statistics.median(self._seconds))
+        return max(MINIMUM, FACTOR * statistics.median(self._times))
 
-    def say(self, seconds: float) -> str:
-        """What to say of a candidate that took too long."""
-        usual = f"; the median is {statistics.median(self._seconds):.0f} s" if self._seconds else ""
-        return f"no answer after {seconds:.0f} s{usual}"
+    def error(self, seconds: float) -> str:
+        """The message about a candidate that took longer."""
+        median = f"; the median is {statistics.median(self._times):.0f} s" if self._times else ""
+        return f"no answer after {seconds:.0f} s{median}"

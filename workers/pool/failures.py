@@ -1,4 +1,4 @@
-"""Why a worker died."""
+"""Why a worker died: Ray's error and the end of the worker's log."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from workers.pool.berth import tail
+from workers.pool.actor import tail
 from workers.pool.slot import Slot
 
-TAIL_WAIT = 5.0  # seconds that a dead worker's log is waited for
+LOG_TIMEOUT = 5.0  # seconds to wait for a dead worker's log
 
 
 def cause_of(error: RayError) -> str:
-    """In words."""
+    """The cause in words."""
     if isinstance(error, OutOfMemoryError):
         return f"out of memory, and Ray ended its process: {error}".strip()
     if isinstance(error, RayTaskError):
@@ -26,26 +26,26 @@ def cause_of(error: RayError) -> str:
     return f"{type(error).__name__}: {error}".strip()
 
 
-def is_refusal(error: RayError) -> TypeGuard[RayTaskError]:
-    """Whether a worker said that its input is wrong."""
+def is_input_error(error: RayError) -> TypeGuard[RayTaskError]:
+    """Whether a worker reported that its input is wrong."""
     return isinstance(error, RayTaskError) and isinstance(error.cause, ValueError)
 
 
 def first_line(cause: str) -> str:
-    """Of a text that may have many, or none."""
+    """The first line of a text, which may be empty."""
     return cause.splitlines()[0] if cause else ""
 
 
-def last_words(slot: Slot) -> str:
+def log_tail(slot: Slot) -> str:
     """The last lines of a dead worker's log, if its machine still answers."""
-    if slot.place is None:
+    if slot.process is None:
         return ""
-    if Path(slot.place.log).is_file():
-        return tail(slot.place.log)
-    there = NodeAffinitySchedulingStrategy(slot.node, soft=False)
-    read = ray.remote(num_cpus=0, max_retries=0)(tail).options(scheduling_strategy=there)
+    if Path(slot.process.log).is_file():
+        return tail(slot.process.log)
+    same_node = NodeAffinitySchedulingStrategy(slot.node, soft=False)
+    read = ray.remote(num_cpus=0, max_retries=0)(tail).options(scheduling_strategy=same_node)
     try:
-        words: str = ray.get(read.remote(slot.place.log), timeout=TAIL_WAIT)
+        lines: str = ray.get(read.remote(slot.process.log), timeout=LOG_TIMEOUT)
     except RayError:
         return ""
-    return words
+    return lines

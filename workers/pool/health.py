@@ -1,4 +1,4 @@
-"""Who is to blame when a worker dies: its candidate, its slot, or its node."""
+"""Whether a worker failed because of its candidate, its slot or its node."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 FAILURES = 3  # in a row, after which a slot or node is closed
-LOST = 60.0  # seconds for which Ray may send actors to a machine that is gone, and not know it
+LOST = 60.0  # seconds for which Ray may still send actors to a machine that is gone
 
 
 @dataclass
 class Health:
-    """Counts deaths until someone works again.
+    """Counts failures in a row, and closes slots and nodes.
 
-    A slot is closed when so many different candidates died in it in a row: one deadly candidate
-    says nothing about a slot. When so many workers in a row could not begin on a node, the last
-    one's slot is closed, or the node if none there fares better. Actors that die on the way to a
-    machine say nothing of any node: they are asked for again, and end a pool that has no others.
+    A slot is closed when `FAILURES` different candidates died in it in a row: one candidate that
+    kills every worker says nothing about a slot. When as many workers in a row could not start on a
+    node, the last one's slot is closed, or the node if all its slots have failed. Actors that die
+    before they are placed say nothing about a node: they are requested again, and end a pool that
+    has no other workers.
     """
 
     closed_nodes: dict[str, str] = field(default_factory=dict)
-    """With the cause of each."""
+    """The cause by node."""
     closed_slots: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """How many, by node."""
+    """Their number by node."""
     causes: list[str] = field(default_factory=list)
-    """Of all deaths, in their order."""
-    _is_sick: bool = False  # something was closed for another reason than a refusal
-    _lost: tuple[float, float] | None = None  # first and last of the deaths on the way in a row
+    """Of all failures, in order."""
+    _has_machine_error: bool = False  # something was closed for another reason than an input error
+    _lost: tuple[float, float] | None = None  # first and last loss in a row
     _starts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _victims: dict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def placed(self) -> None:
-        """An actor has found its machine."""
+    def record_placed(self) -> None:
+        """An actor was placed on a node."""
         self._lost = None
 
-    def lost(self, cause: str) -> None:
-        """An actor died on the way to a machine."""
+    def record_lost(self, cause: str) -> None:
+        """An actor died before it was placed."""
         self.causes.append(cause)
         now = time.monotonic()
         first, last = self._lost or (now, now)
@@ -45,7 +46,7 @@ class Health:
 
     @property
     def is_lost(self) -> bool:
-        """Whether actors have died on the way to a machine for so long, and none arrived."""
+        """Whether actors have died before they were placed for `LOST` seconds, and none arrived."""
         if self._lost is None:
             return False
         first, last = self._lost
@@ -57,39 +58,39 @@ class Health:
         return bool(self.closed_nodes or self.closed_slots)
 
     @property
-    def is_all_refused(self) -> bool:
-        """Whether all that is closed is so since a worker would not have its models or tasks."""
-        return self.has_closed and not self._is_sick
+    def only_input_errors(self) -> bool:
+        """Whether everything that is closed is so because of wrong models or tasks."""
+        return self.has_closed and not self._has_machine_error
 
-    def began(self, node: str) -> None:
-        """A worker has begun."""
+    def record_start(self, node: str) -> None:
+        """A worker has started."""
         self._starts[node].clear()
 
-    def works(self, slot: int, node: str) -> None:
-        """A worker has brought an outcome."""
+    def record_outcome(self, slot: int, node: str) -> None:
+        """A worker has returned an outcome."""
         self._victims.pop((node, slot), None)
 
     def is_suspect(self, slot: int, node: str) -> bool:
-        """Whether a candidate died there since the last outcome."""
+        """Whether a candidate has died there since the last outcome."""
         return bool(self._victims.get((node, slot)))
 
-    def could_not_begin(
+    def record_failed_start(
         self,
         slot: int,
         node: str,
         cause: str,
         others: Collection[int] = (),
         *,
-        refused: bool = False,
+        is_input_error: bool = False,
     ) -> bool:
-        """Whether that was once too often, and the slot or its node is closed now.
+        """A worker could not start; whether that closes its slot or its node.
 
         Args:
-            slot: where it was.
-            node: where the slot was.
-            cause: what the worker said.
-            others: the other slots there.
-            refused: whether it would not have its models or tasks.
+            slot: the worker's.
+            node: the slot's.
+            cause: the error.
+            others: the other slots of the node.
+            is_input_error: whether the worker reported wrong models or tasks.
         """
         self.causes.append(cause)
         failed = self._starts[node]
@@ -101,21 +102,21 @@ class Health:
         else:
             self.closed_slots[node] += 1
             failed.clear()
-        self._is_sick |= not refused
+        self._has_machine_error |= not is_input_error
         return True
 
-    def died_of(self, slot: int, node: str, trial: int, cause: str) -> bool:
-        """Whether that was one candidate too many, and the slot is closed now."""
+    def record_death(self, slot: int, node: str, trial: int, cause: str) -> bool:
+        """A worker died while it evaluated a candidate; whether that closes its slot."""
         self.causes.append(cause)
         victims = self._victims[node, slot]
         victims.add(trial)
         if len(victims) < FAILURES:
             return False
         self.closed_slots[node] += 1
-        self._is_sick = True
+        self._has_machine_error = True
         return True
 
-    def acquit(self, trial: int) -> None:
-        """A candidate was set aside as deadly: the slots it died in are not to blame."""
+    def excuse(self, trial: int) -> None:
+        """Discards the deaths of a candidate that failed for good: the slots did not cause them."""
         for victims in self._victims.values():
             victims.discard(trial)

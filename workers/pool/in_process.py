@@ -1,4 +1,4 @@
-"""A pool of one: this process. For tests and for debugging a worker without Ray."""
+"""A pool within this process, for tests and for debugging a worker without Ray."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from workers.candidate import Candidate, Outcome
 
 
 class InProcessPool:
-    """Evaluates candidates one at a time, when waited for.
+    """Evaluates one candidate per call of `wait`.
 
     Args:
-        evaluate: what a worker does with a candidate, `Worker.evaluate` for instance.
-        workers: how many candidates may be under way; they still run one after another.
+        evaluate: evaluates a candidate, for example `Worker.evaluate`.
+        workers: how many candidates may be queued; they run one after another.
     """
 
     def __init__(self, evaluate: Callable[[Candidate], Outcome], workers: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Searches as jobs of a Ray cluster: its own Jobs API, with the run's name as submission id."""
+"""Searches as jobs of a Ray cluster, through Ray's Jobs API; the run's name is the job's id."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aiohttp import ClientError
 from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-PERIOD = 2.0  # seconds between two looks at a job
-YOUNG = 120.0  # seconds for which a cluster that has just begun may have nobody to take a job
-STOP_WAIT = 60  # seconds from SIGTERM to SIGKILL; Ray's own 3 are too few to keep what comes back
-TROUBLES = (RuntimeError, OSError, ClientError, RayError)  # what Ray's client raises of any kind
-PORT_TAKEN = (
-    " Where another Ray on the head has its agent's port, that stays so: start this one with "
+PERIOD = 2.0  # seconds between two requests for a job's status
+START_WAIT = 120.0  # seconds within which a new cluster should be able to run jobs
+STOP_WAIT = 60  # seconds from SIGTERM to SIGKILL; Ray's 3 are too few to save running candidates
+CLIENT_ERRORS = (RuntimeError, OSError, ClientError, RayError)  # all that Ray's client raises
+PORT_HINT = (
+    " This does not go away if another Ray on the head uses the agent's port: start this Ray with "
     "--dashboard-agent-listen-port 0"
 )
 
 
 class JobError(ValueError):
-    """The cluster or the job is not there, or the job cannot do what is asked."""
+    """There is no such cluster or job, or the job does not allow the request."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Job:
     message: str
     run: str
     exit_code: int | None
-    """Of its command, when it has ended by itself."""
+    """Of its command, if it has ended by itself."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it will not go on by itself."""
+        """Whether it has ended."""
         return bool(JobStatus(self.status).is_terminal())
 
 
@@ -49,16 +49,16 @@ class Jobs:
     """The searches of one cluster.
 
     Args:
-        address: of its dashboard, `http://head:8265`. Ray's token authentication takes its token
-            from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token.
+        address: of its dashboard, `http://head:8265`. With RAY_AUTH_MODE=token, Ray's client reads
+            its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 
     Raises:
-        JobError: if nothing answers there, now or later.
+        JobError: if the dashboard does not answer; so do all methods.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
-        with self._answers():
+        with self._client_errors():
             self._client = JobSubmissionClient(address)
 
     def submit(
@@ -70,63 +70,53 @@ class Jobs:
         packages: list[Path],
         run: str,
     ) -> None:
-        """Starts a job; one of that name that is over makes room for it.
+        """Starts a job; it replaces one of the same name that has ended.
 
         Args:
             folder: the job's working directory.
-            packages: Python packages that are sent along.
+            packages: folders of the Python packages to upload with it.
 
         Raises:
-            JobError: if a job of that name still runs or is of another run, or the cluster takes
-                none.
+            JobError: if a job of that name still runs or belongs to another run, or the cluster
+                refuses the job.
         """
         if earlier := self._find(name):
             if earlier.run != run:
                 raise JobError(
-                    f"job {name} is of another run: {earlier.run}, not {run}; the last part of "
-                    "`run` names the job, choose another one"
+                    f"job {name} belongs to another run: {earlier.run}, not {run}; the last part of "
+                    "`run` is the job's name, choose another one"
                 )
             if not earlier.is_over:
                 raise JobError(
                     f"job {name} is {earlier.status}; `mergefront stop {name}` ends it, and "
                     f"`mergefront logs {name} --follow` shows what it does"
                 )
-            with self._answers():
+            with self._client_errors():
                 self._client.delete_job(name)
-        job = {
-            "submission_id": name,
-            "entrypoint": entrypoint,
-            "runtime_env": {
+        self._submit_when_ready(
+            name,
+            submission_id=name,
+            entrypoint=entrypoint,
+            runtime_env={
                 "working_dir": str(folder),
                 "py_modules": [str(package) for package in packages],
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)},
             },
-            "metadata": {"mergefront": run},
-        }
-        deadline = time.monotonic() + YOUNG
-        while True:
-            try:
-                self._client.submit_job(**job)
-                return
-            except TROUBLES as error:
-                is_young = "No available agent" in str(error)
-                if not is_young or time.monotonic() > deadline:
-                    hint = PORT_TAKEN if is_young else ""
-                    raise JobError(f"job {name} was not taken: {_in_a_line(error)}{hint}") from None
-            time.sleep(PERIOD)
+            metadata={"mergefront": run},
+        )
 
     def jobs(self) -> list[Job]:
-        """Every search of the cluster."""
-        with self._answers():
+        """All searches of the cluster, by name."""
+        with self._client_errors():
             details = self._client.list_jobs()
-        found = [_job(each) for each in details if _is_ours(each)]
+        found = [_job(each) for each in details if _is_search(each)]
         return sorted(found, key=lambda job: job.name)
 
     def job(self, name: str) -> Job:
-        """One of them.
+        """The job of that name.
 
         Raises:
-            JobError: if there is none of that name.
+            JobError: if there is none.
         """
         if found := self._find(name):
             return found
@@ -134,49 +124,66 @@ class Jobs:
         raise JobError(f"no job {name!r}; there are: {known}")
 
     def logs(self, name: str) -> str:
-        """All it has said so far."""
+        """Its output so far."""
         job = self.job(name)
-        with self._answers():
+        with self._client_errors():
             return str(self._client.get_job_logs(job.name))
 
     def follow(self, name: str) -> Iterator[str]:
-        """What it says, as it says it, until it is over."""
-        heard = 0
-        for text in self._heard(name):
-            heard += len(text)
+        """Its output as it appears, until the job ends."""
+        length = 0
+        for text in self._tail(name):
+            length += len(text)
             yield text
-        while not self.job(name).is_over:  # the connection to a busy head breaks
+        while not self.job(name).is_over:  # a connection to a busy head may break
             time.sleep(PERIOD)
-        yield self.logs(name)[heard:]
+        yield self.logs(name)[length:]
 
     def stop(self, name: str) -> Job:
-        """Ends it as SIGTERM does, and waits until it is over; its run can be resumed.
+        """Sends SIGTERM and waits until the job has ended; its run can be resumed.
 
-        It has `STOP_WAIT` seconds to keep what comes back, then Ray kills it.
+        After `STOP_WAIT` seconds, in which it saves finished candidates, Ray kills it.
         """
         while not (found := self.job(name)).is_over:
-            with self._answers():
-                self._client.stop_job(name)  # a job that is only about to begin does not hear of it
+            with self._client_errors():
+                self._client.stop_job(name)  # repeated: a job that is just starting misses it
             time.sleep(PERIOD)
         return found
 
-    def _heard(self, name: str) -> Iterator[str]:
+    def _submit_when_ready(self, name: str, **job: Any) -> None:
+        """Submits a job, and retries while a new cluster has no agent that could run it."""
+        deadline = time.monotonic() + START_WAIT
+        while True:
+            try:
+                self._client.submit_job(**job)
+                return
+            except CLIENT_ERRORS as error:
+                is_new = "No available agent" in str(error)
+                if not is_new or time.monotonic() > deadline:
+                    hint = PORT_HINT if is_new else ""
+                    raise JobError(f"job {name} was refused: {_summary(error)}{hint}") from None
+            time.sleep(PERIOD)
+
+    def _tail(self, name: str) -> Iterator[str]:
         lines = self._client.tail_job_logs(self.job(name).name)
         with asyncio.Runner() as runner:
             while True:
                 try:
                     yield runner.run(anext(lines))
-                except (StopAsyncIteration, *TROUBLES):  # who follows asks whether it is over
+                except (
+                    StopAsyncIteration,
+                    *CLIENT_ERRORS,
+                ):  # `follow` checks whether the job ended
                     return
 
     @contextmanager
-    def _answers(self) -> Iterator[None]:
-        """A cluster that does not answer, or with an error, becomes a JobError."""
+    def _client_errors(self) -> Iterator[None]:
+        """Turns errors of Ray's client into a JobError."""
         try:
             yield
-        except TROUBLES as error:
+        except CLIENT_ERRORS as error:
             raise JobError(
-                f"{self._address}: no Ray dashboard answers, or not to us: {_in_a_line(error)}"
+                f"{self._address}: no Ray dashboard answers this request: {_summary(error)}"
             ) from None
 
     def _find(self, name: str) -> Job | None:
@@ -184,7 +191,7 @@ class Jobs:
         return found[0] if found else None
 
 
-def _is_ours(details: JobDetails) -> bool:
+def _is_search(details: JobDetails) -> bool:
     return "mergefront" in (details.metadata or {})
 
 
@@ -199,7 +206,7 @@ def _job(details: JobDetails) -> Job:
     )
 
 
-def _in_a_line(error: Exception) -> str:
-    """Its first line, and its last, where a traceback of the head's has what matters."""
+def _summary(error: Exception) -> str:
+    """The first line, and the last, which holds the error if it is a traceback of the head."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(error).__name__

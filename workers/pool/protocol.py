@@ -1,4 +1,4 @@
-"""What the driver may ask of a pool."""
+"""The interface between the driver and a pool, and the settings of pools."""
 
 from __future__ import annotations
 
@@ -13,79 +13,82 @@ if TYPE_CHECKING:
 
 
 class PoolSettings(Settings):
-    """The size of a worker, how many there may be, and how long they are waited for."""
+    """The size of a worker, the number of workers, and the time limits."""
 
     gpus: NonNegativeFloat | None = None
-    """Per worker; a share of one is fine, and over several the model is laid out. By default one,
-    where there are any."""
+    """Per worker: a fraction of a GPU, or several over which the model is split. By default one if
+    there are any."""
     cpus: PositiveFloat | None = None
-    """Per worker. By default two where there is no GPU."""
+    """Per worker; by default one with a GPU, else two."""
     memory: PositiveFloat | None = None
-    """GiB per worker that Ray keeps free for it."""
+    """GiB per worker that Ray reserves."""
     max: PositiveInt | None = None
-    """How many workers at most; by default as many as fit. A cluster is asked for so many, which is
-    what its autoscaler goes by."""
+    """The largest number of workers; by default as many as fit. On a cluster this many are
+    requested, and its autoscaler follows the requests."""
     per_node: PositiveInt | None = None
-    """How many workers at most on one machine."""
+    """The largest number of workers on one machine."""
     runtime_env: dict[str, Any] | None = None
-    """Of the workers' processes, as Ray takes it."""
+    """Ray's runtime environment of the workers' processes."""
     retries: Annotated[int, Field(ge=0)] = 2
-    """How often a candidate whose worker died is tried again."""
+    """How often a candidate is tried again after its worker died."""
     deadline: PositiveFloat | None = None
     """Seconds after which a candidate counts as hung; by default ten times the median so far."""
     start: PositiveFloat = 1800.0
-    """Seconds that a worker may take to begin; then it counts as one that cannot."""
+    """Seconds within which a worker must start; otherwise its start has failed."""
     room: PositiveFloat = 1800.0
-    """Seconds to wait for a machine while there is none that a worker fits on."""
+    """Seconds to wait for a machine while no worker fits on any."""
 
     @field_validator("gpus")
     @classmethod
-    def _is_a_share_or_whole(cls, gpus: float | None) -> float | None:
+    def _is_fraction_or_whole(cls, gpus: float | None) -> float | None:
         if gpus is not None and gpus > 1 and gpus % 1:
-            raise ValueError(f"{gpus:g} is neither a share of one GPU nor a whole number of them")
+            raise ValueError(
+                f"{gpus:g} is neither a fraction of one GPU nor a whole number of them"
+            )
         return gpus
 
 
 class AddressError(ValueError):
-    """No search can run through this address; the message says what can be done instead."""
+    """No search can run through this address; the message says what to do instead."""
 
 
 class PoolError(RuntimeError):
-    """No worker can work any more; the message says why."""
+    """No worker can evaluate candidates any more; the message says why."""
 
 
 class SetupError(PoolError):
-    """No worker can begin with these models and tasks, wherever it is; the message says why."""
+    """No worker can start with these models and tasks on any node; the message says why."""
 
 
 class Pool(Protocol):
-    """Takes candidates, gives outcomes back in the order in which they are done."""
+    """Accepts candidates and returns outcomes in the order of completion."""
 
     @property
     def workers(self) -> int:
-        """How many workers there are, those that are starting included."""
+        """The number of workers, including those that are starting."""
 
     @property
     def free(self) -> int:
-        """How many more candidates can begin at once."""
+        """How many more candidates can start immediately."""
 
     @property
     def report(self) -> dict[str, Any]:
-        """How the workers are, as plain JSON values: `workers`, `starting`, `busy`, `troubles`.
+        """The state of the workers as plain JSON values.
 
-        And `beginning`: how far one of the starting ones is, if that can be told.
+        `workers`, `starting` and `busy` are counts, `troubles` lists closed slots and nodes, and
+        `beginning` is the progress of a worker that is starting, empty if unknown.
         """
 
     def submit(self, candidate: Candidate) -> None:
-        """Hands a candidate to a free worker."""
+        """Queues a candidate for a free worker."""
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Outcomes that are there by then, perhaps none.
+        """Outcomes that arrive within that time, possibly none.
 
         Raises:
-            SetupError: if no worker can begin with what it is given.
-            PoolError: if no worker can work any more.
+            SetupError: if no worker can start with its models and tasks.
+            PoolError: if no worker can evaluate candidates any more.
         """
 
     def close(self) -> None:
-        """Ends all workers; candidates under way are lost."""
+        """Ends all workers; candidates being evaluated are lost."""

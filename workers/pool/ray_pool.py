@@ -1,15 +1,15 @@
 """A pool of Ray actors: one worker per slot, no generation barrier, and it grows and shrinks.
 
-Actors are never restarted by Ray (`max_restarts=0`): the pool itself puts a new one in the slot and
-tries the candidate again, because Ray's own restart hides an out-of-memory kill. A running actor
-method cannot be cancelled either, so a hung candidate costs its actor.
+Ray never restarts an actor (`max_restarts=0`): the pool itself replaces the actor and retries the
+candidate, because Ray's own restart hides an out-of-memory kill. A running actor method cannot be
+cancelled either, so a hung candidate costs its actor.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,14 +18,15 @@ from ray.exceptions import RayError
 
 from workers.candidate import Candidate, Outcome
 from workers.pool import cluster
-from workers.pool.berth import Place, Works, how_far
-from workers.pool.crew import Crew
-from workers.pool.death import cause_of, first_line, is_refusal, last_words
+from workers.pool.actor import Process, Worker, start_progress
+from workers.pool.candidate_queue import CandidateQueue
+from workers.pool.deadline import Deadline
+from workers.pool.failures import cause_of, first_line, is_input_error, log_tail
 from workers.pool.health import Health
-from workers.pool.hung import Clockwork
 from workers.pool.metrics import Metrics
 from workers.pool.protocol import PoolSettings
-from workers.pool.slot import Slot, pick
+from workers.pool.slot import Slot
+from workers.pool.worker_set import WorkerSet
 
 log = logging.getLogger(__name__)
 
@@ -34,57 +35,56 @@ class RayPool:
     """Workers as Ray actors on a local Ray, or on the cluster at `address`.
 
     Args:
-        worker: makes what lives in an actor from the setup; `workers.worker.Worker` for instance.
-        setup: what each of them begins with.
-        settings: their size and number.
-        address: of the cluster; "local" starts a Ray of one's own, unless one runs already.
+        worker: creates an actor's worker from the setup, for example `workers.worker.Worker`.
+        setup: the argument for each worker.
+        settings: size and number of the workers.
+        address: the cluster's; "local" starts a Ray on this machine, unless one is connected.
         run: the run's name, for the metrics.
 
     Raises:
-        PoolError: if there is no room for a single worker, nor any to be expected.
+        PoolError: if not a single worker fits, and none may fit later.
     """
 
     def __init__(
         self,
-        worker: Callable[[Any], Works],
+        worker: Callable[[Any], Worker],
         setup: object,
         settings: PoolSettings,
         address: str = "local",
         run: str = "run",
     ) -> None:
         self._settings = settings
-        self._waiting: deque[Candidate] = deque()  # those whose workers died go first
-        self._deaths: dict[int, list[tuple[str, int]]] = {}  # by trial: nodes and slots
+        self._queue = CandidateQueue(settings.retries)
         self._health = Health()
-        self._clockwork = Clockwork(settings.deadline)
+        self._deadline = Deadline(settings.deadline)
         self._owns_ray = cluster.connect(address)
-        grows = address != "local"
-        need = cluster.per_worker(settings, grows=grows)
-        self._crew = Crew(settings, need, self._health, grows=grows)
+        can_grow = address != "local"
+        resources = cluster.worker_resources(settings, can_grow=can_grow)
+        self._set = WorkerSet(settings, resources, self._health, can_grow=can_grow)
         self._worker = ray.put(worker)
         self._setup = ray.put(setup)
         self._metrics = Metrics(run)
-        self._crew.look()
+        self._set.update()
 
     @property
     def workers(self) -> int:
-        return len(self._crew.slots)
+        return len(self._set.slots)
 
     @property
     def free(self) -> int:
-        return sum(slot.stage == "idle" for slot in self._crew.slots)  # those who wait want others
+        return self._stages()["idle"]  # queued candidates wait for other slots than these
 
     @property
     def report(self) -> dict[str, Any]:
-        stages = Counter(slot.stage for slot in self._crew.slots)
+        stages = self._stages()
         nodes = self._health.closed_nodes.items()
         slots = self._health.closed_slots.items()
-        lost = ["workers die on their way to a machine"] if self._health.is_lost else []
+        lost = ["workers die before they are placed on a node"] if self._health.is_lost else []
         return {
-            "workers": len(self._crew.slots),
+            "workers": self.workers,
             "starting": stages["starting"] + stages["placing"],
             "busy": stages["busy"],
-            "beginning": self._beginning,
+            "beginning": self._start_progress(),
             "troubles": [
                 *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),
@@ -92,151 +92,148 @@ class RayPool:
             ],
         }
 
-    @property
-    def _beginning(self) -> str:
-        """How far a worker is with its beginning, of those whose log can be read here."""
-        places = [slot.place for slot in self._crew.slots if slot.stage == "starting"]
-        return next((told for place in places if place and (told := how_far(place.log))), "")
-
     def submit(self, candidate: Candidate) -> None:
-        self._waiting.append(candidate)
+        self._queue.add(candidate)
         self._dispatch()
 
     def wait(self, seconds: float) -> list[Outcome]:
         with cluster.ray_errors():
-            outcomes = self._end_hung()
-            self._crew.look()
+            outcomes = self._end_late()
+            self._set.update()
             outcomes += self._collect(0.0 if outcomes else seconds)
             self._dispatch()
         for outcome in outcomes:
             self._metrics.outcome(outcome)
-        stages = Counter(slot.stage for slot in self._crew.slots)
-        self._metrics.state(stages["idle"] + stages["busy"], stages["busy"], len(self._waiting))
+        stages = self._stages()
+        self._metrics.state(stages["idle"] + stages["busy"], stages["busy"], len(self._queue))
         return outcomes
 
     def close(self) -> None:
-        for slot in self._crew.slots:
+        for slot in self._set.slots:
             ray.kill(slot.actor)
-        self._crew.slots.clear()
+        self._set.slots.clear()
         if self._owns_ray:
             ray.shutdown()
 
-    # -- what the actors do
+    def _stages(self) -> Counter[str]:
+        return Counter(slot.stage for slot in self._set.slots)
+
+    def _start_progress(self) -> str:
+        """The progress of one of the starting workers whose log is on this machine."""
+        starting = [slot.process for slot in self._set.slots if slot.stage == "starting"]
+        found = (start_progress(process.log) for process in starting if process)
+        return next(filter(None, found), "")
+
+    # -- calls of the actors
 
     def _dispatch(self) -> None:
-        for candidate in list(self._waiting):
-            if slot := pick(self._crew.slots, self._deaths.get(candidate.trial, [])):
-                self._waiting.remove(candidate)
-                slot.does("busy", slot.actor.evaluate.remote(candidate), candidate)
+        for candidate, slot in self._queue.assign(self._set.slots):
+            slot.enter("busy", slot.actor.evaluate.remote(candidate), candidate)
 
     def _collect(self, seconds: float) -> list[Outcome]:
-        busy = {slot.doing: slot for slot in self._crew.slots if slot.doing is not None}
-        if not busy:
+        slots = {slot.pending: slot for slot in self._set.slots if slot.pending is not None}
+        if not slots:
             time.sleep(min(seconds, 0.1))
             return []
-        first, _ = ray.wait(list(busy), num_returns=1, timeout=seconds)
-        done, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0) if first else ([], [])
-        return [outcome for ref in done if (outcome := self._take(busy[ref]))]
+        first, _ = ray.wait(list(slots), num_returns=1, timeout=seconds)
+        done, _ = ray.wait(list(slots), num_returns=len(slots), timeout=0) if first else ([], [])
+        return [outcome for ref in done if (outcome := self._handle(slots[ref]))]
 
-    def _take(self, slot: Slot) -> Outcome | None:
-        """The outcome of a slot that is done, or None if a worker was placed, began or died."""
+    def _handle(self, slot: Slot) -> Outcome | None:
+        """Handles a finished call; its outcome, if it was an evaluation."""
         try:
-            answer = ray.get(slot.doing)
+            result = ray.get(slot.pending)
         except RayError as error:
-            if slot.stage == "starting" and is_refusal(error):
-                self._turn_away(slot, str(error.cause))
+            if slot.stage == "starting" and is_input_error(error):
+                self._handle_input_error(slot, str(error.cause))
                 return None
-            return self._bury(slot, cause_of(error))
+            return self._handle_death(slot, cause_of(error))
         if slot.stage == "placing":
-            self._settle(slot, answer)
+            self._start(slot, result)
             return None
-        spent = time.monotonic() - slot.since
+        seconds = time.monotonic() - slot.since
         stage = slot.stage
-        slot.does("idle", None)
+        slot.enter("idle", None)
         if stage == "starting":
-            self._health.began(slot.node)
-            log.info("worker %s is ready after %.0f s", slot.place, spent)
+            self._health.record_start(slot.node)
+            log.info("worker %s is ready after %.0f s", slot.process, seconds)
             return None
-        self._health.works(slot.number, slot.node)
-        outcome: Outcome = answer
-        self._clockwork.took(spent, outcome.state)
-        self._deaths.pop(outcome.trial, None)
+        self._health.record_outcome(slot.number, slot.node)
+        outcome: Outcome = result
+        self._deadline.record(seconds, outcome.state)
+        self._queue.finish(outcome.trial)
         return outcome
 
-    def _settle(self, slot: Slot, place: Place) -> None:
-        """Lets an actor begin where it was placed, unless it is one too many there."""
-        self._health.placed()
-        there = sum(other.node == place.node for other in self._crew.slots)
-        if there >= self._crew.rooms().get(place.node, 0):
-            self._crew.drop(slot)
-            self._crew.look_soon()  # another may be wanted elsewhere
+    def _start(self, slot: Slot, process: Process) -> None:
+        """Starts the worker of a placed actor, unless its node has enough workers."""
+        self._health.record_placed()
+        count = sum(other.node == process.node for other in self._set.slots)
+        if count >= self._set.capacity().get(process.node, 0):
+            self._set.remove(slot)
+            self._set.update_soon()  # a worker may be needed on another node
             return
-        slot.place = place
-        slot.does("starting", slot.actor.begin.remote(self._worker, self._setup))
+        slot.process = process
+        slot.enter("starting", slot.actor.start.remote(self._worker, self._setup))
 
-    def _end_hung(self) -> list[Outcome]:
-        limits = {"starting": self._settings.start, "busy": self._clockwork.deadline}
-        ends = []
-        for slot in [each for each in self._crew.slots if each.stage in limits]:
-            spent = time.monotonic() - slot.since
-            if spent > limits[slot.stage]:
-                is_busy = slot.stage == "busy"
-                begins = f"has not begun after {spent:.0f} s (workers.start)"
-                ends.append(self._bury(slot, self._clockwork.say(spent) if is_busy else begins))
-        return [outcome for outcome in ends if outcome]
+    # -- failures
 
-    def _bury(self, slot: Slot, cause: str) -> Outcome | None:
-        """Ends a slot's actor; its candidate goes to another one a bounded number of times."""
+    def _end_late(self) -> list[Outcome]:
+        """Ends workers that start or evaluate for too long."""
+        limits = {"starting": self._settings.start, "busy": self._deadline.seconds}
+        outcomes = []
+        for slot in [each for each in self._set.slots if each.stage in limits]:
+            seconds = time.monotonic() - slot.since
+            if seconds > limits[slot.stage]:
+                late = f"has not started after {seconds:.0f} s (workers.start)"
+                cause = self._deadline.error(seconds) if slot.stage == "busy" else late
+                outcomes.append(self._handle_death(slot, cause))
+        return [outcome for outcome in outcomes if outcome]
+
+    def _handle_death(self, slot: Slot, cause: str) -> Outcome | None:
+        """Ends a slot's actor and retries its candidate; its outcome if that failed for good."""
         candidate = slot.candidate
-        words = last_words(slot)
-        whole = f"{cause}\n{words}" if words else cause
-        log.warning("worker %s died  %s", slot.place or "that was to come", first_line(cause))
+        lines = log_tail(slot)
+        details = f"{cause}\n{lines}" if lines else cause
+        log.warning("worker %s died  %s", slot.process or "not yet placed", first_line(cause))
         self._metrics.death()
-        self._crew.drop(slot)
-        closed = self._blame(slot, candidate, whole)
-        if slot.place and not closed:
-            self._crew.add(slot.number)
-        if slot.place:  # else it was sent to a machine that is gone, which Ray will know by and by
-            self._crew.look_soon()
-        return self._again(candidate, slot, whole) if candidate else None
+        self._set.remove(slot)
+        is_closed = self._record_death(slot, candidate, details)
+        if slot.process and not is_closed:
+            self._set.add(slot.number)
+        if slot.process:  # otherwise Ray sent it to a machine that is gone, and will notice later
+            self._set.update_soon()
+        outcome = self._queue.retry(candidate, slot, details) if candidate else None
+        if outcome:
+            self._health.excuse(outcome.trial)
+        return outcome
 
-    def _turn_away(self, slot: Slot, reason: str) -> None:
-        """Ends a worker that would not have its models or tasks; a hub may only be out for now."""
-        log.warning("worker %s cannot begin  %s", slot.place, first_line(reason))
-        self._crew.drop(slot)
-        if not self._could_not_begin(slot, reason, refused=True):
-            self._crew.add(slot.number)
-        self._crew.look_soon()
+    def _handle_input_error(self, slot: Slot, error: str) -> None:
+        """Replaces a worker that reported wrong models or tasks; a hub may be down briefly."""
+        log.warning("worker %s cannot start  %s", slot.process, first_line(error))
+        self._set.remove(slot)
+        if not self._record_failed_start(slot, error, is_input_error=True):
+            self._set.add(slot.number)
+        self._set.update_soon()
 
-    def _blame(self, slot: Slot, candidate: Candidate | None, cause: str) -> bool:
-        if slot.place is None:
-            self._health.lost(cause)
+    def _record_death(self, slot: Slot, candidate: Candidate | None, cause: str) -> bool:
+        """Whether that closes the slot or its node."""
+        if slot.process is None:
+            self._health.record_lost(cause)
             return False
         if candidate is None:
-            return self._could_not_begin(slot, f"{slot.place}: {cause}")
-        closed = self._health.died_of(slot.number, slot.node, candidate.trial, cause)
-        if closed:
+            return self._record_failed_start(slot, f"{slot.process}: {cause}")
+        is_closed = self._health.record_death(slot.number, slot.node, candidate.trial, cause)
+        if is_closed:
             log.error("a slot of node %s is closed: its workers keep dying", slot.node)
-        return closed
+        return is_closed
 
-    def _could_not_begin(self, slot: Slot, cause: str, *, refused: bool = False) -> bool:
-        others = self._crew.beside(slot)
-        closed = self._health.could_not_begin(
-            slot.number, slot.node, cause, others, refused=refused
+    def _record_failed_start(self, slot: Slot, cause: str, *, is_input_error: bool = False) -> bool:
+        """Whether that closes the slot or its node."""
+        others = self._set.neighbours(slot)
+        is_closed = self._health.record_failed_start(
+            slot.number, slot.node, cause, others, is_input_error=is_input_error
         )
-        if closed:
-            is_whole = slot.node in self._health.closed_nodes
-            what = "node" if is_whole else "a slot of node"
-            log.error("%s %s is closed: its workers cannot begin", what, slot.node)
-        return closed
-
-    def _again(self, candidate: Candidate, slot: Slot, cause: str) -> Outcome | None:
-        deaths = self._deaths.setdefault(candidate.trial, [])
-        deaths.append((slot.node, slot.number))
-        if len(deaths) <= self._settings.retries:
-            self._waiting.appendleft(candidate)
-            return None
-        self._health.acquit(candidate.trial)
-        self._deaths.pop(candidate.trial)
-        count = len(deaths)
-        return Outcome(candidate.trial, "failed", cause=f"its worker died {count} times: {cause}")
+        if is_closed:
+            what = "node" if slot.node in self._health.closed_nodes else "a slot of node"
+            log.error("%s %s is closed: its workers cannot start", what, slot.node)
+        return is_closed

@@ -1,4 +1,4 @@
-"""A place for one worker."""
+"""A slot: one worker's actor and what it is doing."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workers.candidate import Candidate
-from workers.pool.berth import Place
+from workers.pool.actor import Process
 
 Stage = Literal["placing", "starting", "idle", "busy"]
 
 
 @dataclass
 class Slot:
-    """A place for one worker: the actor in it and what that actor is doing."""
+    """An actor, replaced under the same number when its worker dies."""
 
     number: int
     actor: Any
-    doing: Any
-    """The reference to wait for; None when idle."""
+    pending: Any
+    """Ray's reference to the running call; None when idle."""
     stage: Stage = "placing"
-    place: Place | None = None
+    process: Process | None = None
+    """None until Ray has placed the actor on a node."""
     candidate: Candidate | None = None
     since: float = field(default_factory=time.monotonic)
 
     @property
     def node(self) -> str:
-        """Where the actor lives; nothing until that is known."""
-        return self.place.node if self.place else ""
+        """The actor's node; empty until it is known."""
+        return self.process.node if self.process else ""
 
-    def does(self, stage: Stage, doing: Any, candidate: Candidate | None = None) -> None:
-        """What the actor does from now on."""
-        self.stage, self.doing, self.candidate = stage, doing, candidate
+    def enter(self, stage: Stage, pending: Any, candidate: Candidate | None = None) -> None:
+        """Begins another stage."""
+        self.stage, self.pending, self.candidate = stage, pending, candidate
         self.since = time.monotonic()
 
 
-def pick(slots: Sequence[Slot], deaths: Collection[tuple[str, int]]) -> Slot | None:
-    """An idle slot for a candidate whose workers died at these nodes and slots.
+def choose_slot(slots: Sequence[Slot], deaths: Collection[tuple[str, int]]) -> Slot | None:
+    """An idle slot for a candidate whose workers died on these nodes and slots.
 
-    Rather on another node, and in none of those slots as long as another one is there to wait for.
+    Another node is preferred. None of those slots is chosen while another slot has a ready worker,
+    idle or busy.
     """
     ready = [slot for slot in slots if slot.stage in ("idle", "busy")]
     fresh = [slot for slot in ready if (slot.node, slot.number) not in deaths]
