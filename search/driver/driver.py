@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from search.driver.queue import ProposalQueue
 from search.ledger import Proposal, Trial
 from search.objectives import Objective
 from search.results import ENOUGH, RunResults, check_objectives
-from search.samplers import Pace, Study
+from search.samplers import Study
 from workers.candidate import Candidate, Outcome
 from workers.recipe import Recipe
 
@@ -163,14 +163,15 @@ class Driver:
             return False
         seen = self._history.next_order
         if baseline := self._next_baseline():
-            proposal = Proposal(number, baseline.recipe, baseline.params, baseline.label, seen=seen)
+            proposal = Proposal.create(
+                number, baseline.recipe, baseline.params, baseline.label, seen=seen
+            )
             self._add_to_study(proposal)
             self.ledger.propose(proposal)
             self._enqueue(proposal)
             return True
         if self.study.can_ask:
-            pace = Pace(max(1, self.pool.workers), self._history.usual_seconds)
-            self._asks.start(number, pace, partial(self._record_asked, seen))
+            self._asks.start(number, partial(self._record_asked, seen))
         return False
 
     def _next_baseline(self) -> Baseline | None:
@@ -180,7 +181,7 @@ class Driver:
     def _record_asked(
         self, seen: int, number: int, params: dict[str, Any], notes: dict[str, Any]
     ) -> Proposal:
-        proposal = Proposal(number, self.recipe_of(params), params, notes=notes, seen=seen)
+        proposal = Proposal.create(number, self.recipe_of(params), params, notes=notes, seen=seen)
         self.ledger.propose(proposal)
         return proposal
 
@@ -198,7 +199,8 @@ class Driver:
         number, params, notes = proposal.number, proposal.params, proposal.notes
 
         def add(study: Study) -> None:
-            given = study.add(None if params is None else dict(params), notes)
+            point = None if params is None else dict(params)
+            given = study.add(point, notes, is_input=proposal.is_input)
             assert given == number, f"the study calls trial {number} {given}"
 
         self._asks.update(add)
@@ -302,5 +304,6 @@ def _without_gaps(proposals: Mapping[int, Proposal]) -> dict[int, Proposal]:
     for number in range(max(proposals, default=-1) + 1):
         near = proposals.get(number) or found.get(number - 1) or proposals[min(proposals)]
         is_lost = number not in proposals
-        found[number] = Proposal(number, near.given, seen=near.seen) if is_lost else near
+        copy = replace(near, number=number, params_json=None, label=None, notes={})
+        found[number] = copy if is_lost else near
     return found

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluators.scores import SCHEMA
-from search.ledger.trial import Kept, KeptRecipe, Proposal, Trial
+from search.ledger.trial import Proposal, Trial
 
 _ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the file's metadata
 _SIZE = b"mergefront.size"  # in an index: bytes of the file that it is of
@@ -123,10 +123,10 @@ def _row(trial: Trial) -> dict[str, Any]:
         **trial.summary(),
         "label": proposal.label,
         "digest": proposal.digest,
-        "params": proposal.params_text,
+        "params": proposal.params_json,
         "notes": json.dumps(dict(proposal.notes)),
         "seen": proposal.seen,
-        "recipe": proposal.recipe_text,
+        "recipe": proposal.recipe_json,
         "conditions": None if trial.conditions is None else json.dumps(dict(trial.conditions)),
     }
 
@@ -134,8 +134,9 @@ def _row(trial: Trial) -> dict[str, Any]:
 def _trial(row: dict[str, Any]) -> Trial:
     proposal = Proposal(
         row["number"],
-        KeptRecipe(row["digest"], Kept(row["recipe"])),
-        None if row["params"] is None else Kept(row["params"]),
+        row["digest"],
+        row["recipe"],
+        row["params"],
         row["label"],
         json.loads(row["notes"]),
         row["seen"],

@@ -1,9 +1,9 @@
-"""A trial as a run remembers it."""
+"""Proposals and trials, and how they are written as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -13,108 +13,75 @@ from workers.recipe import Recipe
 TrialState = Literal["scored", "stopped", "broken", "failed", "duplicate"]
 
 BASE, UNIFORM = "base", "uniform soup"
-"""Labels of the two baselines that results are compared with."""
-
-
-class Kept(Mapping[str, Any]):
-    """A JSON object that is parsed when it is first looked into.
-
-    A run has thousands of trials with hundreds of parameters each, and most of what reads a run
-    looks into a few of them.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @cached_property
-    def _content(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.text)
-        return content
-
-    def __getitem__(self, key: str) -> Any:
-        return self._content[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
-
-    def __len__(self) -> int:
-        return len(self._content)
-
-    def __repr__(self) -> str:
-        return repr(self._content)
+"""Labels of the two baselines that every result is compared with."""
 
 
 @dataclass(frozen=True)
-class KeptRecipe:
-    """A recipe as it was written down."""
-
-    digest: str
-    content: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
 class Proposal:
-    """A numbered attempt: what was to be tried, and why."""
+    """A numbered recipe to evaluate, and where it comes from.
+
+    Recipe and params are stored as JSON and parsed on first use: a run has thousands of trials with
+    hundreds of parameters each, and most commands read the params of a few trials only.
+    """
 
     number: int
-    given: Recipe | KeptRecipe
-    params: Mapping[str, Any] | None = None
-    """The point of the space; None for a recipe that no point gives."""
+    digest: str
+    """Of the recipe."""
+    recipe_json: str = field(compare=False)
+    params_json: str | None = None
     label: str | None = None
-    """Of a first trial: the base, a model's name, the uniform soup."""
+    """The name of a baseline, for example `uniform soup`; None for a sampled point."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What the sampler wants kept beside the point."""
+    """What the sampler wants to store with the point."""
     seen: int = 0
-    """How many outcomes there were when it was proposed: the first so many in their order."""
+    """How many trials had finished when it was proposed; the sampler knew exactly those."""
+
+    @classmethod
+    def create(
+        cls,
+        number: int,
+        recipe: Recipe,
+        params: Mapping[str, Any] | None = None,
+        label: str | None = None,
+        *,
+        notes: Mapping[str, Any] | None = None,
+        seen: int = 0,
+    ) -> Proposal:
+        """A proposal of a recipe, and of its point in the space if there is one."""
+        params_json = None if params is None else _json(dict(params))
+        recipe_json = _json(recipe.to_dict())
+        return cls(number, recipe.digest, recipe_json, params_json, label, notes or {}, seen)
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe; one that was written down is read when it is first asked for."""
-        if isinstance(self.given, Recipe):
-            return self.given
-        return Recipe.from_dict(dict(self.given.content))
+        """The recipe to evaluate."""
+        return Recipe.from_dict(json.loads(self.recipe_json))
 
     @cached_property
-    def digest(self) -> str:
-        """The recipe's digest."""
-        return self.given.digest
-
-    @cached_property
-    def params_text(self) -> str | None:
-        """The params as JSON."""
-        return None if self.params is None else _text(self.params)
-
-    @cached_property
-    def recipe_text(self) -> str:
-        """The recipe as JSON."""
-        given = self.given
-        return _text(given.to_dict() if isinstance(given, Recipe) else given.content)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Proposal) and self._identity == other._identity
-
-    def __hash__(self) -> int:
-        return hash((self.number, self.digest))
+    def params(self) -> Mapping[str, Any] | None:
+        """The point in the space, or None if the recipe is not a point of it."""
+        return None if self.params_json is None else json.loads(self.params_json)
 
     @property
-    def _identity(self) -> tuple[Any, ...]:
-        params = None if self.params is None else dict(self.params)
-        return self.number, self.digest, params, self.label, dict(self.notes), self.seen
+    def is_input(self) -> bool:
+        """Whether it is the base or a model alone: every other label has a space in it."""
+        return self.label is not None and " " not in self.label
 
     def to_json(self) -> str:
-        """One JSON object; `from_dict` takes it back."""
+        """One JSON object; `from_dict` reads it."""
         head: dict[str, Any] = {"number": self.number, "label": self.label, "seen": self.seen}
         head |= {"notes": dict(self.notes), "digest": self.digest}
-        rest = f'"params":{self.params_text or "null"},"recipe":{self.recipe_text}'
-        return f"{_text(head)[:-1]},{rest}}}"
+        rest = f'"params":{self.params_json or "null"},"recipe":{self.recipe_json}'
+        return f"{_json(head)[:-1]},{rest}}}"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Proposal:
         """Reads what `to_json` wrote."""
         return cls(
             number=content["number"],
-            given=KeptRecipe(content["digest"], content["recipe"]),
-            params=content["params"],
+            digest=content["digest"],
+            recipe_json=_json(content["recipe"]),
+            params_json=None if content["params"] is None else _json(content["params"]),
             label=content["label"],
             notes=content["notes"],
             seen=content["seen"],
@@ -123,23 +90,23 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Trial:
-    """A proposal and what came of it."""
+    """A proposal and its outcome."""
 
     proposal: Proposal
     state: TrialState
     order: int
-    """The how-manieth to finish: samplers learn from trials in this order."""
+    """Position in the order of finishing, in which the sampler receives trials."""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """Objective -> value, of a scored trial or of the one it duplicates."""
+    """Objective -> value; a duplicate has the scores of the earlier trial."""
     cause: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     worker: str = ""
     share: float = 0.0
-    """Of the work of a full scoring that was spent on it."""
+    """Share of a full evaluation that was done; less than 1 if it was stopped early."""
     clock: float = 0.0
-    """Seconds of the run when it finished, those between its sessions left out."""
+    """Seconds that drivers had run when it finished; time between sessions does not count."""
     conditions: Mapping[str, Any] | None = None
-    """What the last bits of the scores depend on: `evaluators.scores.Conditions` by field."""
+    """Hardware and batch size, which change the last bits of scores: the fields of `Conditions`."""
 
     @property
     def number(self) -> int:
@@ -148,16 +115,16 @@ class Trial:
 
     @property
     def label(self) -> str | None:
-        """What a first trial is: the base, a model's name, the uniform soup."""
+        """The name of a baseline; None for a sampled point."""
         return self.proposal.label
 
     @property
     def reason(self) -> str:
-        """The last line of the cause, which is where a traceback says what went wrong."""
+        """The last line of the cause: of a traceback, the line with the error."""
         return next(reversed((self.cause or "").strip().splitlines()), "for no known cause")
 
     def summary(self) -> dict[str, Any]:
-        """All but the proposal, as plain JSON values."""
+        """All fields except the proposal, as plain JSON values."""
         return {
             "number": self.number,
             "state": self.state,
@@ -172,13 +139,13 @@ class Trial:
         }
 
     def to_json(self) -> str:
-        """One JSON object, the proposal inside; `from_dict` takes it back."""
-        return f'{_text(self.summary())[:-1]},"proposal":{self.proposal.to_json()}}}'
+        """One JSON object that contains the proposal; `from_dict` reads it."""
+        return f'{_json(self.summary())[:-1]},"proposal":{self.proposal.to_json()}}}'
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Trial:
         """Reads what `to_json` wrote."""
-        content = {"conditions": None, **content}  # were not always kept
+        content = {"conditions": None, **content}  # missing in runs of earlier versions
         rest = {name: content[name] for name in _FIELDS}
         return cls(Proposal.from_dict(content["proposal"]), **rest)
 
@@ -186,7 +153,5 @@ class Trial:
 _FIELDS = [each.name for each in fields(Trial) if each.name != "proposal"]
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    if isinstance(content, Kept):
-        return content.text
-    return json.dumps(dict(content), separators=(",", ":"))
+def _json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"))

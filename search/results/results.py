@@ -60,8 +60,8 @@ class RunResults:
     @cached_property
     def models(self) -> dict[str, Trial]:
         """The models alone, by name."""
-        known = self.baselines.items()  # every label but a model's name has a space in it
-        return {label: trial for label, trial in known if label != BASE and " " not in label}
+        inputs = {label: each for label, each in self.baselines.items() if each.proposal.is_input}
+        return {label: trial for label, trial in inputs.items() if label != BASE}
 
     @cached_property
     def front(self) -> list[Trial]:
@@ -144,7 +144,7 @@ class RunResults:
                     "trial": trial.number,
                     "scores": dict(trial.scores),
                     "mean": self.mean(trial),
-                    "recipe": json.loads(trial.proposal.recipe_text),
+                    "recipe": json.loads(trial.proposal.recipe_json),
                     "digest": trial.proposal.digest,
                 }
                 for trial in self.front

@@ -51,7 +51,7 @@ def transfer_trials(prepared: Plan, old: Ledger, new: Ledger) -> Transfer:
     labels = {each.recipe.digest: each.label for each in known}
     for number, params in enumerate(points):
         recipe = prepared.space.recipe(params)
-        new.propose(Proposal(number, recipe, params, labels.get(recipe.digest)))
+        new.propose(Proposal.create(number, recipe, params, labels.get(recipe.digest)))
     return Transfer(len(points), scored=False, outside=len(front) - len(points))
 
 
@@ -91,7 +91,7 @@ def _documents(old: Ledger, number: int) -> pa.Table | None:
 
 def _proposal(prepared: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Proposal:
     params = _params(prepared, kept.recipe)
-    return Proposal(numbers[kept.number], kept.given, params, kept.label)
+    return Proposal.create(numbers[kept.number], kept.recipe, params, kept.label)
 
 
 def _has(prepared: Plan, params: Mapping[str, Any]) -> bool:

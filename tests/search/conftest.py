@@ -122,7 +122,7 @@ def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
     for number, (first, text) in enumerate(
         zip(baselines(prepared.space).known, texts, strict=False)
     ):
-        proposal = Proposal(number, first.recipe, first.params, first.label)
+        proposal = Proposal.create(number, first.recipe, first.params, first.label)
         ledger.propose(proposal)
         ledger.finish(Trial(proposal, "scored", number, {"picks": 0.1 * number, "text": text}))
     return ledger

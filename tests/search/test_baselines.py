@@ -17,7 +17,7 @@ SPACE = make_space("linear", "task_arithmetic", "ties", membership=True)
 def finished(first: Baseline, order: int, picks: float | None) -> Trial:
     state = "broken" if picks is None else "scored"
     scores = {} if picks is None else {"picks": picks, "text": 1.0}
-    proposal = Proposal(order, first.recipe, first.params, first.label)
+    proposal = Proposal.create(order, first.recipe, first.params, first.label)
     return Trial(proposal, state, order, scores)
 
 

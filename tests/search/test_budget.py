@@ -18,7 +18,7 @@ def trials(picks: list[float], **more) -> list[Trial]:
     labels = ["base", "a", "b", "c"]
     return [
         Trial(
-            Proposal(i, RECIPE, label=labels[i] if i < 4 else None),
+            Proposal.create(i, RECIPE, label=labels[i] if i < 4 else None),
             "scored",
             order=i,
             scores={"picks": pick, "text": 1.0},

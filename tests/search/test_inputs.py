@@ -171,7 +171,7 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
 ):
     known = baselines(plan(Path(begun.root) / "config.yaml").space).known
     for number, first in enumerate(known[5:8], 5):
-        begun.propose(Proposal(number, first.recipe, first.params, first.label))
+        begun.propose(Proposal.create(number, first.recipe, first.params, first.label))
     begun.finish(Trial(begun.proposals()[7], "scored", 5, {"picks": 0.9, "text": 2.0}))
     for lost in ("proposed/000001.json", "finished/000001.parquet"):
         (Path(begun.root) / lost).unlink()
@@ -203,7 +203,7 @@ def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, confi
 def test_points_to_be_scored_anew_are_still_the_models_and_the_soup(begun, config, write, tmp_path):
     for number, first in enumerate(baselines(plan(write(config)).space).known[1:5], 1):
         better = {"picks": 0.1 * number, "text": 3.0 + number}  # all of them on the front
-        again = Proposal(number, first.recipe, first.params, first.label)
+        again = Proposal.create(number, first.recipe, first.params, first.label)
         begun.finish(Trial(again, "scored", number, better))
     prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
     new = create_run(prepared)
@@ -219,7 +219,7 @@ def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, wr
     params = {name: axis.centre for name, axis in points.axes.items()}
     for number, method in enumerate(("task_arithmetic", "ties"), 5):
         point = {**params, "method": method}
-        proposal = Proposal(number, points.recipe(point), point)
+        proposal = Proposal.create(number, points.recipe(point), point)
         begun.propose(proposal)
         scores = {"picks": number, "text": number}  # both on the front
         begun.finish(Trial(proposal, "scored", number, scores))

@@ -24,7 +24,7 @@ RECIPE = SPACE.recipe(PARAMS)
 
 
 def a_trial(number: int, **changes) -> Trial:
-    proposal = Proposal(number, RECIPE, PARAMS, notes={"generation": 3})
+    proposal = Proposal.create(number, RECIPE, PARAMS, notes={"generation": 3})
     return Trial(
         proposal,
         **{

@@ -108,7 +108,7 @@ def test_a_driver_whose_run_was_taken_over_writes_no_more(ledger, quick):
         with other.driving(takeover=True):
             time.sleep(0.5)
             with pytest.raises(RunBusyError, match="was taken over by another driver"):
-                ledger.propose(Proposal(0, RECIPE))
+                ledger.propose(Proposal.create(0, RECIPE))
 
 
 def test_a_driver_that_renews_in_the_very_moment_of_a_takeover_has_lost_the_run(ledger, quick):
@@ -145,8 +145,8 @@ def test_a_driver_that_was_taken_over_puts_no_files_together(ledger, quick, monk
     monkeypatch.setattr(rows, "many", slow)
     with ledger.driving():
         for number in range(2):
-            ledger.propose(Proposal(number, RECIPE))
-            ledger.finish(Trial(Proposal(number, RECIPE), "broken", number))
+            ledger.propose(Proposal.create(number, RECIPE))
+            ledger.finish(Trial(Proposal.create(number, RECIPE), "broken", number))
         assert begun.wait(10)
         with Ledger(ledger.root).driving(takeover=True):
             go.set()

@@ -33,7 +33,9 @@ def make_standing(count: int, seed: int = 0) -> RunResults:
         }
         label = LABELS[i] if i < len(LABELS) else None
         scores = {"picks": params["weight[b]"] / 2, "text": 1 + fate.random()}
-        trials.append(Trial(Proposal(i, SPACE.recipe(params), params, label), "scored", i, scores))
+        trials.append(
+            Trial(Proposal.create(i, SPACE.recipe(params), params, label), "scored", i, scores)
+        )
     return RunResults(OBJECTIVES, trials)
 
 
