@@ -141,7 +141,7 @@ def test_a_model_with_a_nan_is_wrong_input_and_named(demo):
     done = mergefront("search", config)
     assert done.returncode == 2, done.stderr
     told = " ".join(done.stderr.split())
-    assert "no worker can begin: model 'sort': model.norm.weight has values that are not" in told
+    assert "no worker can start: model 'sort': model.norm.weight has values that are not" in told
     assert "mergefront resume" in told
     assert "Traceback" not in told
 
