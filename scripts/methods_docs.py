@@ -1,6 +1,6 @@
 """Writes what is generated from the declarations: docs/methods.md and the table in README.md.
 
-`scripts/docs` writes both; `scripts/docs --check` says what is stale, with status 1 if anything is.
+`scripts/docs` writes both; `scripts/docs --check` lists stale files, with status 1 if any.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ HEAD = """\
 
 In the formulas b is the base, xⱼ the models in the recipe's order, δⱼ = xⱼ − b their task vectors,
 n the entries of a tensor, m the merged tensor. Everything is per tensor, in float32, rounded once
-to the dtype of the recipe. Names and defaults are mergekit's; a range is where a search looks, and
-can be narrowed. How it is computed is told in [merging.md](merging.md).
+to the dtype of the recipe. Names and defaults are mergekit's; a range is what a search covers, and
+can be narrowed. [merging.md](merging.md) explains how merges are computed.
 
 Rules that all methods share:
 
-- A weight of 0 leaves a model out, and it is not even read. If all weights are 0, a method with a
-  base gives the base, and one without is refused.
-- Weights that sum to 0 under `normalize`, a density of 0 or above 1, a negative weight where it
-  means a share, a list of the wrong length, a missing base: refused when the recipe is read. NaN or
-  infinity in a model: refused, by model and tensor, when its statistics are computed.
-- A merged entry of a masked method (ties, dare, breadcrumbs) is never −0, since the sign of a zero
-  is where machines differ.
+- A weight of 0 leaves a model out, and it is not read. If all weights are 0, the result is the
+  base; without a base this is an error.
+- Weights that sum to 0 under `normalize`, a density of 0 or above 1, a negative weight that is a
+  share, a list of the wrong length and a missing base are errors when the recipe is read. NaN or
+  infinity in a model is an error when its statistics are computed; it names model and tensor.
+- A merged entry of a masked method (ties, dare, breadcrumbs) is never −0, because machines differ in
+  the sign of a zero.
 - Against mergekit 0.1.5 all of these are tested on stored random merges in float32
-  (`scripts/golden_mergekit.py`); DARE's masks are random there, so at density 1.
+  (`scripts/golden_mergekit.py`); DARE at density 1, because mergekit's masks
+  are random.
 
 """
 ADDING = """\
-## Adding one
+## Adding a method
 
-One function and its name in the tuple of `workers/methods/__init__.py`:
+Write one function, and add its name to the tuple in `workers/methods/__init__.py`:
 
 ```python
 @merge_method(paper="https://arxiv.org/abs/2306.01708")
@@ -53,15 +54,15 @@ def ties(
     lambda_: Annotated[float, LAMBDA] = 1.0,
 ) -> ElectedSum:
     \"\"\"Trim each task vector, elect one sign per entry, and average those that agree.\"\"\"
-    trimmed = Window(stats.magnitude(density), (math.inf,) * stats.n_models)
-    return ElectedSum(tuple(weight), trimmed, scale=lambda_, normalise=True)
+    mask = MagnitudeMask(stats.magnitude(density), (math.inf,) * stats.n_models)
+    return ElectedSum(tuple(weight), mask, scale=lambda_, normalise=True)
 ```
 
-Keyword-only arguments are its parameters, annotations their ranges. `stats` answers dot products,
-norms and magnitudes of the tensor; what is returned is one of the three passes of
-`workers/methods/passes.py`. Search space, recipe, validation, this page, the table in the README
-and the tests that run over all methods follow; then `scripts/docs`, and a vector worked by hand
-in `tests/workers/test_golden.py`.
+Keyword-only arguments are the parameters, annotations their ranges. `stats` has the dot products,
+norms and magnitudes of the tensor. The function returns one of the three passes of
+`workers/methods/passes.py`. Search space, recipe, validation and the tests of all methods follow
+from this. Then run `scripts/docs`, which writes this page and the table in the README, and add a
+vector computed by hand to `tests/workers/test_golden.py`.
 """
 
 
@@ -73,10 +74,10 @@ def page() -> str:
 def table() -> str:
     """The methods as a Markdown table."""
     rows = [
-        f"| `{method.name}` | {method.summary} | {_takes(method)} | {_names(method)} |"
+        f"| `{method.name}` | {method.summary} | {_requires(method)} | {_names(method)} |"
         for method in METHODS.values()
     ]
-    return "\n".join(["| method | | takes | parameters |", "|---|---|---|---|", *rows]) + "\n"
+    return "\n".join(["| method | | requires | parameters |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def readme() -> str:
@@ -110,7 +111,7 @@ def _section(method: Method) -> str:
     if parameters:
         parameters = f"| parameter | searched | default |\n|---|---|---|\n{parameters}\n"
     return (
-        f"## {method.name}\n\n{method.summary}{paper} Takes {_takes(method)}.\n\n"
+        f"## {method.name}\n\n{method.summary}{paper} Requires {_requires(method)}.\n\n"
         f"{parameters}{method.details}\n\n"
     )
 
@@ -127,7 +128,7 @@ def _row(parameter: Parameter) -> str:
     return f"| `{parameter.name}` | {searched} | {default} |\n"
 
 
-def _takes(method: Method) -> str:
+def _requires(method: Method) -> str:
     least, most = method.models
     if least == most:
         models = "1 model" if least == 1 else f"{least} models"

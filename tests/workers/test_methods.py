@@ -1,4 +1,4 @@
-"""The declarations: what each method takes, and what it refuses before any arithmetic."""
+"""The declarations: what each method requires, and the errors before any arithmetic."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_method_is_described_and_its_ranges_lie_within_its_limits(method):
             continue
         assert limits.low < limits.high
         for value in (limits.low, limits.high, parameter.default):
-            assert value is None or limits.fault(value) is None
+            assert value is None or limits.error(value) is None
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -77,14 +77,14 @@ def test_methods_need_no_torch():
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_unknown_and_missing_parameters_are_named(method):
-    assert "unheard" in method.faults({**needed(method), "unheard": 1}, names_for(method))[0]
+    assert "unheard" in method.errors({**needed(method), "unheard": 1}, names_for(method))[0]
     for name in needed(method):
         given = {k: v for k, v in needed(method).items() if k != name}
-        assert method.faults(given, names_for(method)) == [f"{name}: is required by {method.name}"]
+        assert method.errors(given, names_for(method)) == [f"{name}: is required by {method.name}"]
 
 
 @pytest.mark.parametrize(
-    ("method", "given", "fault"),
+    ("method", "given", "error"),
     [
         ("ties", {"density": 0.0}, "density of a: 0 must be above 0"),
         (
@@ -97,9 +97,9 @@ def test_unknown_and_missing_parameters_are_named(method):
         ("multislerp", {"weight": [1, 1, -1]}, "weight of c: -1 must be at least 0"),
         ("linear", {"weight": 0}, "weight: is 0 for every model: nothing to merge"),
         ("linear", {"weight": [1, -2, 1]}, "weight: [1.0, -2.0, 1.0] sum to 0, and normalize"),
-        ("ties", {"weight": [1, 2]}, "weight: takes 3 numbers, one per model (a, b, c), not 2"),
+        ("ties", {"weight": [1, 2]}, "weight: requires 3 numbers, one per model (a, b, c), not 2"),
         ("ties", {"weight": {"a": 1, "b": 1}}, "weight: missing for model 'c'"),
-        ("ties", {"weight": {"a": 1, "b": 1, "c": 1, "d": 1}}, "weight: 'd' is no model"),
+        ("ties", {"weight": {"a": 1, "b": 1, "c": 1, "d": 1}}, "weight: 'd' is not a model"),
         ("ties", {"weight": float("nan")}, "weight of a: nan is not a finite number"),
         ("ties", {"weight": "much"}, "weight of a: 'much' is not a number"),
         ("ties", {"lambda": True}, "lambda: True is not a number"),
@@ -107,10 +107,10 @@ def test_unknown_and_missing_parameters_are_named(method):
         ("ties", {"densty": 0.3}, "densty: ties has no such parameter; did you mean density?"),
     ],
 )
-def test_bad_values_are_named(method, given, fault):
+def test_bad_values_are_named(method, given, error):
     method = METHODS[method]
-    found = method.faults({**needed(method), **given}, NAMES)
-    assert found[0].startswith(fault)
+    found = method.errors({**needed(method), **given}, NAMES)
+    assert found[0].startswith(error)
     with pytest.raises(ValueError, match=method.name):
         method.bind({**needed(method), **given}, NAMES)
 
@@ -225,7 +225,7 @@ def test_a_method_is_declared_by_its_signature():
 
 
 def test_a_method_without_parameters_says_so():
-    assert METHODS["karcher"].faults({"t": 1}, NAMES) == ["t: karcher has no parameters"]
+    assert METHODS["karcher"].errors({"t": 1}, NAMES) == ["t: karcher has no parameters"]
 
 
 def test_a_parameter_without_a_range_is_no_declaration():

@@ -136,7 +136,7 @@ def test_tensors_are_classed_by_module_and_depth(tensor, module, depth):
         ({"groups": (Group({"weight": 1, "density": 1}, (2, 2)),)}, r"layers: \[2, 2\] is empty"),
         ({"groups": (Group({"weight": 1, "density": 1}, None, ("x",)),)}, r"modules: \['x'\] not"),
         ({"groups": (Group({"weight": {"a": 1}, "density": 1}),)}, "weight: missing for model 'b'"),
-        ({"groups": (Group({"weight": [1, 2, 3], "density": 1}),)}, "takes 2 numbers"),
+        ({"groups": (Group({"weight": [1, 2, 3], "density": 1}),)}, "requires 2 numbers"),
         ({"groups": (Group({"weight": 1, "density": 0}),)}, "density of a: 0 must be above 0"),
         ({"groups": (Group({"weight": 1, "density": 1, "lamda": 1}),)}, "did you mean lambda"),
     ],

@@ -14,7 +14,7 @@ import torch
 
 from workers.merging import masks
 from workers.merging.rescale import match_l1
-from workers.methods import Chance, ElectedSum, MaskedSum
+from workers.methods import RandomMask, ElectedSum, MaskedSum
 from workers.recipe import Group, Recipe
 
 N = 70_001
@@ -97,7 +97,7 @@ def test_the_factor_is_the_ratio_of_the_norms(kind, rows):
     names = list(DENSITY)
     deltas = [rows[name] - rows["base"] for name in names]
     norms = tuple(float(np.abs(delta).sum(dtype=np.float64)) for delta in deltas)
-    plan = kind(tuple(WEIGHT.values()), Chance(tuple(DENSITY.values())), match_l1=norms)
+    plan = kind(tuple(WEIGHT.values()), RandomMask(tuple(DENSITY.values())), match_l1=norms)
     keys = [masks.key(SEED, name, "weight") for name in names]
     tensors = {name: torch.from_numpy(row) for name, row in rows.items()}
     found = match_l1(plan, keys, lambda j: (tensors["base"], tensors[names[j]]))

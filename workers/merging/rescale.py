@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workers.merging import masks
 from workers.merging.reduction import BLOCK, Sum
-from workers.methods import Chance, ElectedSum, LinearCombination, MaskedSum, Pass
+from workers.methods import ElectedSum, LinearCombination, MaskedSum, Pass, RandomMask
 
 Pair = Callable[[int], tuple[Tensor, Tensor]]
 
@@ -25,13 +25,13 @@ def match_l1(plan: Pass, keys: Sequence[masks.Key], pair: Pair) -> Pass:
     """
     if isinstance(plan, LinearCombination) or plan.match_l1 is None:
         return plan
-    if not isinstance(plan.keep, Chance):
-        raise TypeError("match_l1 goes with Chance: a window's L1 norm is never random")
+    if not isinstance(plan.mask, RandomMask):
+        raise TypeError("match_l1 goes with RandomMask: a window's L1 norm is never random")
     shares = plan.coefficients if isinstance(plan, MaskedSum) else plan.weights
     ratios = tuple(
         _ratio(norm, density, key, *pair(j)) if share and density < 1.0 else 1.0
         for j, (share, norm, density, key) in enumerate(
-            zip(shares, plan.match_l1, plan.keep.density, keys, strict=True)
+            zip(shares, plan.match_l1, plan.mask.density, keys, strict=True)
         )
     )
     if isinstance(plan, ElectedSum):

@@ -19,7 +19,7 @@ from workers.merging.passes import (
     linear_combination,
     masked_sum,
 )
-from workers.methods import Chance, Keep, LinearCombination, MaskedSum, Pass
+from workers.methods import LinearCombination, Mask, MaskedSum, Pass, RandomMask
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def work(plan: Pass, keys: Sequence[masks.Key]) -> Work:
     members = _members(plan.coefficients if isinstance(plan, MaskedSum) else plan.weights)
     if not members:
         return _linear(LinearCombination((), base=1.0))
-    rule, rule_numbers, words = _rules(plan.keep, members, keys)
+    rule, rule_numbers, words = _rules(plan.mask, members, keys)
     if isinstance(plan, MaskedSum):
         numbers = _pick(plan.coefficients, members)
         layout = Layout("masked", len(members), rule)
@@ -109,15 +109,15 @@ def _pick(values: Sequence[float], members: Sequence[int]) -> tuple[float, ...]:
 
 
 def _rules(
-    keep: Keep, members: Sequence[int], keys: Sequence[masks.Key]
+    mask: Mask, members: Sequence[int], keys: Sequence[masks.Key]
 ) -> tuple[Literal["all", "least", "band", "chance"], tuple[float, ...], tuple[int, ...]]:
     """All models share one kind of rule, so that few kernels have to be compiled."""
-    if isinstance(keep, Chance):
-        if all(keep.density[j] >= 1.0 for j in members):
+    if isinstance(mask, RandomMask):
+        if all(mask.density[j] >= 1.0 for j in members):
             return "all", (), ()
-        words = [(*keys[j], masks.limit(keep.density[j])) for j in members]
+        words = [(*keys[j], masks.limit(mask.density[j])) for j in members]
         return "chance", (), tuple(word for triple in words for word in triple)
-    least, most = _pick(keep.least, members), _pick(keep.most, members)
+    least, most = _pick(mask.least, members), _pick(mask.most, members)
     if any(value < math.inf for value in most):
         return "band", (*least, *most), ()
     return ("least", least, ()) if any(least) else ("all", (), ())

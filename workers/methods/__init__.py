@@ -1,6 +1,6 @@
-"""The merge methods: each a short function that turns parameters and statistics into a pass.
+"""Merge methods: each turns parameters and statistics into the pass for a tensor; none has tensors.
 
-To add one, write it beside the others (docs/methods.md shows how) and name it in the tuple below.
+To add one, write a function as docs/methods.md shows, and add its name to the tuple below.
 """
 
 from __future__ import annotations
@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from workers.methods.declare import Bound, Method, Parameter, PerModel, Range, merge_method
 from workers.methods.linear import linear, passthrough, task_arithmetic
+from workers.methods.method import Bound, Method, merge_method
+from workers.methods.model_stock import model_stock
+from workers.methods.parameter import Parameter, PerModel, Range
 from workers.methods.passes import (
-    Chance,
     ElectedSum,
-    Keep,
     LinearCombination,
+    MagnitudeMask,
+    Mask,
     MaskedSum,
     Pass,
-    Window,
+    RandomMask,
 )
 from workers.methods.sparse import breadcrumbs, breadcrumbs_ties, dare_linear, dare_ties, ties
 from workers.methods.spherical import karcher, multislerp, nuslerp, slerp
 from workers.methods.statistics import TensorStatistics
-from workers.methods.stock import model_stock
 
 _METHODS = (
     passthrough,
@@ -44,17 +45,17 @@ METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method
 __all__ = [
     "METHODS",
     "Bound",
-    "Chance",
     "ElectedSum",
-    "Keep",
     "LinearCombination",
+    "MagnitudeMask",
+    "Mask",
     "MaskedSum",
     "Method",
     "Parameter",
     "Pass",
     "PerModel",
+    "RandomMask",
     "Range",
     "TensorStatistics",
-    "Window",
     "merge_method",
 ]

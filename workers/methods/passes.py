@@ -1,7 +1,7 @@
-"""What a method answers for one tensor: one of three passes over memory, and its numbers.
+"""What a method returns for one tensor: one of three passes over memory, with its numbers.
 
-Only numbers live here; the arithmetic is in `workers.merging`. Every tuple has one entry per model,
-in the recipe's order. With b the base, x_j the models and δ_j = x_j − b:
+The arithmetic is in `workers.merging`. Every tuple has one entry per model, in the recipe's order.
+With b the base, x_j the models and δ_j = x_j − b:
 
     LinearCombination   c_0·b + Σ c_j·x_j
     MaskedSum           b + Σ c_j·(δ_j where kept)
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Window:
+class MagnitudeMask:
     """Keeps the entries with least <= |δ_j| <= most."""
 
     least: tuple[float, ...]
@@ -23,13 +23,13 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Chance:
+class RandomMask:
     """Keeps each entry with probability `density`, decided by a hash (docs/merging.md)."""
 
     density: tuple[float, ...]
 
 
-Keep = Window | Chance
+Mask = MagnitudeMask | RandomMask
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,25 @@ class LinearCombination:
 
 @dataclass(frozen=True)
 class MaskedSum:
-    """The base plus a weighted sum of what is kept of each task vector."""
+    """The base plus a weighted sum of the masked task vectors."""
 
     coefficients: tuple[float, ...]
-    keep: Keep
+    mask: Mask
     match_l1: tuple[float, ...] | None = None
-    """Each kept part is scaled to this L1 norm first; None leaves it."""
+    """The L1 norm to which each masked task vector is scaled first; None for no scaling."""
 
 
 @dataclass(frozen=True)
 class ElectedSum:
-    """The base plus, entry by entry, those weighted task vectors that agree with the majority."""
+    """The base plus, for each entry, the weighted task vectors that agree with the elected sign."""
 
     weights: tuple[float, ...]
-    keep: Keep
+    mask: Mask
     factors: tuple[float, ...] | None = None
-    """What each kept part is multiplied by, apart from its weight; None is 1."""
+    """Further factors of the masked task vectors; None is 1."""
     scale: float = 1.0
     normalise: bool = False
-    """Divide by the sum of the weights of those that agree."""
+    """Whether to divide by the sum of the weights of those that agree."""
     match_l1: tuple[float, ...] | None = None
 
 

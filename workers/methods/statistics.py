@@ -1,4 +1,4 @@
-"""What a method may ask about the tensor it plans for."""
+"""The statistics of a tensor that a method may use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class TensorStatistics(Protocol):
-    """One tensor's numbers over a recipe's models, in the recipe's order."""
+    """One tensor's statistics over a recipe's models, in the recipe's order."""
 
     @property
     def size(self) -> int:
@@ -18,15 +18,15 @@ class TensorStatistics(Protocol):
 
     @property
     def n_models(self) -> int:
-        """Number of models, the base not counted."""
+        """Number of models, not counting the base."""
 
     @property
     def has_base(self) -> bool:
-        """Whether the recipe names a base, so that there are task vectors."""
+        """Whether the recipe has a base, and so task vectors."""
 
     @property
     def compat(self) -> bool:
-        """Whether mergekit's result is wanted where it departs from the method's paper."""
+        """Whether to follow mergekit where it departs from the method's paper."""
 
     def gram(self) -> NDArray[np.float64]:
         """Dot products of the models' tensors, (n_models, n_models)."""
@@ -43,5 +43,5 @@ class TensorStatistics(Protocol):
     def magnitude(self, density: Sequence[float]) -> tuple[float, ...]:
         """The least magnitude among the density[j] largest entries of each task vector.
 
-        As many as `int(density * size)`, but at least one; 0 where the density is 1.
+        These are `int(density * size)` entries, at least one; 0 if the density is 1.
         """

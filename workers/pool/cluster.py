@@ -27,8 +27,8 @@ def connect(address: str) -> bool:
     """
     if address.startswith("ray://"):
         raise AddressError(
-            f"{address}: a search does not run through Ray's client, as it would not survive a lost "
-            "connection; use `mergefront submit`, or run it on the cluster with --address auto"
+            f"{address}: a search does not run through Ray's client, as a lost connection would "
+            "end it; use `mergefront submit`, or run it on the cluster with --address auto"
         )
     if ray.is_initialized():
         return False

@@ -83,8 +83,8 @@ class Jobs:
         if earlier := self._find(name):
             if earlier.run != run:
                 raise JobError(
-                    f"job {name} belongs to another run: {earlier.run}, not {run}; the last part of "
-                    "`run` is the job's name, choose another one"
+                    f"job {name} belongs to another run: {earlier.run}, not {run}; the job's "
+                    "name is the last part of `run`, choose another one"
                 )
             if not earlier.is_over:
                 raise JobError(

@@ -163,6 +163,6 @@ class Recipe:
             for i, group in enumerate(self.groups)
             for fault in (
                 *group.faults(),
-                *self._method.faults(group.parameters, list(self.models)),
+                *self._method.errors(group.parameters, list(self.models)),
             )
         ]
