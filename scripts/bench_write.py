@@ -24,8 +24,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from workers.checkpoint.headers import SINGLE, TensorInfo
 from workers.checkpoint.file_writer import write_file
+from workers.checkpoint.headers import SINGLE, TensorInfo
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Source
 

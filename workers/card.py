@@ -8,9 +8,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from workers.checkpoint import Checkpoint
-from workers.checkpoint.licence import UNKNOWN, licence_of
-from workers.checkpoint.location import is_hub_id
+from workers.checkpoint import UNKNOWN_LICENCE, Checkpoint, is_hub_id, licence_of
 from workers.methods import METHODS
 from workers.recipe import Recipe, Source
 
@@ -95,14 +93,14 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
 def _common(licences: Mapping[str, str]) -> str | None:
     stated = set(licences.values())
     only = next(iter(stated)) if len(stated) == 1 else "other"
-    return None if only == UNKNOWN else only
+    return None if only == UNKNOWN_LICENCE else only
 
 
 def _advice(licences: Mapping[str, str]) -> str:
     stated = set(licences.values())
-    if len(stated) == 1 and UNKNOWN not in stated:
+    if len(stated) == 1 and UNKNOWN_LICENCE not in stated:
         return f"All models are under {min(stated)}."
-    unknown = [name for name, licence in licences.items() if licence == UNKNOWN]
+    unknown = [name for name, licence in licences.items() if licence == UNKNOWN_LICENCE]
     asked = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
     return (
         "The terms of all these licences apply to this model; read them before you share it."

@@ -10,7 +10,7 @@ import yaml
 
 from workers import mergekit
 from workers.card import card
-from workers.checkpoint import Checkpoint, fitted, open_checkpoint, write_model
+from workers.checkpoint import Checkpoint, align, open_checkpoint, write_model
 from workers.doctor import Finding, examine
 from workers.portions import stream
 from workers.recipe import Recipe, Source
@@ -76,7 +76,7 @@ def merge(
         OSError: if the disk gives up on the way.
     """
     warnings = check(recipe)
-    opened = fitted({name: _open(source) for name, source in recipe.sources.items()})
+    opened = align({name: _open(source) for name, source in recipe.sources.items()})
     like, donor = _like(opened), _donor(recipe, opened)
     write_model(
         out,
@@ -101,7 +101,7 @@ def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
     Raises:
         ValueError: if a model cannot be read.
     """
-    like = _like(fitted({name: open_checkpoint(s) for name, s in recipe.sources.items()}))
+    like = _like(align({name: open_checkpoint(s) for name, s in recipe.sources.items()}))
     found: dict[str, tuple[list[str], Mapping[str, object]]] = {}
     for tensor in like.tensors:
         parameters = recipe.parameters(tensor, like.n_layers)

@@ -17,7 +17,7 @@ from evaluators.scores import BrokenModel, Scores
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import BEGINNING, Candidate, Outcome, State
-from workers.checkpoint import fitted, load_model, load_tokenizer, open_checkpoint
+from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.merging.statistics import by_tenths
 from workers.recipe import Recipe, Source
@@ -51,7 +51,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
-        models = fitted({name: open_checkpoint(source) for name, source in sources.items()})
+        models = align({name: open_checkpoint(source) for name, source in sources.items()})
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()

@@ -66,7 +66,7 @@ def _plan(
     tasks: TaskDigests,
     warnings: list[Finding],
 ) -> Plan:
-    from workers.checkpoint.reading import open_checkpoint
+    from workers.checkpoint import open_checkpoint
 
     base = _with_fingerprint(config.base)
     models = {name: _with_fingerprint(source) for name, source in config.models.items()}
@@ -81,7 +81,7 @@ def _plan(
 
 
 def _with_fingerprint(source: Source) -> Source:
-    from workers.checkpoint.reading import open_checkpoint
+    from workers.checkpoint import open_checkpoint
 
     return replace(source, fingerprint=open_checkpoint(source).fingerprint)
 
@@ -122,11 +122,11 @@ def _space_from_headers(file: ConfigFile) -> Space | None:
     """The space of models without fingerprints; None if anything that it needs is unreadable."""
     if not all(map(file.is_valid, ("methods", "base", "models", "space"))):
         return None
-    from workers.checkpoint.reading import look
+    from workers.checkpoint import open_headers
 
     base = file.source(file["base"])
     try:
-        layers = look(base).n_layers
+        layers = open_headers(base).n_layers
     except ValueError:  # the doctor has reported it
         return None
     models = {name: file.source(each) for name, each in file["models"].items()}

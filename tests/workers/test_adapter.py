@@ -47,12 +47,14 @@ def test_reads_as_peft_merges(kind, dtype, zoo, tmp_path):
     model = zoo("llama", dtype=dtype, **changes)
     adapter = make_adapter(tmp_path / "adapter", model, **{**PLAIN, **OTHER}[kind])
     read = open_checkpoint(Source(str(model), adapter=str(adapter)))
-    assert read.adapter.plain == (kind in PLAIN)
+    assert read.adapter.is_plain == (kind in PLAIN)
     expected = by_peft(model, adapter, dtype)
     assert expected.keys() == read.tensors.keys()
     for name, tensor in expected.items():
         assert torch.equal(read.tensor(name), tensor), name
-    changed = [n for n, t in expected.items() if not torch.equal(read.unadapted().tensor(n), t)]
+    changed = [
+        n for n, t in expected.items() if not torch.equal(read.without_adapter().tensor(n), t)
+    ]
     assert set(changed) == set(read.adapter.changes)
 
 

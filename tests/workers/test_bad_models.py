@@ -96,8 +96,8 @@ def swapped(words: list[str]) -> list[str]:
 Q = "model.layers.0.self_attn.q_proj.weight"
 CASES: dict[str, tuple[Change, str]] = {
     "truncated": (cut(5000), rf"{FILE}: 5000 bytes, but its header describes \d+; download"),
-    "cut within the header": (cut(300), rf"{FILE}: not a safetensors file, or cut short \(300"),
-    "empty": (cut(0), rf"{FILE}: not a safetensors file, or cut short \(0 bytes\)"),
+    "cut within the header": (cut(300), rf"{FILE}: not a safetensors file, or truncated \(300"),
+    "empty": (cut(0), rf"{FILE}: not a safetensors file, or truncated \(0 bytes\)"),
     "not safetensors": (
         lambda f: (f / FILE).write_text("<html>not found</html>") and None,
         rf"{FILE}: not a safetensors file",
@@ -105,19 +105,19 @@ CASES: dict[str, tuple[Change, str]] = {
     "corrupt header": (header(b'"shape":', b'"shape"?'), rf"{FILE}: the safetensors header is dam"),
     "header that lies": (
         header(b'"shape":[16,16]', b'"shape":[16,15]'),
-        rf"{FILE}: model\.layers\.\S+ has 1024 bytes, but F32 \[16, 15\] takes 960",
+        rf"{FILE}: model\.layers\.\S+ has 1024 bytes, but F32 \[16, 15\] needs 960",
     ),
     "missing shard": (
         shards(remove("model-00002*")),
-        r"model-00002-of-\d+\.safetensors: this shard is named by .*index.json and is not there",
+        r"model-00002-of-\d+\.safetensors: this shard is listed in .*index.json but does not exist",
     ),
     "index outside the folder": (
         index(lambda m: m.update({Q: "../base/model.safetensors"})),
-        rf"index.json: {Q} lies in '\.\./base/model\.safetensors'; a shard is a file of this f",
+        rf"index.json: {Q} is in '\.\./base/model\.safetensors'; a shard must be a file in this f",
     ),
     "index of another download": (
         index(lambda m: m.update({"model.extra.weight": m[Q]})),
-        r"model\.extra\.weight should be here by .*index\.json, and is not",
+        r"model\.extra\.weight is missing here, though .*index\.json lists it",
     ),
     "no weight map": (
         shards(lambda f: edit_json(f / "model.safetensors.index.json", {"weight_map": ...})),
@@ -158,7 +158,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "no language model": (
         config(model_type="vit"),
-        r"model_type 'vit' is no causal lang",
+        r"model_type 'vit' is not a causal lang",
     ),
     "config that contradicts itself": (
         config(num_attention_heads=5),
@@ -242,7 +242,7 @@ ADAPTERS: dict[str, tuple[Change, str]] = {
         r"adapter_config\.json: r is missing",
     ),
     "without a config": (remove("adapter_config.json"), r"no adapter_config\.json; is this a LoRA"),
-    "without weights": (remove("*.safetensors"), r"adapter_model\.safetensors: is not there"),
+    "without weights": (remove("*.safetensors"), r"adapter_model\.safetensors: does not exist"),
     "pickled": (
         lambda f: (f / "adapter_model.safetensors").rename(f / "adapter_model.bin") and None,
         r"adapter_model\.bin: pickled weights are not read; load the adapter with peft",
@@ -269,11 +269,11 @@ def test_a_bad_adapter_is_named(case, zoo, tmp_path):
 
 def test_a_place_that_is_no_model_is_named(zoo, tmp_path):
     for place, expected in {
-        tmp_path / "nowhere": "no model directory at .*/nowhere; give a directory, or a hub id",
-        zoo() / "config.json": r"a file and no model directory at .*config\.json",
-        f"{zoo()}@v1": "a directory here has no revision .'v1'.; leave it out",
-        "org/nothing": "org/nothing: no directory here, and the hub does not give it",
-        "org/no thing": "org/no thing: is no directory here and no hub id",
+        tmp_path / "nowhere": "directory .*/nowhere does not exist; give a directory, or a hub id",
+        zoo() / "config.json": r"model directory .*config\.json is a file",
+        f"{zoo()}@v1": "a local directory has no revision; remove 'v1'",
+        "org/nothing": "org/nothing: not a local directory, and not available from the hub",
+        "org/no thing": "org/no thing: is neither a local directory nor a hub id",
         f"{zoo()} + {tmp_path}": r"no adapter_config\.json; is this a LoRA adapter",
         "a + b + c": "expected `path . adapter`",
     }.items():
@@ -292,7 +292,9 @@ def test_a_model_that_has_changed_since_the_recipe_is_named(zoo, tmp_path):
 def test_no_space_is_said_before_anything_is_written(zoo, tmp_path, monkeypatch):
     usage = type(shutil.disk_usage(tmp_path))(10**9, 10**9, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ValueError, match=r"out: no space: it takes 0\.00 GB and .* has 0\.00 GB"):
+    with pytest.raises(
+        ValueError, match=r"out: not enough space: it needs 0\.00 GB and .* has 0\.00 GB"
+    ):
         merged(zoo(), zoo(seed=1), zoo(seed=2), tmp_path / "made" / "out")
     assert not list((tmp_path / "made").iterdir())
 
@@ -314,5 +316,5 @@ def test_every_fault_of_every_model_is_named_at_once(zoo, tmp_path):
     one, other = (shutil.copytree(zoo(seed=i), tmp_path / f"m{i}") for i in (1, 2))
     config(auto_map={"x": "y"})(one)
     cut(100)(other)
-    with pytest.raises(ValueError, match=r"(?s)models\.b: .*cut short.*models\.a: .*auto_map"):
+    with pytest.raises(ValueError, match=r"(?s)models\.b: .*truncated.*models\.a: .*auto_map"):
         merged(zoo(), one, other, tmp_path / "out")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.workers.makers import ARCHITECTURES
-from workers.checkpoint import load_model, look, open_checkpoint
+from workers.checkpoint import load_model, open_checkpoint, open_headers
 from workers.recipe import Source
 
 
@@ -72,16 +72,18 @@ def hub(zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "org/model"
 
 
-@pytest.mark.parametrize("reader", [open_checkpoint, look])
+@pytest.mark.parametrize("reader", [open_checkpoint, open_headers])
 @pytest.mark.parametrize("revision", [None, "v1", "a" * 40])
 def test_a_hub_model_is_read_from_the_cache_when_offline(reader, revision, hub, zoo):
     found = reader(Source(hub, revision))
     assert found.fingerprint == open_checkpoint(Source(str(zoo()))).fingerprint
 
 
-@pytest.mark.parametrize("reader", [open_checkpoint, look])
+@pytest.mark.parametrize("reader", [open_checkpoint, open_headers])
 def test_a_hub_model_that_cannot_be_had_is_named_with_its_revision(reader, hub):
-    with pytest.raises(ValueError, match=r"org/model@v2: no directory here, and the hub"):
+    with pytest.raises(
+        ValueError, match=r"org/model@v2: not a local directory, and not available from the hub"
+    ):
         reader(Source(hub, "v2"))
 
 

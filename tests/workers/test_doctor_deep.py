@@ -32,7 +32,7 @@ def test_pieces_give_what_the_whole_gives(zoo, monkeypatch):
     base, *models = (open_checkpoint(Source(str(zoo(seed=seed)))) for seed in range(3))
     named = dict(zip("ab", models, strict=True))
     whole = differences(base, named)
-    monkeypatch.setattr(counted, "PIECE", 37)
+    monkeypatch.setattr(counted, "CHUNK", 37)
     for one, other in zip(whole, differences(base, named), strict=True):
         assert one.conflict == other.conflict
         assert one.norms == pytest.approx(other.norms)

@@ -18,10 +18,10 @@ import pytest
 SHA = "b" * 40
 READ = """
 import json, sys
-from workers.checkpoint import look, open_checkpoint
+from workers.checkpoint import open_checkpoint, open_headers
 from workers.recipe import Source
 source = Source.parse(sys.argv[2])
-found = {"look": look, "open": open_checkpoint}[sys.argv[1]](source)
+found = {"headers": open_headers, "open": open_checkpoint}[sys.argv[1]](source)
 print(json.dumps([sorted(found.tensors), sorted(p.name for p in found.path.iterdir())]))
 """
 
@@ -127,7 +127,7 @@ def run(how: str, source: str, endpoint: str, home: Path) -> subprocess.Complete
 @pytest.mark.slow
 def test_the_doctor_reads_headers_and_no_weights(hub, tmp_path, zoo):
     endpoint, asked = hub
-    found = run("look", "org/model@v1", endpoint, tmp_path / "home")
+    found = run("headers", "org/model@v1", endpoint, tmp_path / "home")
     assert found.returncode == 0, found.stderr
     tensors, files = json.loads(found.stdout)
     assert "lm_head.weight" in tensors

@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
 from workers import mergekit, portions
-from workers.checkpoint import Checkpoint, load_model, open_checkpoint, write_model, writing
+from workers.checkpoint import Checkpoint, load_model, open_checkpoint, write_model
+from workers.checkpoint import writer as checkpoint_writer
 from workers.merge import merge, read_recipe
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source
@@ -85,7 +86,7 @@ def test_experts_are_merged_as_files_and_load(zoo, tmp_path):
 def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
     recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
     merge(recipe, tmp_path / "one")
-    monkeypatch.setattr(writing, "SHARD_BYTES", 4000)
+    monkeypatch.setattr(checkpoint_writer, "SHARD_BYTES", 4000)
     merge(recipe, tmp_path / "many")
     assert len(list((tmp_path / "many").glob("model-*.safetensors"))) > 2
     one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / n) for n in ("one", "many"))
@@ -313,7 +314,7 @@ def test_a_writer_leaves_the_work_of_another_that_lives_alone(zoo, tmp_path):
         process.stdout.readline()
         write_model(out, ((n, like.tensor(n)) for n in like.tensors), like=like, dtype="float32")
         assert len(list(out.parent.iterdir())) == 2
-        assert "out was made by another while this was written" in process.communicate()[1]
+        assert "out was made by another process in the meantime" in process.communicate()[1]
     assert read(out).fingerprint == like.fingerprint
     assert list(out.parent.iterdir()) == [out]
 

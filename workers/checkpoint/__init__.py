@@ -1,18 +1,24 @@
-"""Models as files: read tensor by tensor, opened as a live model, written as a directory."""
+"""Reads and writes models on disk and the hub; does not know what a merge method is."""
 
-from workers.checkpoint.fitting import fitted
+from workers.checkpoint.alignment import align
+from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo
+from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live import load_model, load_tokenizer
-from workers.checkpoint.reading import Checkpoint, look, open_checkpoint
-from workers.checkpoint.writing import write_model
+from workers.checkpoint.location import is_hub_id
+from workers.checkpoint.reader import open_checkpoint, open_headers
+from workers.checkpoint.writer import write_model
 
 __all__ = [
+    "UNKNOWN_LICENCE",
     "Checkpoint",
     "TensorInfo",
-    "fitted",
+    "align",
+    "is_hub_id",
+    "licence_of",
     "load_model",
     "load_tokenizer",
-    "look",
     "open_checkpoint",
+    "open_headers",
     "write_model",
 ]

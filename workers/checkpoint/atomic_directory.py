@@ -1,4 +1,4 @@
-"""A new directory that appears complete or not at all."""
+"""Makes a directory that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from pathlib import Path
 
 UNFINISHED = ".unfinished"
 _LOCK = ".lock"
-_SLACK = 64 * 2**20  # for the small files, and so that the disk is not full to the last byte
+_RESERVE = 64 * 2**20  # bytes that stay free, some of them for the small files
 
 
 @contextmanager
-def whole_or_not_at_all(out: Path, *, needs: int, force: bool) -> Iterator[Path]:
-    """A folder beside `out` to write into; it becomes `out` when the block ends well.
+def atomic_directory(out: Path, *, nbytes: int, force: bool) -> Iterator[Path]:
+    """A temporary directory next to `out`; it is renamed to `out` if the block succeeds.
 
-    What a killed writer left behind beside `out` is removed.
+    Temporary directories of killed writers next to `out` are removed.
 
     Args:
         out: the directory to make.
-        needs: bytes that will be written.
+        nbytes: how much will be written.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` exists without `force`, cannot be made, or there is no space for it.
+        ValueError: if `out` exists without `force`, cannot be made, or the disk is too full.
     """
     if out.exists() and not force:
         raise ValueError(f"{out} exists already; choose another directory or pass --force")
     parent = _parent(out)
     out = parent / out.resolve().name
-    _check_space(out, parent, needs)
-    _sweep(out, parent)
+    _check_space(out, parent, nbytes)
+    _remove_abandoned(out, parent)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=parent))
     try:
         with (folder / _LOCK).open("w") as lock:
@@ -61,22 +61,22 @@ def _parent(out: Path) -> Path:
     return parent
 
 
-def _check_space(out: Path, parent: Path, needs: int) -> None:
+def _check_space(out: Path, parent: Path, nbytes: int) -> None:
     free = shutil.disk_usage(parent).free
-    if free < needs + _SLACK:
+    if free < nbytes + _RESERVE:
         raise ValueError(
-            f"{out}: no space: it takes {needs / 1e9:.2f} GB and {parent} has {free / 1e9:.2f} GB "
-            "left; choose another disk or make room"
+            f"{out}: not enough space: it needs {nbytes / 1e9:.2f} GB and {parent} has "
+            f"{free / 1e9:.2f} GB free; choose another disk or free some space"
         )
 
 
-def _sweep(out: Path, parent: Path) -> None:
-    for left in parent.glob(f".{out.name}.*{UNFINISHED}"):
+def _remove_abandoned(out: Path, parent: Path) -> None:
+    for abandoned in parent.glob(f".{out.name}.*{UNFINISHED}"):
         try:
-            with (left / _LOCK).open() as lock:
+            with (abandoned / _LOCK).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-        except OSError:  # its writer lives, or is just beginning or ending
+                shutil.rmtree(abandoned, ignore_errors=True)
+        except OSError:  # its writer is still running, or is just starting or finishing
             continue
 
 
@@ -87,7 +87,7 @@ def _replace(folder: Path, out: Path, *, force: bool) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-            raise ValueError(f"{out} was made by another while this was written") from None
+            raise ValueError(f"{out} was made by another process in the meantime") from None
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=out.parent))
     try:

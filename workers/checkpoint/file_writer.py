@@ -1,4 +1,4 @@
-"""Writing a safetensors file tensor by tensor: memory of one tensor, whatever the file's size."""
+"""Writes a safetensors file tensor by tensor; only one tensor is in memory at a time."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _CODES = {name: code for code, name in DTYPES.items()}
 
 
 def write_file(file: Path, plan: Mapping[str, TensorInfo], tensors: Tensors) -> str:
-    """Writes the planned tensors in the plan's order; the SHA-256 of the file.
+    """Writes tensors in the order of the plan; returns the SHA-256 of the file.
 
     Raises:
-        ValueError: if a tensor is not the planned one, or has values that are not finite.
+        ValueError: if a tensor does not match the plan, or has values that are not finite.
     """
     digest = hashlib.sha256()
     given = iter(tensors)
     with file.open("wb") as out:
-        for piece in _pieces(plan, given):
-            out.write(piece)
-            digest.update(piece)
+        for chunk in _chunks(plan, given):
+            out.write(chunk)
+            digest.update(chunk)
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest()
 
 
-def _pieces(
+def _chunks(
     plan: Mapping[str, TensorInfo], given: Iterator[tuple[str, torch.Tensor]]
 ) -> Iterator[memoryview | bytes]:
     yield _header(plan)
@@ -53,7 +53,7 @@ def _header(plan: Mapping[str, TensorInfo]) -> bytes:
         }
         start = end
     text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the format wants the data aligned
+    text += b" " * (-len(text) % 8)  # the format requires aligned data
     return len(text).to_bytes(8, "little") + text
 
 
@@ -62,8 +62,7 @@ def _raw(name: str, info: TensorInfo, given: tuple[str, torch.Tensor]) -> memory
     dtype = str(tensor.dtype).removeprefix("torch.")
     if found != name or tuple(tensor.shape) != info.shape or dtype != info.dtype:
         raise ValueError(
-            f"planned {name} {info.shape} {info.dtype}, "
-            f"was given {found} {tuple(tensor.shape)} {dtype}"
+            f"planned {name} {info.shape} {info.dtype}, got {found} {tuple(tensor.shape)} {dtype}"
         )
     if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
         raise ValueError(f"{name} of the merged model has values that are not finite")

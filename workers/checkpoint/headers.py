@@ -1,4 +1,4 @@
-"""Safetensors headers: what tensors a model has, without reading one."""
+"""Safetensors headers: names, shapes and dtypes of a model's tensors."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""Bytes per entry."""
+BYTES_PER_ENTRY = {"float32": 4, "float16": 2, "bfloat16": 2}
 
-_LARGEST = 100_000_000  # bytes of a header, as the safetensors library limits it
-# Buffers that old files hold beside the weights; transformers computes them anew and so do we.
+_MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library
+# Buffers in old files; transformers recomputes them, so they are not read.
 _BUFFER = re.compile(r"(?:attn|attention)\.(?:masked_)?bias$|\.rotary_emb\.inv_freq$")
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What a safetensors header says of a tensor."""
+    """The entry of a tensor in a safetensors header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -37,15 +36,15 @@ class TensorInfo:
 
     def nbytes_as(self, dtype: str) -> int:
         """Size in bytes in another dtype."""
-        return math.prod(self.shape) * WIDTH[dtype]
+        return math.prod(self.shape) * BYTES_PER_ENTRY[dtype]
 
 
 def read_headers(folder: Path) -> dict[str, TensorInfo]:
-    """Every tensor of a model directory, single file or shards, in the order of the files.
+    """Every tensor of a model directory, in one file or in shards, in the order of the files.
 
     Raises:
-        ValueError: if there are no safetensors, or a file is missing, damaged or not as the index
-            says.
+        ValueError: if there are no safetensors, or a file is missing, damaged or does not match
+            the index.
     """
     if (folder / INDEX).is_file():
         return _sharded(folder)
@@ -53,8 +52,8 @@ def read_headers(folder: Path) -> dict[str, TensorInfo]:
         return read_header(folder / SINGLE)
     if legacy := sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]):
         raise ValueError(
-            f"{legacy[0]}: pickled weights are not read, for they can run code; load the model "
-            "with transformers and save_pretrained() it, which writes safetensors"
+            f"{legacy[0]}: pickled weights are not read because they can run code; load the "
+            "model with transformers and call save_pretrained(), which writes safetensors"
         )
     raise ValueError(f"{folder}: no {SINGLE} and no {INDEX}; is this a model directory?")
 
@@ -63,11 +62,11 @@ def read_header(file: Path) -> dict[str, TensorInfo]:
     """Every tensor of one file, in the order of the file.
 
     Raises:
-        ValueError: if it is no safetensors file, is cut short or damaged, or holds a dtype that
-            is not merged.
+        ValueError: if it is not a safetensors file, is truncated or damaged, or has a dtype that
+            cannot be merged.
     """
     if not file.is_file():
-        raise ValueError(f"{file}: is not there")
+        raise ValueError(f"{file}: does not exist")
     header = _parse(file)
     entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
     return {
@@ -81,7 +80,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON object from a model directory.
 
     Raises:
-        ValueError: if it is not there or no JSON object.
+        ValueError: if it does not exist or is not a JSON object.
     """
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
@@ -90,15 +89,15 @@ def read_json(file: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not valid JSON: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: holds a {type(content).__name__}, not an object")
+        raise ValueError(f"{file}: contains a {type(content).__name__}, not an object")
     return content
 
 
 def shards_of(folder: Path) -> dict[str, str]:
-    """The index: tensor -> the name of its file.
+    """The index of a sharded model: tensor -> file name.
 
     Raises:
-        ValueError: if it is no index, or names a file outside the folder.
+        ValueError: if it is not an index, or names a file outside the folder.
     """
     weight_map = read_json(folder / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
@@ -106,7 +105,7 @@ def shards_of(folder: Path) -> dict[str, str]:
     for tensor, name in weight_map.items():
         if not isinstance(name, str) or Path(name).name != name:
             raise ValueError(
-                f"{folder / INDEX}: {tensor} lies in {name!r}; a shard is a file of this folder"
+                f"{folder / INDEX}: {tensor} is in {name!r}; a shard must be a file in this folder"
             )
     return weight_map
 
@@ -117,19 +116,19 @@ def _sharded(folder: Path) -> dict[str, TensorInfo]:
     for name in sorted(set(index.values())):
         if not (folder / name).is_file():
             raise ValueError(
-                f"{folder / name}: this shard is named by {INDEX} and is not there; "
+                f"{folder / name}: this shard is listed in {INDEX} but does not exist; "
                 "download it, or copy the whole folder again"
             )
         found = read_header(folder / name)
-        if twice := found.keys() & tensors:
-            first = min(twice)
-            raise ValueError(f"{folder / name}: {first} is in {tensors[first].file.name} too")
+        if repeated := found.keys() & tensors:
+            first = min(repeated)
+            raise ValueError(f"{folder / name}: {first} is also in {tensors[first].file.name}")
         tensors |= found
     missing = [n for n in index if n not in tensors and not _BUFFER.search(n)]
     if missing:
         raise ValueError(
-            f"{folder / index[missing[0]]}: {missing[0]} should be here by {INDEX}, and is not; "
-            "index and shards are of different downloads"
+            f"{folder / index[missing[0]]}: {missing[0]} is missing here, though {INDEX} lists "
+            "it; index and shards are from different downloads"
         )
     return tensors
 
@@ -139,9 +138,9 @@ def _parse(file: Path) -> dict[str, Any]:
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(size - 8, _LARGEST):
+        if not 2 <= length <= min(size - 8, _MAX_HEADER):
             raise ValueError(
-                f"{file}: not a safetensors file, or cut short ({size} bytes); download it again"
+                f"{file}: not a safetensors file, or truncated ({size} bytes); download it again"
             )
         try:
             header = json.loads(stream.read(length))
@@ -162,13 +161,13 @@ def _info(name: str, entry: Mapping[str, Any], file: Path) -> TensorInfo:
     if entry["dtype"] not in DTYPES:
         raise ValueError(
             f"{file}: {name} is {entry['dtype']}; only {', '.join(DTYPES.values())} can be merged: "
-            "a quantised model is merged from the weights it was quantised from"
+            "of a quantised model, merge the weights it was quantised from"
         )
     info = TensorInfo(DTYPES[entry["dtype"]], tuple(entry["shape"]), file)
     first, last = entry["data_offsets"]
     if last - first != info.nbytes:
         raise ValueError(
             f"{file}: {name} has {last - first} bytes, but {entry['dtype']} {list(info.shape)} "
-            f"takes {info.nbytes}; the header is damaged, download the file again"
+            f"needs {info.nbytes}; the header is damaged, download the file again"
         )
     return info

@@ -1,4 +1,4 @@
-"""The licence that a model states."""
+"""The licence in a model's own model card."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 import yaml
 from huggingface_hub import ModelCard
 
-UNKNOWN = "not stated"
+UNKNOWN_LICENCE = "not stated"
 
 
 def licence_of(folder: Path) -> str:
-    """The licence in a model's own card, or `UNKNOWN`."""
+    """The licence in a model's card, or `UNKNOWN_LICENCE`."""
     readme = folder / "README.md"
     if not readme.is_file():
-        return UNKNOWN
+        return UNKNOWN_LICENCE
     try:
         data = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
     except (ValueError, yaml.YAMLError):
-        return UNKNOWN
+        return UNKNOWN_LICENCE
     given = data.get("license_name") or data.get("license")
-    return str(given) if given else UNKNOWN
+    return str(given) if given else UNKNOWN_LICENCE

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 import transformers
 
-if TYPE_CHECKING:
-    from workers.checkpoint.reading import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint
 
 
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:
@@ -18,12 +16,12 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
 
     Args:
         checkpoint: what to load.
-        device: where all of it lies.
-        spread: lay it over all GPUs of this process instead, by accelerate's device map.
+        device: where the whole model is placed.
+        spread: place it on all GPUs of this process instead, by accelerate's device map.
 
     Raises:
-        ValueError: if a tensor is missing, left over or of another shape; transformers would
-            fill the gap with random numbers and only log it.
+        ValueError: if a tensor is missing, unexpected or of another shape; transformers would
+            only log it and use random numbers.
     """
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
         checkpoint.path,
@@ -31,46 +29,32 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         device_map="balanced" if spread else None,
         output_loading_info=True,
     )
-    left_over = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
-    found = {
+    unexpected = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
+    names = {
         "missing": set(map(str, report["missing_keys"])),
-        "left over": left_over,
+        "unexpected": unexpected,
         "of another shape": set(map(str, report["mismatched_keys"])),
     }
-    if faults := {kind: sorted(names) for kind, names in found.items() if names}:
-        raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {faults}")
+    if errors := {kind: sorted(each) for kind, each in names.items() if each}:
+        raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {errors}")
     if checkpoint.adapter:
-        _copy(checkpoint, list(checkpoint.adapter.changes), model)
+        _copy(checkpoint, checkpoint.adapter.changes, model)
     return model.eval() if spread else model.eval().to(device)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The tokenizer that lies beside the weights."""
+    """The tokenizer in the model's directory."""
     return transformers.AutoTokenizer.from_pretrained(checkpoint.path)
 
 
 def live_name(model: Any, tensor: str) -> str:
-    """The live model's name of a checkpoint tensor: old files leave out the model's prefix."""
+    """The live model's name of a checkpoint tensor; old files omit the model's prefix."""
     known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
 
 
-def adapted_tensors(
-    checkpoint: Checkpoint, adapter: Path, names: Sequence[str]
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """The named tensors of a model after peft has merged an adapter into it."""
-    import peft  # noqa: PLC0415 - rare, and slow to import
-
-    model = load_model(checkpoint)
-    live = {name: live_name(model, name) for name in names}
-    merged = peft.PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
-    parameters = dict(merged.named_parameters(remove_duplicate=False))
-    for name in names:
-        yield name, parameters[live[name]].detach()
-
-
 @torch.no_grad()
-def _copy(checkpoint: Checkpoint, names: Sequence[str], model: Any) -> None:
+def _copy(checkpoint: Checkpoint, names: Iterable[str], model: Any) -> None:
     parameters = dict(model.named_parameters(remove_duplicate=False))
     for name in names:
         parameters[live_name(model, name)].copy_(checkpoint.tensor(name))

@@ -1,4 +1,4 @@
-"""Where a model's files are: a directory here, or the hub's copy of one."""
+"""Where a model's files are: in a local directory, or in the cache of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ ADAPTER_CONFIG, ADAPTER = "adapter_config.json", "adapter_model.safetensors"
 
 
 def cache_folder() -> Path:
-    """Where what is computed once is kept: the user's cache directory."""
+    """Mergefront's folder in the user's cache directory."""
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mergefront"
 
 
 def is_hub_id(path: str) -> bool:
-    """Whether a path that is no directory here can be the name of a hub repository."""
+    """Whether a path is not a local directory and can be the name of a hub repository."""
     looks_local = path.startswith((".", "/", "~"))
     return path.count("/") == 1 and not looks_local and not Path(path).is_dir()
 
 
 def model_folder(path: str, revision: str | None) -> Path:
-    """A model's directory with its weights; of a hub model only the files that are needed.
+    """A model's directory; of a hub model, only the necessary files are downloaded.
 
     Raises:
-        ValueError: if there is no such directory or hub model, or the hub cannot be reached and
-            the model is not in its cache.
+        ValueError: if there is no such directory or hub model, or the model is not cached and the
+            hub cannot be reached.
     """
     if not is_hub_id(path):
         return _local(path, revision)
@@ -41,31 +41,31 @@ def model_folder(path: str, revision: str | None) -> Path:
 
 
 def small_files(path: str, revision: str | None) -> Path:
-    """A hub model's directory with all but its weights."""
+    """A hub model's directory without its weights."""
     return _snapshot(path, revision, SMALL)
 
 
-def adapter_folder(place: str) -> Path:
-    """A LoRA adapter's directory; `place` is a directory or `hub/id@revision`.
+def adapter_folder(location: str) -> Path:
+    """A LoRA adapter's directory; `location` is a directory or `hub/id@revision`.
 
     Raises:
         ValueError: as `model_folder`.
     """
-    if not is_hub_id(place):
-        return _local(place, None)
-    path, _, revision = place.partition("@")
+    if not is_hub_id(location):
+        return _local(location, None)
+    path, _, revision = location.partition("@")
     return _snapshot(path, revision or None, [ADAPTER_CONFIG, ADAPTER])
 
 
 def _local(path: str, revision: str | None) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        kind = "a file and no" if folder.exists() else "no"
+        problem = "is a file" if folder.exists() else "does not exist"
         raise ValueError(
-            f"{kind} model directory at {path}; give a directory, or a hub id such as org/model"
+            f"model directory {path} {problem}; give a directory, or a hub id such as org/model"
         )
     if revision:
-        raise ValueError(f"{path}: a directory here has no revision ({revision!r}); leave it out")
+        raise ValueError(f"{path}: a local directory has no revision; remove {revision!r}")
     return folder
 
 
@@ -75,11 +75,11 @@ def _snapshot(path: str, revision: str | None, patterns: list[str]) -> Path:
             path, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
         )
     except HFValidationError as error:
-        raise ValueError(f"{path}: is no directory here and no hub id: {error}") from None
+        raise ValueError(f"{path}: is neither a local directory nor a hub id: {error}") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         where = f"{path}@{revision}" if revision else path
         raise ValueError(
-            f"{where}: no directory here, and the hub does not give it: {reason}"
+            f"{where}: not a local directory, and not available from the hub: {reason}"
         ) from None
     return Path(folder)

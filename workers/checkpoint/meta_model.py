@@ -1,4 +1,4 @@
-"""What transformers expects of a model, from its config alone: no weights, no memory."""
+"""The parameters that transformers expects, from a config: a model on torch's meta device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers.conversion_mapping import get_model_conversion_mapping
 
 if TYPE_CHECKING:
-    from workers.checkpoint.reading import Checkpoint
+    from workers.checkpoint.checkpoint import Checkpoint
 
 _CONFIG_ERRORS = (
     AttributeError,
@@ -26,30 +26,30 @@ _CONFIG_ERRORS = (
 
 
 @dataclass(frozen=True)
-class Skeleton:
-    """A causal language model without its weights."""
+class MetaModel:
+    """A causal language model without weights."""
 
     shapes: Mapping[str, tuple[int, ...]]
-    """Of every parameter that a checkpoint must hold, by the live model's name."""
+    """Of every parameter that a checkpoint must contain, by the live model's name."""
     prefix: str
-    """Of the names; files of old models leave it out."""
+    """Of the parameters' names; files of old models omit it."""
     same_names: bool
-    """Whether a checkpoint's tensors have the live model's names."""
+    """Whether the tensors have the same names in checkpoint files."""
 
 
 def normalised_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The config with every default written out and old spellings replaced.
+    """The config with every default filled in and old spellings replaced.
 
     Raises:
-        ValueError: if transformers does not know this kind of model, or it is no causal language
-            model.
+        ValueError: if transformers does not know this type of model, or it is not a causal
+            language model.
     """
     config: dict[str, Any] = _config(checkpoint).to_dict()
     return config
 
 
-def skeleton(checkpoint: Checkpoint) -> Skeleton:
-    """The live model that the config describes.
+def meta_model(checkpoint: Checkpoint) -> MetaModel:
+    """The model that the config describes.
 
     Raises:
         ValueError: as `normalised_config`, and if the config contradicts itself.
@@ -60,10 +60,10 @@ def skeleton(checkpoint: Checkpoint) -> Skeleton:
             model = transformers.AutoModelForCausalLM.from_config(config)
     except (*_CONFIG_ERRORS, RuntimeError) as error:
         where = checkpoint.path / "config.json"
-        raise ValueError(f"{where}: transformers cannot make a model of it: {error}") from None
+        raise ValueError(f"{where}: transformers cannot build this model: {error}") from None
     shapes = {name: tuple(each.shape) for name, each in model.named_parameters()}
     mapped = bool(get_model_conversion_mapping(model, add_legacy=False))
-    return Skeleton(shapes, f"{model.base_model_prefix}.", not mapped)
+    return MetaModel(shapes, f"{model.base_model_prefix}.", not mapped)
 
 
 def _config(checkpoint: Checkpoint) -> Any:
@@ -80,5 +80,5 @@ def _config(checkpoint: Checkpoint) -> Any:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
     if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ValueError(f"{where}: model_type {kind!r} is no causal language model")
+        raise ValueError(f"{where}: model_type {kind!r} is not a causal language model")
     return config

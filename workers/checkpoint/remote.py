@@ -1,4 +1,4 @@
-"""Headers of a model on the hub, without its weights."""
+"""Headers of a model on the hub, read without downloading its weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.checkpoint.headers import DTYPES, INDEX, SINGLE, TensorInfo, read_h
 
 
 def remote_headers(path: str, revision: str | None, folder: Path) -> dict[str, TensorInfo]:
-    """Every tensor of a hub model: from the files that are here already, else by range requests.
+    """Every tensor of a hub model, from cached files or else by range requests.
 
     Raises:
         ValueError: if it has no safetensors, or the hub cannot be reached.
@@ -28,7 +28,7 @@ def remote_headers(path: str, revision: str | None, folder: Path) -> dict[str, T
     except NotASafetensorsRepoError:
         raise ValueError(
             f"{path}: has no safetensors on the hub; pickled weights are not read: load the model "
-            "with transformers and save_pretrained() it"
+            "with transformers and call save_pretrained()"
         ) from None
     except (HfHubHTTPError, SafetensorsParsingError, OfflineModeIsEnabled, OSError) as error:
         reason = str(error).strip().splitlines()[0]

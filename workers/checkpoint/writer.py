@@ -1,4 +1,4 @@
-"""Writing a model directory: streamed tensor by tensor, whole or not at all, and read again."""
+"""Writes a model directory tensor by tensor and verifies it by reading it again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from workers.checkpoint.folder import whole_or_not_at_all
+from workers.checkpoint.atomic_directory import atomic_directory
+from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.file_writer import Tensors, write_file
 from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
-from workers.checkpoint.reading import Checkpoint
-from workers.checkpoint.stream import Tensors, write_file
 
-SHARD_BYTES = 5 * 10**9  # as transformers and the hub cut them
+SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
 MANIFEST = "manifest.json"
-COMPANIONS = (  # what is copied from the model whose tokenizer the merged one takes
+TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -45,37 +45,37 @@ def write_model(
     files: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> None:
-    """Writes a Hugging Face directory; memory of one tensor, whatever the model's size.
+    """Writes a Hugging Face directory; only one tensor is in memory at a time.
 
     Args:
-        out: the directory to make. It appears complete or not at all.
+        out: the directory to make; it appears complete or not at all.
         tensors: (name, tensor) in the order of `like.tensors`.
-        like: the checkpoint whose names, shapes and tying it takes.
+        like: the checkpoint with the same tensor names, shapes and tied head.
         dtype: of the tensors.
-        donor: the checkpoint whose config and tokenizer it takes, if not those of `like`.
-        files: further text files, by name.
+        donor: the checkpoint whose config and tokenizer are copied; `like` by default.
+        files: additional text files by name.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` exists without `force` or cannot be made, there is no space for it,
-            or a tensor is not as planned.
-        OSError: if the disk gives up on the way; nothing is left behind then.
+        ValueError: if `out` exists without `force` or cannot be made, the disk has too little
+            space, or a tensor does not match `like`.
+        OSError: if writing fails; no files remain then.
     """
     plan = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
-    needs = sum(info.nbytes for info in plan.values())
-    with whole_or_not_at_all(out, needs=needs, force=force) as folder:
+    nbytes = sum(info.nbytes for info in plan.values())
+    with atomic_directory(out, nbytes=nbytes, force=force) as folder:
         digests = _write_tensors(folder, tensors, plan)
         _verify(folder, plan, digests)
-        _copy_companions(folder, donor or like)
+        _copy_tokenizer_files(folder, donor or like)
         for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
-        # last, so that what a killed writer leaves behind cannot be loaded
+        # last, so that the directory of a killed writer cannot be loaded
         _write_json(folder / "config.json", _config(like, donor or like, dtype))
         _write_manifest(folder, digests)
 
 
 def _write_tensors(folder: Path, tensors: Tensors, plan: Plan) -> dict[str, str]:
-    """Writes the shards and their index; the SHA-256 of each file."""
+    """Writes the shards and their index; returns the SHA-256 of each file."""
     shards = _shards(plan)
     stream = iter(tensors)
     digests: dict[str, str] = {}
@@ -104,14 +104,16 @@ def _shards(plan: Plan) -> list[dict[str, TensorInfo]]:
 
 
 def _verify(folder: Path, plan: Plan, digests: Mapping[str, str]) -> None:
-    """What is on disk is what was planned and, by its digest, what was checked on the way."""
+    """Checks that headers and digests of the files on disk are as expected."""
     written = read_headers(folder)
     planned = {name: (info.dtype, info.shape) for name, info in plan.items()}
     if planned != {name: (info.dtype, info.shape) for name, info in written.items()}:
-        raise OSError(f"{folder}: what was written is not what was planned; is the disk sound?")
+        raise OSError(f"{folder}: the headers differ from those written; is the disk faulty?")
     for name, digest in digests.items():
         if _sha256(folder / name) != digest:
-            raise OSError(f"{folder / name}: reads other bytes than were written; is the disk bad?")
+            raise OSError(
+                f"{folder / name}: has other bytes than were written; is the disk faulty?"
+            )
 
 
 def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object]:
@@ -125,25 +127,25 @@ def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object
     return config
 
 
-def _copy_companions(folder: Path, donor: Checkpoint) -> None:
-    for name in COMPANIONS:
-        found = donor.path / name
-        if found.is_dir():
-            shutil.copytree(found, folder / name)
-        elif found.is_file():
-            shutil.copyfile(found, folder / name)
+def _copy_tokenizer_files(folder: Path, donor: Checkpoint) -> None:
+    for name in TOKENIZER_FILES:
+        path = donor.path / name
+        if path.is_dir():
+            shutil.copytree(path, folder / name)
+        elif path.is_file():
+            shutil.copyfile(path, folder / name)
 
 
 def _write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
-    """Size and SHA-256 of every file, as the hub names its large files."""
+    """Writes size and SHA-256 of every file; the hub uses the same digest for large files."""
     entries = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": digest}
-        for name, digest in {**dict(_small_digests(folder)), **digests}.items()
+        for name, digest in {**dict(_other_digests(folder)), **digests}.items()
     }
     _write_json(folder / MANIFEST, {"version": 1, "files": dict(sorted(entries.items()))})
 
 
-def _small_digests(folder: Path) -> Iterator[tuple[str, str]]:
+def _other_digests(folder: Path) -> Iterator[tuple[str, str]]:
     for file in folder.rglob("*"):
         if file.is_file() and file.suffix != ".safetensors" and not file.name.startswith("."):
             yield str(file.relative_to(folder)), _sha256(file)

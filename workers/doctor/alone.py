@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workers.checkpoint import Checkpoint
-from workers.checkpoint.skeleton import Skeleton, skeleton
+from workers.checkpoint.meta_model import MetaModel, meta_model
 from workers.doctor.finding import Finding
 from workers.doctor.vocabulary import Vocabulary, vocabulary
 from workers.recipe import module_of
@@ -28,7 +28,7 @@ def by_itself(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Find
     if refused:
         return
     try:
-        expected = skeleton(checkpoint)
+        expected = meta_model(checkpoint)
     except ValueError as error:
         yield Finding("error", name, str(error))
         return
@@ -38,7 +38,7 @@ def by_itself(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Find
     yield from _adapter(name, checkpoint)
 
 
-def _names(name: str, checkpoint: Checkpoint, expected: Skeleton, live: bool) -> Iterator[Finding]:
+def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -> Iterator[Finding]:
     """Tensors that the config promises and the files lack, or the other way round."""
     where = checkpoint.path
     if not expected.same_names:
@@ -85,7 +85,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: Skeleton, live: bool) ->
         )
 
 
-def _live(tensor: str, expected: Skeleton) -> str:
+def _live(tensor: str, expected: MetaModel) -> str:
     prefixed = f"{expected.prefix}{tensor}"
     return prefixed if tensor not in expected.shapes and prefixed in expected.shapes else tensor
 

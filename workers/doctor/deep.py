@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from workers.checkpoint import fitted, open_checkpoint
+from workers.checkpoint import align, open_checkpoint
 from workers.checkpoint.differences import Difference, differences
 from workers.recipe import Source
 
@@ -27,7 +27,7 @@ def look_into(base: Source, models: Mapping[str, Source]) -> list[Difference]:
         ValueError: if a model cannot be read.
     """
     sources = {"base": base, **models}
-    opened = fitted({name: open_checkpoint(source) for name, source in sources.items()})
+    opened = align({name: open_checkpoint(source) for name, source in sources.items()})
     return differences(opened.pop("base"), opened)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from rich.filesize import decimal
 
-from workers.checkpoint import look
+from workers.checkpoint import open_headers
 from workers.recipe import Source
 
 LITTLE = 0.1  # seconds of a merge, below which what surrounds it counts for more
@@ -60,7 +60,7 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
         ValueError: if a model cannot be read.
     """
     sources = [*([base] if base else []), *models.values()]
-    opened = [look(source) for source in sources]
+    opened = [open_headers(source) for source in sources]
     like = opened[0]
     changed = [
         each.tensors[name].nbytes

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.checkpoint import Checkpoint, look
-from workers.checkpoint.licence import UNKNOWN, licence_of
-from workers.checkpoint.skeleton import normalised_config
+from workers.checkpoint import UNKNOWN_LICENCE, Checkpoint, licence_of, open_headers
+from workers.checkpoint.meta_model import normalised_config
 from workers.doctor.alone import by_itself
 from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
@@ -31,7 +30,7 @@ def examine(
     opened: dict[str, Checkpoint] = {}
     for name, source in sources.items():
         try:
-            opened[name] = look(source)
+            opened[name] = open_headers(source)
         except ValueError as error:
             findings.append(Finding("error", name, _named(name, str(error))))
     configs: dict[str, Mapping[str, Any]] = {}
@@ -61,7 +60,7 @@ def _licences(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
     ours, theirs = licence_of(checkpoint.path), licence_of(other.path)
-    if ours != theirs and UNKNOWN not in (ours, theirs):
+    if ours != theirs and UNKNOWN_LICENCE not in (ours, theirs):
         yield Finding(
             "warning",
             name,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from workers.checkpoint import Checkpoint, look
+from workers.checkpoint import Checkpoint, open_headers
 from workers.mergekit.document import Document, Listed, Setting, Slice, parse
 from workers.mergekit.embedded import embedded_recipe, verified
 from workers.mergekit.groups import groups_of
@@ -43,7 +43,7 @@ class Place:
     t: float
 
 
-def read(text: str, where: str, *, seed: int = 0, look_at: Look = look) -> Recipe:
+def read(text: str, where: str, *, seed: int = 0, look_at: Look = open_headers) -> Recipe:
     """Reads a mergekit recipe; the models' headers say what tensors there are.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from workers.checkpoint import Checkpoint, look
+from workers.checkpoint import Checkpoint, open_headers
 from workers.methods import METHODS, Bound
 from workers.recipe import Recipe, Source, layer_of
 
@@ -28,7 +28,7 @@ MARK = "# mergefront: "
 """Begins the comment with the native recipe."""
 
 
-def write(recipe: Recipe, look_at: Callable[[Source], Checkpoint] = look) -> str:
+def write(recipe: Recipe, look_at: Callable[[Source], Checkpoint] = open_headers) -> str:
     """The file; the headers of the models say what tensors the filters have to tell apart.
 
     Raises:

@@ -1,0 +1,49 @@
+"""Opening models by their headers: a local directory, or a model on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from workers.checkpoint.adapted import AdaptedCheckpoint
+from workers.checkpoint.adapter import open_adapter
+from workers.checkpoint.checkpoint import Checkpoint, heads
+from workers.checkpoint.headers import TensorInfo, read_headers, read_json
+from workers.checkpoint.location import is_hub_id, model_folder, small_files
+from workers.checkpoint.remote import remote_headers
+from workers.recipe import Source
+
+
+def open_checkpoint(source: Source) -> Checkpoint:
+    """Opens a model by its headers; downloads the weights of a hub model if they are not cached.
+
+    Raises:
+        ValueError: if it does not exist, has no safetensors, a file is damaged, or its adapter
+            was made for another model.
+    """
+    folder = model_folder(source.path, source.revision)
+    return _checkpoint(folder, read_headers(folder), source)
+
+
+def open_headers(source: Source) -> Checkpoint:
+    """As `open_checkpoint`, but of a hub model only headers and small files are downloaded.
+
+    Raises:
+        ValueError: as `open_checkpoint`.
+    """
+    if not is_hub_id(source.path):
+        return open_checkpoint(source)
+    folder = small_files(source.path, source.revision)
+    return _checkpoint(folder, remote_headers(source.path, source.revision, folder), source)
+
+
+def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source) -> Checkpoint:
+    if not tensors:
+        raise ValueError(f"{folder}: holds no tensors")
+    config = read_json(folder / "config.json")
+    if config.get("tie_word_embeddings"):  # some files store the tied head as well
+        tied = heads(tensors)
+        tensors = {name: info for name, info in tensors.items() if name not in tied}
+    if not source.adapter:
+        return Checkpoint(folder, tensors, config)
+    return AdaptedCheckpoint(folder, tensors, config, open_adapter(source.adapter, tensors))
