@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from search.ledger import rows
 from search.ledger.compaction import compact, tidy
-from search.ledger.lease import Lease, Note, is_alive, notes
+from search.ledger.drivers import DriverRecord, is_alive, read_records
+from search.ledger.lease import Lease
 from search.ledger.paths import BUDGETS, finished_name, proposed_name
 from search.ledger.reader import Reader
 from search.ledger.store import Store
@@ -190,10 +191,10 @@ class Ledger:
             lease.release()
 
     @property
-    def driver(self) -> Note | None:
-        """What the living driver that holds the run says of itself."""
-        living = (note for note, renewed in notes(self._store).values() if is_alive(note, renewed))
-        return next(living, None)
+    def driver(self) -> DriverRecord | None:
+        """The record of the living driver, or None."""
+        records = read_records(self._store).values()
+        return next((record for record, renewed in records if is_alive(record, renewed)), None)
 
     def _compact(self) -> None:
         if self._compacting is not None:

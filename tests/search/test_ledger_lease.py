@@ -28,11 +28,11 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(lease_module, "BEAT", 0.1)
+    monkeypatch.setattr(lease_module, "RENEWAL", 0.1)
     monkeypatch.setattr(lease_module, "EXPIRY", 2.0)
 
 
-def hold(root, started) -> None:
+def drive(root, started) -> None:
     with Ledger(root).driving():
         started.set()
         time.sleep(600)
@@ -48,10 +48,10 @@ def race(root, start, winners) -> None:
         winners.put(None)
 
 
-def test_one_driver_at_a_time_and_a_dead_one_lets_go(ledger):
+def test_one_driver_at_a_time_and_a_dead_one_has_no_lease(ledger):
     context = multiprocessing.get_context("fork")
     started = context.Event()
-    holder = context.Process(target=hold, args=(ledger.root, started))
+    holder = context.Process(target=drive, args=(ledger.root, started))
     holder.start()
     assert started.wait(60)
     assert ledger.driver is not None
@@ -78,8 +78,8 @@ def test_of_drivers_that_race_for_a_run_one_wins(ledger):
     assert len([pid for pid in found if pid]) == 1
 
 
-def elsewhere(ledger: Ledger, root) -> str:
-    """A driver's note as another machine would have left it."""
+def record_of_another_machine(ledger: Ledger, root) -> str:
+    """The record of a driver on another machine."""
     with ledger.driving():
         (name,) = (root / "drivers").iterdir()
         content = json.loads(name.read_text())
@@ -87,17 +87,17 @@ def elsewhere(ledger: Ledger, root) -> str:
     return name
 
 
-def test_a_driver_on_another_machine_counts_as_dead_when_it_is_silent(ledger, tmp_path, quick):
-    note = elsewhere(ledger, tmp_path / "run")
+def test_a_driver_on_another_machine_counts_as_dead_when_it_does_not_renew(ledger, tmp_path, quick):
+    record = record_of_another_machine(ledger, tmp_path / "run")
     assert ledger.driver is not None
     began = time.monotonic()
     with ledger.driving():
         assert time.monotonic() - began >= 2.0
-        assert not note.exists()
+        assert not record.exists()
 
 
-def test_takeover_breaks_the_hold_of_a_driver_that_is_surely_gone(ledger, tmp_path, quick):
-    elsewhere(ledger, tmp_path / "run")
+def test_takeover_breaks_the_lease_of_a_driver_that_is_certainly_dead(ledger, tmp_path, quick):
+    record_of_another_machine(ledger, tmp_path / "run")
     with ledger.driving(takeover=True):
         assert "far" not in ledger.driver.who
 
@@ -111,7 +111,7 @@ def test_a_driver_whose_run_was_taken_over_writes_no_more(ledger, quick):
                 ledger.propose(Proposal.create(0, RECIPE))
 
 
-def test_a_driver_that_renews_in_the_very_moment_of_a_takeover_has_lost_the_run(ledger, quick):
+def test_a_driver_that_renews_at_the_moment_of_a_takeover_has_lost_the_run(ledger, quick):
     with ledger.driving() as old:
         exists, looked = old._store.exists, threading.Event()
 
@@ -119,7 +119,7 @@ def test_a_driver_that_renews_in_the_very_moment_of_a_takeover_has_lost_the_run(
             found = exists(name)
             if not looked.is_set():
                 looked.set()
-                time.sleep(0.5)  # its note is removed in here, and written again after it
+                time.sleep(0.5)  # its record is removed meanwhile, and written again afterwards
             return found
 
         old._store.exists = slow
@@ -129,10 +129,10 @@ def test_a_driver_that_renews_in_the_very_moment_of_a_takeover_has_lost_the_run(
             new.check()
             with pytest.raises(RunBusyError, match="was taken over"):
                 old.check()
-            assert ledger.driver.token == new._note.token
+            assert ledger.driver.token == new._record.token
 
 
-def test_a_driver_that_was_taken_over_puts_no_files_together(ledger, quick, monkeypatch):
+def test_a_driver_that_was_taken_over_compacts_no_files(ledger, quick, monkeypatch):
     monkeypatch.setattr(ledger_module, "LOOSE", 2)
     begun, go = threading.Event(), threading.Event()
     many = rows.many
@@ -155,17 +155,19 @@ def test_a_driver_that_was_taken_over_puts_no_files_together(ledger, quick, monk
 
 
 @pytest.mark.parametrize("content", ['{"tok', "[]", '{"token": "x"}'])
-def test_a_note_that_cannot_be_read_is_named_and_ignored_once_it_is_old(ledger, tmp_path, content):
-    note = tmp_path / "run" / "drivers" / "abcd.json"
-    note.parent.mkdir()
-    note.write_text(content)
-    with pytest.raises(ValueError, match=r"abcd\.json: a driver's note .* delete it"):
+def test_a_record_that_cannot_be_read_is_named_and_ignored_once_it_is_old(
+    ledger, tmp_path, content
+):
+    record = tmp_path / "run" / "drivers" / "abcd.json"
+    record.parent.mkdir()
+    record.write_text(content)
+    with pytest.raises(ValueError, match=r"abcd\.json: a driver's record .* delete it"):
         _ = ledger.driver
     with pytest.raises(RunBusyError, match=r"abcd\.json"), ledger.driving():
         pass
-    assert list(note.parent.iterdir()) == [note]
+    assert list(record.parent.iterdir()) == [record]
     long_ago = time.time() - 100
-    os.utime(note, (long_ago, long_ago))
+    os.utime(record, (long_ago, long_ago))
     assert ledger.driver is None
     with ledger.driving():
         pass
