@@ -32,9 +32,8 @@ import transformers
 from safetensors.torch import save_file
 
 from workers.checkpoint import Checkpoint, open_checkpoint
-from workers.merging import Engine, MergeSettings
-from workers.merging.runner import compiler
-from workers.merging.statistics import by_tenths
+from workers.merging import Engine, MergeSettings, every_tenth
+from workers.merging.compilation import compiler
 from workers.recipe import Group, Recipe, Source
 
 MODELS = ("x", "y", "z")
@@ -85,7 +84,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     engine = Engine(
         checkpoints, base, settings=MergeSettings(mode="eager", **settings), device=device
     )
-    engine.prepare(by_tenths(note))
+    engine.prepare(every_tenth(note))
     statistics = time.perf_counter() - began
     peaks = memory(engine, options, folder, live) if "eager" in options.modes else {}
     floors = {n: floor({"base": base, **checkpoints}, n, device) for n in (2, 3, 4)}

@@ -32,8 +32,8 @@ Rules that all methods share:
 - Weights that sum to 0 under `normalize`, a density of 0 or above 1, a negative weight that is a
   share, a list of the wrong length and a missing base are errors when the recipe is read. NaN or
   infinity in a model is an error when its statistics are computed; it names model and tensor.
-- A merged entry of a masked method (ties, dare, breadcrumbs) is never −0, because machines differ in
-  the sign of a zero.
+- A merged entry of a masked method (ties, dare, breadcrumbs) is never −0, because machines differ
+  in the sign of a zero.
 - Against mergekit 0.1.5 all of these are tested on stored random merges in float32
   (`scripts/golden_mergekit.py`); DARE at density 1, because mergekit's masks
   are random.

@@ -18,8 +18,7 @@ from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import BEGINNING, Candidate, Outcome, State
 from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint
-from workers.merging import Engine, MergeSettings
-from workers.merging.statistics import by_tenths
+from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Worker:
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
         self._engine = Engine(models, base=base, settings=setup.merging, device=device)
-        self._engine.prepare(by_tenths(lambda told: log.info("%s%s", BEGINNING, told)))
+        self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", BEGINNING, progress)))
         where, how = self._engine.placement, self._engine.mode
         log.info("%sthe models lie %s, merges are %s", BEGINNING, where, how)
         self._model = load_model(base, device=device, spread=len(gpus) > 1)

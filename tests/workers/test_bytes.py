@@ -16,7 +16,7 @@ import torch
 
 from workers.checkpoint import load_model, open_checkpoint
 from workers.merging import Engine, MergeSettings
-from workers.merging.runner import compiler
+from workers.merging.compilation import compiler
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Source
 
@@ -125,9 +125,9 @@ WITH_A_BAD_COMPILER = """
     import sys, torch
     from pathlib import Path
     from workers.checkpoint import open_checkpoint
-    from workers.merging import Engine, MergeSettings, runner
+    from workers.merging import Engine, MergeSettings, compilation
     from workers.recipe import Group, Recipe, Source
-    runner.LARGE_MODEL = 0
+    compilation.LARGE_MODEL = 0
     folder, mode = Path(sys.argv[1]), sys.argv[2]
     models = {name: Source(str(folder / name)) for name in "xy"}
     opened = {name: open_checkpoint(source) for name, source in models.items()}
@@ -229,8 +229,8 @@ def test_a_gpu_merges_the_bytes_that_a_cpu_does(method, mode, placement, engine_
     recipe = recipe_of(method, source_of)
     here = engine_with(mode="eager")
     there = Engine(
-        {name: here._sources.checkpoints[name] for name in NAMES},
-        here._sources.checkpoints["base"],
+        {name: here._model_set.checkpoints[name] for name in NAMES},
+        here._model_set.checkpoints["base"],
         settings=MergeSettings(mode=mode, placement=placement, cache=here._settings.cache),
         device="cuda",
     )

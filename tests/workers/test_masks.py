@@ -16,10 +16,10 @@ N = 1 << 18
 
 
 def mask(density: float, seed: int = 0, model: str = "a", tensor: str = "w", start: int = 0):
-    words = (*masks.key(seed, model, tensor), masks.limit(density))
-    noise = masks.Noise(*(torch.tensor(word, dtype=torch.int32) for word in words))
+    integers = (*masks.key(seed, model, tensor), masks.limit(density))
+    words = masks.MaskWords(*(torch.tensor(each, dtype=torch.int32) for each in integers))
     index = torch.arange(N, dtype=torch.int32) + masks.wrapped(start)
-    return masks.kept(index, noise, None, None, None)
+    return masks.kept(index, words, None, None, None)
 
 
 def by_hand(density: float, seed: int, model: str, tensor: str, element: int) -> bool:

@@ -14,7 +14,7 @@ import torch
 
 from workers.merging import masks
 from workers.merging.rescale import match_l1
-from workers.methods import RandomMask, ElectedSum, MaskedSum
+from workers.methods import ElectedSum, MaskedSum, RandomMask
 from workers.recipe import Group, Recipe
 
 N = 70_001

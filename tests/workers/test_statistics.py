@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.merging import MergeSettings, cache, tables
+from workers.merging.recipe_statistics import RecipeStatistics
 from workers.merging.reduction import BLOCK, Sum
-from workers.merging.statistics import gather
+from workers.merging.statistics import compute_statistics
 from workers.merging.tables import build_table
-from workers.merging.view import RecipeView
 from workers.recipe import Group, Recipe
 
 SIZE = 3 * BLOCK + 17
@@ -29,15 +29,22 @@ def tensors(dtype: torch.dtype, size: int = SIZE) -> list[torch.Tensor]:
     return [tensor.to(dtype) for tensor in (base, *models)]
 
 
-def facts_of(rows, threads=1, **extra):
+def statistics_of(rows, threads=1, **extra):
     named = {"t": rows} | extra
     labels = ("base", "a", "b", "c")
-    return gather(list(named), lambda t: dict(zip(labels, named[t], strict=True)), threads=threads)
+    return compute_statistics(
+        list(named), lambda t: dict(zip(labels, named[t], strict=True)), threads=threads
+    )
 
 
-def view_of(facts, within=None) -> RecipeView:
-    return RecipeView(
-        facts, (0, 1, 2), has_base=True, compat=False, based=True, within=within or _unasked
+def view_of(statistics, within=None) -> RecipeStatistics:
+    return RecipeStatistics(
+        statistics,
+        (0, 1, 2),
+        has_base=True,
+        compat=False,
+        statistics_have_base=True,
+        within=within or _unasked,
     )
 
 
@@ -48,7 +55,7 @@ def _unasked(*_):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_dot_products_and_norms_are_right(dtype):
     rows = tensors(dtype)
-    view = view_of(facts_of(rows)["t"])
+    view = view_of(statistics_of(rows)["t"])
     base, *models = [row.float() for row in rows]
     deltas = torch.stack([model - base for model in models]).double()
     wholes = torch.stack(models).double()
@@ -67,7 +74,7 @@ def test_thresholds_are_those_of_sorting(limit, monkeypatch):
         found = magnitudes[position]
         return found[(found >= low) & (found < high)]
 
-    view = view_of(facts_of(rows)["t"], within)
+    view = view_of(statistics_of(rows)["t"], within)
     for density in (1e-9, 0.1, 0.5, 0.777, 0.99999):
         count = max(1, int(density * SIZE))
         expected = tuple(float(np.sort(each)[::-1][count - 1]) for each in magnitudes)
@@ -86,10 +93,10 @@ def test_any_rank_of_any_table_is_that_of_sorting(values, data):
 def test_numbers_are_the_same_for_any_number_of_threads():
     rows = tensors(torch.bfloat16)
     others = {f"u{i}": [row[i:].contiguous() for row in rows] for i in range(1, 6)}
-    one, three = (facts_of(rows, threads, **others) for threads in (1, 3))
-    for name, facts in one.items():
-        assert facts.gram.tobytes() == three[name].gram.tobytes()
-        assert facts.l1 == three[name].l1
+    one, three = (statistics_of(rows, threads, **others) for threads in (1, 3))
+    for name, statistics in one.items():
+        assert statistics.gram.tobytes() == three[name].gram.tobytes()
+        assert statistics.l1 == three[name].l1
 
 
 @given(st.integers(1, 3 * BLOCK))
@@ -144,8 +151,8 @@ def test_statistics_are_computed_once_and_found_again_by_content(engine_of, tmp_
 
 
 def test_what_is_loaded_is_what_was_computed(tmp_path):
-    computed = facts_of(tensors(torch.bfloat16, 999))
-    loaded = cache.load_or_gather(tmp_path / "s", lambda: computed)["t"]
+    computed = statistics_of(tensors(torch.bfloat16, 999))
+    loaded = cache.load_or_compute(tmp_path / "s", lambda: computed)["t"]
     assert loaded.gram.tobytes() == computed["t"].gram.tobytes()
     assert loaded.l1 == computed["t"].l1
     for ours, theirs in zip(loaded.tables, computed["t"].tables, strict=True):
@@ -154,14 +161,14 @@ def test_what_is_loaded_is_what_was_computed(tmp_path):
 
 
 def test_workers_that_begin_together_compute_once(tmp_path):
-    def gather():
+    def compute():
         (tmp_path / f"gathered-{os.getpid()}").touch()
         time.sleep(0.3)
         return {}
 
     processes = multiprocessing.get_context("fork")  # the others would import torch again
     running = [
-        processes.Process(target=cache.load_or_gather, args=(tmp_path / "statistics", gather))
+        processes.Process(target=cache.load_or_compute, args=(tmp_path / "statistics", compute))
         for _ in range(3)
     ]
     for each in running:
@@ -177,7 +184,7 @@ def test_a_failed_computation_leaves_nothing_behind(tmp_path):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        cache.load_or_gather(tmp_path / "s", fail)
+        cache.load_or_compute(tmp_path / "s", fail)
     assert not (tmp_path / "s").exists()
 
 

@@ -1,9 +1,10 @@
-"""Merging: the passes over memory, tensor statistics, masks, and applying a recipe to a live model.
+"""Merging: computes the tensors of a recipe, for a file or a live model; does not score or search.
 
-The only door of torch in this room. docs/merging.md has the formulas and what the bytes hang on.
+docs/merging.md has the formulas and what makes the bytes reproducible.
 """
 
 from workers.merging.engine import Engine, Merged
+from workers.merging.statistics import every_tenth
 from workers.settings import MergeSettings
 
-__all__ = ["Engine", "MergeSettings", "Merged"]
+__all__ = ["Engine", "MergeSettings", "Merged", "every_tenth"]

@@ -1,4 +1,4 @@
-"""The engine: holds the checkpoints of a run and merges any recipe over them."""
+"""The engine: holds the checkpoints of a run and merges any recipe of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from workers.merging import cache
+from workers.merging.kernel_call import KernelCall, pack_numbers
 from workers.merging.live import live_tensors
-from workers.merging.places import Place, place_of
+from workers.merging.model_set import ModelSet
+from workers.merging.placement import Placement, choose_placement
 from workers.merging.planner import Planner
 from workers.merging.runner import Runner
-from workers.merging.sources import Sources
-from workers.merging.statistics import AskedFacts, Facts, Progress, gather
-from workers.merging.work import Work, packed
+from workers.merging.statistics import LazyStatistics, Progress, Statistics, compute_statistics
 from workers.settings import MergeSettings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge into a live model cost."""
+    """The cost of a merge into a live model."""
 
     seconds: float
     bytes: int
@@ -35,16 +35,17 @@ class Merged:
 
 
 class Engine:
-    """Merges recipes over a fixed set of checkpoints, with statistics that are computed once.
+    """Merges recipes of a fixed set of checkpoints, whose statistics are computed once.
 
     Args:
         models: checkpoints by the names that recipes use.
-        base: the one task vectors are taken from; a recipe lists it as a model by the name `base`.
-        settings: speed and place; they change no byte.
-        device: where merged tensors are made.
+        base: the checkpoint of which task vectors are differences; a recipe may list it as a model
+            with the name `base`.
+        settings: mode, threads and placement; they do not change the result.
+        device: of the merged tensors.
 
     Raises:
-        ValueError: if the checkpoints do not go together.
+        ValueError: if the checkpoints do not fit together.
     """
 
     def __init__(
@@ -55,22 +56,22 @@ class Engine:
         settings: MergeSettings | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        self._sources = Sources(models, base)
+        self._model_set = ModelSet(models, base)
         self._settings = settings or MergeSettings()
-        self._device = torch.empty(0, device=device).device  # with its number, as tensors say it
+        self._device = torch.empty(0, device=device).device  # with an index, as in `Tensor.device`
         self._runner = Runner(
             self._settings,
             self._device,
-            entries=self._sources.entries,
-            n_models=len(self._sources.checkpoints),
+            entries=self._model_set.entries,
+            n_models=len(self._model_set.checkpoints),
         )
-        self._facts: Callable[[str], Facts] | None = None
-        self._place: Place | None = None
+        self._statistics: Callable[[str], Statistics] | None = None
+        self._placement: Placement | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every tensor of a merged model, in the order of `stream`."""
-        return self._sources.names
+        return self._model_set.names
 
     @property
     def mode(self) -> str:
@@ -79,19 +80,19 @@ class Engine:
 
     @property
     def placement(self) -> str:
-        """Where the models lie: `device`, `pinned` or `mapped`."""
-        return self._placed().name
+        """Where the models are: `device`, `pinned` or `mapped`."""
+        return self._get_placement().name
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Computes the statistics, or loads them if any worker of this node has before.
+        """Computes the statistics, or loads them from the cache, and places the models.
 
-        Where they are not kept there is nothing to prepare: they come as methods ask.
+        Without a cache, statistics are computed when a method needs them.
 
         Raises:
             ValueError: if a model has a value that is not finite.
         """
-        self._prepared(progress)
-        self._placed()
+        self._get_statistics(progress)
+        self._get_placement()
 
     def merge(self, recipe: Recipe, tensor: str) -> Tensor:
         """One merged tensor, in the recipe's dtype.
@@ -117,17 +118,17 @@ class Engine:
                 are not the merged model's.
         """
         began = time.perf_counter()
-        targets = live_tensors(model, self._sources.shapes())
+        targets = live_tensors(model, self._model_set.shapes())
         dtype = self.dtype(recipe)
         moved = 0
         with torch.no_grad(), self._runner.session():
-            for name, each, tensors, numbers in self._fed(recipe, list(targets)):
+            for name, call, tensors, numbers in self._calls(recipe, list(targets)):
                 target = targets[name]
-                if self._takes(target, dtype):
-                    self._runner.run(each.layout, tensors, *numbers, target.view(-1))
-                else:  # rounded to the recipe's dtype first, as a file would be
+                if self._is_writable(target, dtype):
+                    self._runner.run(call.layout, tensors, *numbers, target.view(-1))
+                else:  # round to the recipe's dtype first, as in a file
                     merged = torch.empty(target.numel(), dtype=dtype, device=self._device)
-                    self._runner.run(each.layout, tensors, *numbers, merged)
+                    self._runner.run(call.layout, tensors, *numbers, merged)
                     target.copy_(merged.view(target.shape))
                 moved += sum(tensor.nbytes for tensor in tensors) + target.nbytes
         if self._device.type == "cuda":
@@ -136,62 +137,62 @@ class Engine:
 
     def dtype(self, recipe: Recipe) -> torch.dtype:
         """The dtype that merged tensors are rounded to."""
-        found: torch.dtype = getattr(torch, recipe.dtype or self._sources.reference.dtype)
+        found: torch.dtype = getattr(torch, recipe.dtype or self._model_set.reference.dtype)
         return found
 
     def close(self) -> None:
-        """Lets go of host copies that it shares with other processes."""
-        if self._place is not None:
-            self._place.close()
-            self._place = None
+        """Releases host copies that are shared with other processes."""
+        if self._placement is not None:
+            self._placement.close()
+            self._placement = None
 
     def _stream(self, recipe: Recipe, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
-        shapes, dtype = self._sources.shapes(), self.dtype(recipe)
-        for name, each, tensors, numbers in self._fed(recipe, names):
+        shapes, dtype = self._model_set.shapes(), self.dtype(recipe)
+        for name, call, tensors, numbers in self._calls(recipe, names):
             merged = torch.empty(shapes[name], dtype=dtype, device=self._device)
             with torch.no_grad(), self._runner.session():
-                self._runner.run(each.layout, tensors, *numbers, merged.view(-1))
+                self._runner.run(call.layout, tensors, *numbers, merged.view(-1))
             yield name, merged
 
-    def _fed(
+    def _calls(
         self, recipe: Recipe, names: Sequence[str]
-    ) -> Iterable[tuple[str, Work, list[Tensor], tuple[Tensor, Tensor]]]:
-        """Each tensor's work with the flat tensors it reads and its numbers, on the device."""
-        planner = Planner(self._sources, self._prepared(), recipe)
-        works = [planner.work(name) for name in names]
-        wanted = [(planner.read_for(each), name) for each, name in zip(works, names, strict=True)]
-        fed = self._placed().feed(wanted)
-        return zip(names, works, fed, packed(works, self._device), strict=True)
+    ) -> Iterable[tuple[str, KernelCall, list[Tensor], tuple[Tensor, Tensor]]]:
+        """Each tensor's kernel call with its flat inputs and its numbers, on the device."""
+        planner = Planner(self._model_set, self._get_statistics(), recipe)
+        calls = [planner.call(name) for name in names]
+        reads = [(planner.models_read(call), name) for call, name in zip(calls, names, strict=True)]
+        inputs = self._get_placement().load(reads)
+        return zip(names, calls, inputs, pack_numbers(calls, self._device), strict=True)
 
-    def _placed(self) -> Place:
-        if self._place is None:
-            self._place = place_of(self._sources, self._settings, self._device)
-        return self._place
+    def _get_placement(self) -> Placement:
+        if self._placement is None:
+            self._placement = choose_placement(self._model_set, self._settings, self._device)
+        return self._placement
 
-    def _takes(self, target: Tensor, dtype: torch.dtype) -> bool:
-        """Whether a pass can write into a live tensor; one of a spread model may lie elsewhere."""
+    def _is_writable(self, target: Tensor, dtype: torch.dtype) -> bool:
+        """Whether a pass can write into a live tensor directly; it may be on another GPU."""
         return target.device == self._device and target.dtype == dtype and target.is_contiguous()
 
-    def _prepared(self, progress: Progress | None = None) -> Callable[[str], Facts]:
-        if self._facts is None:
-            kept = self._settings.statistics == "kept"
-            self._facts = self._kept(progress) if kept else _asked(self._sources)
-        return self._facts
+    def _get_statistics(self, progress: Progress | None = None) -> Callable[[str], Statistics]:
+        if self._statistics is None:
+            cached = self._settings.statistics == "kept"
+            self._statistics = self._cached(progress) if cached else _lazy(self._model_set)
+        return self._statistics
 
-    def _kept(self, progress: Progress | None) -> Callable[[str], Facts]:
+    def _cached(self, progress: Progress | None) -> Callable[[str], Statistics]:
         folder = self._settings.cache or cache.default_folder()
-        facts = cache.load_or_gather(
-            folder / "statistics" / self._sources.digest(),
-            lambda: gather(
-                self._sources.names,
-                self._sources.all_flat,
+        statistics = cache.load_or_compute(
+            folder / "statistics" / self._model_set.digest(),
+            lambda: compute_statistics(
+                self._model_set.names,
+                self._model_set.all_flat,
                 threads=self._settings.threads or torch.get_num_threads(),
                 progress=progress,
             ),
         )
-        return facts.__getitem__
+        return statistics.__getitem__
 
 
-def _asked(sources: Sources) -> Callable[[str], Facts]:
-    """Not of the engine: with it in a cycle, files that it mapped would stay open for a while."""
-    return lambda tensor: AskedFacts(tensor, sources.all_flat(tensor))
+def _lazy(model_set: ModelSet) -> Callable[[str], Statistics]:
+    """Not a method: a reference cycle with the engine would keep its mapped files open."""
+    return lambda tensor: LazyStatistics(tensor, model_set.all_flat(tensor))

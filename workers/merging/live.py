@@ -1,4 +1,4 @@
-"""A live transformers model as the tensors that merged ones are written to."""
+"""The tensors of a live transformers model into which merged ones are written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def live_tensors(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     """The live tensors by checkpoint name; a tied one once, under its first name in `shapes`.
 
     Raises:
-        ValueError: if the live model lacks one of the tensors, or has it in another shape, or has
-            a parameter that is not among them.
+        ValueError: if the live model lacks a tensor, has it in another shape, or has a parameter
+            that is not one of the tensors.
     """
     found = by_checkpoint_name(model, shapes)
     for name, tensor in found.items():

@@ -1,8 +1,7 @@
-"""Random masks from a counter: the same for anyone who knows seed, model, tensor and element.
+"""Random masks from a hash of seed, model, tensor and element.
 
-The formula is written out in docs/merging.md. It has no state, so a mask does not depend on what
-was drawn before it, on chunks, threads or devices; and it is nested: what density 0.3 keeps,
-density 0.5 keeps too.
+The formula is in docs/merging.md. It has no state, so a mask does not depend on other masks,
+chunks, threads or devices. Masks are nested: density 0.5 keeps every entry that density 0.3 keeps.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ import torch
 from torch import Tensor
 
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)
-"""Multipliers of the 32-bit mixer "lowbias32" (Wellons 2018), as signed numbers."""
+"""Multipliers of the 32-bit hash function "lowbias32" (Wellons 2018), as signed numbers."""
 
 
 class Key(NamedTuple):
-    """Two 32-bit words, as signed numbers, that pick one mask of all."""
+    """Two 32-bit words, as signed numbers, that identify a mask."""
 
     before: int
     between: int
 
 
 def key(seed: int, model: str, tensor: str) -> Key:
-    """The mask of one tensor of one model.
+    """The key of the mask of one tensor of one model.
 
-    Keyed by the model's name, not its place: when a model joins or leaves, others keep theirs.
+    It depends on the model's name, not its position, so other models do not change a mask.
     """
     text = f"{seed}\0{model}\0{tensor}".encode()
     digest = hashlib.blake2b(text, digest_size=8, person=b"mergefront mask").digest()
@@ -35,7 +34,7 @@ def key(seed: int, model: str, tensor: str) -> Key:
 
 
 def limit(density: float) -> int:
-    """The largest hash that is kept: 2³² · density of the 2³² there are."""
+    """The largest hash that is kept: 2³²·density of the 2³² hashes are."""
     return max(1, round(density * 2**32)) - 1 - 2**31
 
 
@@ -44,8 +43,8 @@ def wrapped(start: int) -> int:
     return (start + 2**31) % 2**32 - 2**31
 
 
-class Noise(NamedTuple):
-    """One mask's numbers, as 0-dimensional int32 tensors."""
+class MaskWords(NamedTuple):
+    """The key and the limit of one mask, as 0-dimensional int32 tensors."""
 
     before: Tensor
     between: Tensor
@@ -53,19 +52,23 @@ class Noise(NamedTuple):
 
 
 def kept(
-    index: Tensor, noise: Noise, hashed: Tensor | None, shifted: Tensor | None, out: Tensor | None
+    index: Tensor,
+    words: MaskWords,
+    hashed: Tensor | None,
+    shifted: Tensor | None,
+    out: Tensor | None,
 ) -> Tensor:
     """Whether each element is kept, from its index (int32); the rest are buffers or None.
 
-    Stays in int32, whose products wrap around; an arithmetic shift followed by a mask is a
-    logical one. 64-bit arithmetic doubled the cost. The mixer's last step is left out: it changes
-    only the lower half of the bits, and the comparison hangs on the upper.
+    All arithmetic is int32, whose products wrap around; an arithmetic shift followed by a bit mask
+    is a logical shift. 64-bit arithmetic doubled the time. The hash function's last step is left
+    out: it changes only the lower half of the bits, which hardly affects the comparison.
     """
-    x = torch.add(index, noise.before, out=hashed)
+    x = torch.add(index, words.before, out=hashed)
     x = torch.bitwise_xor(x, _shift(x, 16, shifted), out=hashed)
-    x = torch.bitwise_xor(torch.mul(x, _FIRST, out=hashed), noise.between, out=hashed)
+    x = torch.bitwise_xor(torch.mul(x, _FIRST, out=hashed), words.between, out=hashed)
     x = torch.bitwise_xor(x, _shift(x, 15, shifted), out=hashed)
-    return torch.le(torch.mul(x, _SECOND, out=hashed), noise.limit, out=out)
+    return torch.le(torch.mul(x, _SECOND, out=hashed), words.limit, out=out)
 
 
 def _shift(x: Tensor, bits: int, out: Tensor | None) -> Tensor:

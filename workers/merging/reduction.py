@@ -1,8 +1,9 @@
-"""Sums whose last bit does not depend on threads, chunks or vector width.
+"""Sums that are equal to the last bit for any threads, chunks and vector width.
 
-torch and numpy sum in an order that follows the machine. Here every addition is elementwise, in an
-order fixed by `LANES` and `BLOCK`: blocks are folded in half until `LANES` wide, added up one after
-the other, and the lanes folded in half at the end. In float64; a product of two float32 is exact.
+torch and numpy sum in an order that depends on the machine. Here every addition is elementwise,
+in an order fixed by `LANES` and `BLOCK`: blocks are folded in half until `LANES` wide and added one
+after the other, and the lanes are folded in half at the end. All sums are float64, in which a
+product of two float32 is exact.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Sum:
         self._lanes = torch.zeros(LANES, dtype=torch.float64)
 
     def add(self, block: Tensor) -> None:
-        """Adds the next block, float64 and at most `BLOCK` long; its content is used up."""
+        """Adds the next block, float64 and at most `BLOCK` long, and overwrites it."""
         if len(block) < BLOCK:
             block = torch.nn.functional.pad(block, (0, BLOCK - len(block)))
         self._lanes += _fold(block, LANES)

@@ -1,4 +1,4 @@
-"""mergekit's rescaling: what is left of a task vector gets back the L1 norm of the whole."""
+"""mergekit's rescaling: a masked task vector gets the L1 norm of the whole task vector."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Pair = Callable[[int], tuple[Tensor, Tensor]]
 
 
 def match_l1(plan: Pass, keys: Sequence[masks.Key], pair: Pair) -> Pass:
-    """The plan with its `match_l1` turned into factors; needs one more reading of each model.
+    """The plan with factors instead of `match_l1`; reads each model once more.
 
     Args:
-        plan: what a method answered.
-        keys: each model's mask.
+        plan: a method's pass.
+        keys: the mask key of each model.
         pair: base and j-th model's tensor, flat, on the CPU.
     """
     if isinstance(plan, LinearCombination) or plan.match_l1 is None:
         return plan
     if not isinstance(plan.mask, RandomMask):
-        raise TypeError("match_l1 goes with RandomMask: a window's L1 norm is never random")
+        raise TypeError("match_l1 requires a RandomMask, not a MagnitudeMask")
     shares = plan.coefficients if isinstance(plan, MaskedSum) else plan.weights
     ratios = tuple(
         _ratio(norm, density, key, *pair(j)) if share and density < 1.0 else 1.0
@@ -43,14 +43,14 @@ def match_l1(plan: Pass, keys: Sequence[masks.Key], pair: Pair) -> Pass:
 
 
 def _ratio(norm: float, density: float, key: masks.Key, base: Tensor, model: Tensor) -> float:
-    left = Sum()
-    words = (*key, masks.limit(density))
-    noise = masks.Noise(*(torch.tensor(word, dtype=torch.int32) for word in words))
-    ramp = torch.arange(BLOCK, dtype=torch.int32)
+    masked = Sum()
+    integers = (*key, masks.limit(density))
+    words = masks.MaskWords(*(torch.tensor(each, dtype=torch.int32) for each in integers))
+    indices = torch.arange(BLOCK, dtype=torch.int32)
     for start in range(0, len(base), BLOCK):
         part = slice(start, min(start + BLOCK, len(base)))
         delta = model[part].float() - base[part].float()
-        index = ramp[: len(delta)] + masks.wrapped(start)
-        keep = masks.kept(index, noise, None, None, None)
-        left.add(torch.where(keep, delta.abs_(), 0.0).double())
-    return norm / left.value if min(norm, left.value) >= 1e-7 else 1.0
+        index = indices[: len(delta)] + masks.wrapped(start)
+        keep = masks.kept(index, words, None, None, None)
+        masked.add(torch.where(keep, delta.abs_(), 0.0).double())
+    return norm / masked.value if min(norm, masked.value) >= 1e-7 else 1.0

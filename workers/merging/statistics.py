@@ -1,7 +1,7 @@
-"""What is computed once per set of models: dot products, norms, magnitude tables; and finiteness.
+"""Statistics of a set of models: dot products, norms and magnitude tables.
 
-The models are read once, tensor by tensor. Threads take whole tensors and every sum has a fixed
-order (`reduction`), so the numbers are the same for any number of threads on any machine.
+The models are read once, tensor by tensor. Each tensor is computed by one thread and every sum has
+a fixed order (`reduction`), so the numbers are the same for any number of threads on any machine.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.merging.reduction import BLOCK, Sum
-from workers.merging.tables import Table, build_table
+from workers.merging.tables import MagnitudeTable, build_table
 
 Progress = Callable[[int, int], None]
-"""Called with bytes read so far and bytes in all."""
+"""Called with the bytes read so far and the total."""
 Read = Callable[[str], Mapping[str, Tensor]]
-"""The tensors of one name, flat, by model; the base's first, as `base`."""
+"""The flat tensors of one name by model; the base is first, as `base`."""
 
-SORTED = 1 << 22
-"""Entries that are sorted at a time for a magnitude table."""
+SORT_CHUNK = 1 << 22
+"""Entries sorted at a time for a magnitude table."""
 BASE = "base"
 """The name under which a recipe may list the base as a model like any other."""
 
 
-class Facts(Protocol):
-    """One tensor's numbers over all models.
+class Statistics(Protocol):
+    """One tensor's statistics over all models.
 
-    With a base, the vectors are the base and the task vectors, else the models themselves.
+    The vectors are the base and the task vectors; without a base, the models.
     """
 
     @property
@@ -50,26 +50,26 @@ class Facts(Protocol):
         """L1 norm of each task vector; empty without a base."""
 
     @property
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[MagnitudeTable, ...]:
         """Magnitudes of each task vector; empty without a base."""
 
 
 @dataclass(frozen=True)
-class KeptFacts:
-    """Facts that are there."""
+class StoredStatistics:
+    """Statistics that have been computed."""
 
     size: int
     gram: NDArray[np.float64]
     l1: tuple[float, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[MagnitudeTable, ...]
 
 
-class AskedFacts:
-    """Facts that are gathered when they are asked for: several methods ask for none at all.
+class LazyStatistics:
+    """Statistics that are computed when they are used: several methods use none.
 
     Args:
-        name: of the tensor.
-        tensors: flat, by model; the base's is called `base`, and comes first.
+        name: the tensor's.
+        tensors: flat, by model; the base is first, as `base`.
 
     Raises:
         ValueError: if a tensor has a value that is not finite.
@@ -82,7 +82,7 @@ class AskedFacts:
             if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
                 raise ValueError(
                     f"model {label!r}: {name} has values that are not finite (NaN or infinite); "
-                    "a merge would spread them"
+                    "every merge of it would have them too"
                 )
 
     @property
@@ -101,13 +101,13 @@ class AskedFacts:
         return self._sums[1]
 
     @cached_property
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[MagnitudeTable, ...]:
         """Magnitudes."""
         if not self._has_base:
             return ()
         base, *models = self._tensors
         return tuple(
-            build_table(chunk.numpy() for chunk in magnitudes(base, model, SORTED))
+            build_table(chunk.numpy() for chunk in magnitudes(base, model, SORT_CHUNK))
             for model in models
         )
 
@@ -116,54 +116,54 @@ class AskedFacts:
         return _sums(self._tensors, self._has_base)
 
 
-def by_tenths(say: Callable[[str], object]) -> Progress:
-    """A progress that speaks when another tenth is done."""
-    said = -1
+def every_tenth(report: Callable[[str], object]) -> Progress:
+    """A callback that reports each tenth of the progress as text."""
+    reported = -1
 
     def progress(done: int, total: int) -> None:
-        nonlocal said
-        if done * 10 // total > said:
-            said = done * 10 // total
-            say(f"statistics {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+        nonlocal reported
+        if done * 10 // total > reported:
+            reported = done * 10 // total
+            report(f"statistics {done / 1e9:.1f} of {total / 1e9:.1f} GB")
 
     return progress
 
 
-def gather(
+def compute_statistics(
     names: Sequence[str], read: Read, *, threads: int, progress: Progress | None = None
-) -> dict[str, KeptFacts]:
-    """The facts of every tensor; memory of a few chunks per thread.
+) -> dict[str, StoredStatistics]:
+    """The statistics of every tensor; needs memory for a few chunks per thread.
 
     Raises:
         ValueError: if a model has a value that is not finite.
     """
     sizes = {name: sum(tensor.nbytes for tensor in read(name).values()) for name in names}
     total, done = sum(sizes.values()), 0
-    facts: dict[str, KeptFacts] = {}
+    statistics: dict[str, StoredStatistics] = {}
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # the threads below are the parallelism
     try:
         with ThreadPoolExecutor(threads) as pool:
-            found = pool.map(lambda name: _all(AskedFacts(name, read(name))), names)
+            found = pool.map(lambda name: _stored(LazyStatistics(name, read(name))), names)
             for name, each in zip(names, found, strict=True):
-                facts[name] = each
+                statistics[name] = each
                 done += sizes[name]
                 if progress:
                     progress(done, total)
     finally:
         torch.set_num_threads(before)
-    return facts
+    return statistics
 
 
 def magnitudes(base: Tensor, model: Tensor, length: int) -> Iterator[Tensor]:
-    """|x − b| in float32, in pieces of `length` entries; as the passes compute it."""
+    """|x − b| in float32 as kernels compute it, in chunks of `length` entries."""
     for start in range(0, len(base), length):
         part = slice(start, start + length)
         yield (model[part].float() - base[part].float()).abs_()
 
 
-def _all(facts: Facts) -> KeptFacts:
-    return KeptFacts(facts.size, facts.gram, facts.l1, facts.tables)
+def _stored(statistics: Statistics) -> StoredStatistics:
+    return StoredStatistics(statistics.size, statistics.gram, statistics.l1, statistics.tables)
 
 
 def _sums(tensors: list[Tensor], has_base: bool) -> tuple[NDArray[np.float64], tuple[float, ...]]:

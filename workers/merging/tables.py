@@ -1,9 +1,9 @@
-"""Magnitude tables: how many entries of a task vector are at least so large, for any size.
+"""Magnitude tables: how many entries of a task vector have at least a given magnitude.
 
-bf16 task vectors lie on a coarse lattice: a tensor of millions of entries has some ten thousand
-distinct magnitudes, so a table of them with counts is exact and small. A float32 one has nearly as
-many as entries; then the table counts ranges of magnitudes, and a lookup reads the tensor once
-more to find the entry within its range.
+A bf16 tensor of millions of entries has only some ten thousand distinct magnitudes, so a table of
+all of them with counts is exact and small. A float32 tensor has nearly as many as entries; then the
+table counts ranges of magnitudes, and a lookup reads the tensor again to find the entry within its
+range.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXACT = 1 << 16
-"""Distinct magnitudes up to which a table lists them one by one."""
+"""The largest number of distinct magnitudes that a table lists one by one."""
 SHIFT = 14
-"""Bits of a float32 that a range of magnitudes leaves open."""
+"""Low bits of a float32 that a range of magnitudes ignores."""
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Table:
-    """Magnitudes in falling order, each with the number of entries that are at least as large.
+class MagnitudeTable:
+    """Magnitudes in descending order, each with the number of entries that are at least as large.
 
     Where it is not exact, a value is the least magnitude of its range.
     """
@@ -39,8 +39,8 @@ class Table:
 
         Args:
             rank: from 1 to the number of entries.
-            within: all magnitudes of the task vector from its first argument up to below its
-                second; asked only where the table is not exact.
+            within: all magnitudes of the task vector from its first argument (inclusive) to its
+                second (exclusive); called only if the table is not exact.
         """
         i = int(np.searchsorted(self.at_least, rank))
         low = self.values[i]
@@ -51,7 +51,7 @@ class Table:
         return float(np.sort(within(float(low), float(high)))[::-1][rank - above - 1])
 
 
-def build_table(chunks: Iterable[Floats]) -> Table:
+def build_table(chunks: Iterable[Floats]) -> MagnitudeTable:
     """The table of a task vector's magnitudes, given in chunks in any order."""
     values, counts = np.empty(0, np.float32), np.empty(0, np.int64)
     exact = True
@@ -61,7 +61,7 @@ def build_table(chunks: Iterable[Floats]) -> Table:
         if exact and len(values) > EXACT:
             exact = False
             values, counts = _merged(_lower_ends(values), counts)
-    return Table(values[::-1].copy(), np.cumsum(counts[::-1]), exact)
+    return MagnitudeTable(values[::-1].copy(), np.cumsum(counts[::-1]), exact)
 
 
 def _lower_ends(values: Floats) -> Floats:
@@ -74,7 +74,7 @@ def _distinct(ordered: Floats) -> tuple[Floats, Counts]:
 
 
 def _merged(*tables: NDArray[np.generic]) -> tuple[Floats, Counts]:
-    """Adds up tables given as values, counts, values, counts...; rising order."""
+    """The sum of tables given as values, counts, values, counts...; ascending order."""
     values = np.concatenate(tables[::2])
     counts = np.concatenate(tables[1::2])
     order = np.argsort(values, kind="stable")

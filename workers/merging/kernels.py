@@ -1,17 +1,17 @@
-"""The three passes over memory, each defined once.
+"""The kernels of the three passes, each defined once for eager and compiled mode.
 
-Every operation takes `out=`. Eager, that is a buffer of one chunk, made once; compiled, it is None
-and the whole pass becomes one kernel. Both give the same bytes because every operation is one
-IEEE rounding (a multiplication and an addition are never fused, as `add` with `alpha` would) and
-because the sign of a zero, which torch leaves open in places, is kept from the result: the base
-comes in without negative zeros.
+Every operation has an `out=`: in eager mode a buffer of one chunk; in compiled mode None, and the
+whole pass becomes one kernel. Both give the same bytes, because every operation rounds once as
+IEEE defines (multiplication and addition are never fused, as `add` with `alpha` would do), and
+because the sign of a zero, which torch does not always define, cannot reach the result: negative
+zeros are removed from the base.
 
-The passes over several task vectors are bound by the number of instructions, not by memory. Eager,
-a comparison into bools costs seven times one into floats, so masks are 1.0 and 0.0 there; compiled,
-a choice between two results that are there anyway is the cheapest (`_add_where`).
+Masked and elected sums are limited by the number of instructions, not by memory. In eager mode, a
+comparison into bools costs seven times one into floats, so masks are 1.0 and 0.0; in compiled
+mode, a choice between two computed results is the cheapest (`_add_where`).
 
 Shapes: all tensors are flat, of one length, in any floating dtype; numbers are 0-dimensional
-float32 tensors. What a function returns is float32, rounded by whoever stores it.
+float32 tensors. Functions return float32, which the caller rounds.
 """
 
 from __future__ import annotations
@@ -23,54 +23,17 @@ import torch
 from torch import Tensor
 
 from workers.merging import masks
-
-
-class Buffers(NamedTuple):
-    """Where an eager pass keeps what is between its operations; all None for a compiled one."""
-
-    base: Tensor | None = None
-    value: Tensor | None = None
-    term: Tensor | None = None
-    total: Tensor | None = None
-    share: Tensor | None = None
-    kept: Tensor | None = None
-    element: Tensor | None = None
-    hashed: Tensor | None = None
-    shifted: Tensor | None = None
-    votes: Sequence[Tensor] | None = None
-    """One for each model."""
-
-    @classmethod
-    def of(cls, length: int, device: torch.device, n_models: int) -> Buffers:
-        """Buffers for chunks of up to `length` elements of up to `n_models` models."""
-        *single, _ = cls._fields
-        words = ("element", "hashed", "shifted")
-        dtypes = {name: torch.int32 if name in words else torch.float32 for name in single}
-        votes = torch.empty(n_models, length, dtype=torch.float32, device=device).unbind()
-        return cls(
-            **{name: torch.empty(length, dtype=d, device=device) for name, d in dtypes.items()},
-            votes=votes,
-        )
-
-    def first(self, length: int) -> Buffers:
-        """The same buffers, cut to a shorter chunk."""
-        *single, votes = self
-        cut = {
-            name: buffer[:length]
-            for name, buffer in zip(self._fields, single, strict=False)
-            if isinstance(buffer, Tensor)
-        }
-        return Buffers(**cut, votes=[vote[:length] for vote in votes or ()])
+from workers.merging.buffers import Buffers
 
 
 class Bounds(NamedTuple):
-    """The magnitudes between which entries are kept; 0-dimensional float32."""
+    """The magnitudes between which a mask keeps entries; 0-dimensional float32."""
 
     least: Tensor
     most: Tensor | None
 
 
-Rule = Bounds | masks.Noise
+Rule = Bounds | masks.MaskWords
 
 
 def linear_combination(
@@ -113,16 +76,16 @@ def elected_sum(
     index: Tensor,
     buffers: Buffers,
 ) -> Tensor:
-    """Adds up those v_j = factor_j·(δ_j where kept) whose sign is that of Σ v_j: b + scale·Σ.
+    """The elected sum b + scale·Σ of those v_j = factor_j·(δ_j where kept) with the sign of Σ v_j.
 
-    A sum of 0 counts as positive, as in mergekit. With `normalise`, what is added up is divided by
-    the sum of its weights, which are positive.
+    A sum of 0 counts as positive, as in mergekit. With `normalise`, Σ is divided by the sum of the
+    weights of its terms, which are positive.
     """
     base = _base(base, buffers)
-    rooms = (buffers.votes or (None,) * len(tensors))[: len(tensors)]
+    outs = (buffers.votes or (None,) * len(tensors))[: len(tensors)]
     votes = [
-        _kept(base, tensor, factor, rule, index, buffers, room)
-        for tensor, factor, rule, room in zip(tensors, factors, rules, rooms, strict=True)
+        _kept(base, tensor, factor, rule, index, buffers, out)
+        for tensor, factor, rule, out in zip(tensors, factors, rules, outs, strict=True)
     ]
     sign = _sign(_sum(votes, buffers.total), buffers.term)
     if normalise:
@@ -134,7 +97,7 @@ def elected_sum(
 
 
 def _agreed_sum(votes: Sequence[Tensor], sign: Tensor, buffers: Buffers) -> Tensor:
-    """Sum of the votes that have the sign; one comparison less than with masks, by `relu`."""
+    """Sum of the votes that have the sign; `relu` saves the comparison that a mask needs."""
     total: Tensor | float = 0.0
     for vote in votes:
         agreed = _relu(torch.mul(vote, sign, out=buffers.value), buffers.value)
@@ -147,7 +110,7 @@ def _agreed_mean(
 ) -> Tensor:
     """The same, divided by the sum of their weights; 0 where there are none."""
     total: Tensor | float = 0.0
-    share: Tensor | float = 1e-37  # lost in the rounding of any weight
+    share: Tensor | float = 1e-37  # too small to change any weight
     for vote, weight in zip(votes, weights, strict=True):
         aligned = torch.mul(vote, sign, out=buffers.value)
         agrees = torch.gt(aligned, 0.0, out=buffers.kept)
@@ -169,7 +132,7 @@ def _kept(
     delta = torch.sub(_float32(tensor, buffers.value), base, out=buffers.value)
     if rule is None:
         return torch.mul(delta, factor, out=out)
-    if isinstance(rule, masks.Noise):
+    if isinstance(rule, masks.MaskWords):
         keep = masks.kept(index, rule, buffers.hashed, buffers.shifted, buffers.kept)
     else:
         keep = _within(torch.abs(delta, out=buffers.term), rule, buffers)
@@ -179,7 +142,7 @@ def _kept(
 
 
 def _within(magnitude: Tensor, bounds: Bounds, buffers: Buffers) -> Tensor:
-    """Whether magnitudes lie within bounds; they are overwritten if there are buffers."""
+    """Whether magnitudes are within bounds; they are overwritten if there are buffers."""
     keep = torch.ge(magnitude, bounds.least, out=buffers.kept)
     if bounds.most is None:
         return keep
@@ -194,10 +157,10 @@ def _add_where(
     spare: Tensor | None,
     out: Tensor | None,
 ) -> Tensor:
-    """The total, and the term where the condition holds; a total that is a number is next to 0."""
+    """The total plus the term where the condition holds; a total that is a float is almost 0."""
     if spare is not None:
         return torch.add(torch.mul(condition, term, out=spare), total, out=out)
-    if isinstance(total, float):  # what it begins with, which any term swallows
+    if isinstance(total, float):  # the initial value, too small to change any term
         return torch.where(condition, term, total)
     return torch.where(condition, total + term, total)
 
@@ -226,7 +189,7 @@ def _weighted(tensor: Tensor, coefficient: Tensor, buffers: Buffers, out: Tensor
 
 
 def _base(base: Tensor, buffers: Buffers) -> Tensor:
-    """The base in float32, without negative zeros: whatever 0 is added to it, the sum is +0."""
+    """The base in float32 without negative zeros: adding either zero to its zeros gives +0."""
     return torch.add(_float32(base, buffers.base), 0.0, out=buffers.base)
 
 

@@ -1,8 +1,8 @@
 """A model in host memory, once for all processes of a node.
 
-A file in shared memory, named by content. The first process that wants it writes it, others map
-it; each holds a lock that the kernel lets go when the process dies, and whoever finds a copy that
-nobody holds removes it.
+It is a file in shared memory, named by its content. The first process writes it and the others map
+it. Each holds a lock, which the operating system releases when the process dies, and every process
+removes copies on which there is no lock.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from workers.merging.sources import Sources
+    from workers.merging.model_set import ModelSet
 
 SHARED = Path("/dev/shm")
 _PREFIX = "mergefront-"
 _ALIGNED = 256
 
-Places = dict[str, tuple[slice, torch.dtype]]
+Offsets = dict[str, tuple[slice, torch.dtype]]
 """Bytes and dtype of each tensor in a copy."""
 
 
@@ -32,23 +32,25 @@ class HostCopy:
     """One model's tensors in shared memory.
 
     Args:
-        sources: the models that go together; their content names the copy.
-        model: which of them.
+        model_set: all models, whose content is part of the name.
+        model: the name of the model.
         pin: whether to lock its pages for fast transfer; needs CUDA.
-        folder: where copies lie.
+        folder: of all copies.
 
     Raises:
         RuntimeError: if the pages cannot be pinned.
     """
 
-    def __init__(self, sources: Sources, model: str, *, pin: bool, folder: Path = SHARED) -> None:
-        self.path = _path(sources, model, folder)
-        self._places, end = _layout(sources, model)
+    def __init__(
+        self, model_set: ModelSet, model: str, *, pin: bool, folder: Path = SHARED
+    ) -> None:
+        self.path = _path(model_set, model, folder)
+        self._offsets, end = _layout(model_set, model)
         _remove_unused(folder)
-        self._lock = _hold(self.path)
-        with _alone(self.path.with_suffix(".write")):
+        self._lock = _lock_shared(self.path)
+        with _lock_exclusive(self.path.with_suffix(".write")):
             if not self.path.exists():
-                self._write(sources, model, end)
+                self._write(model_set, model, end)
         self._bytes = torch.from_file(str(self.path), shared=True, size=end, dtype=torch.uint8)
         self._pinned = pin
         if pin:
@@ -59,11 +61,11 @@ class HostCopy:
 
     def flat(self, name: str) -> Tensor:
         """One tensor, flat."""
-        place, dtype = self._places[name]
-        return self._bytes[place].view(dtype)
+        part, dtype = self._offsets[name]
+        return self._bytes[part].view(dtype)
 
     def close(self) -> None:
-        """Lets go of the copy; the last process to do so removes it."""
+        """Releases the copy; the last process removes it."""
         if self._pinned:
             cuda = torch.cuda.cudart()  # type: ignore[no-untyped-call]
             cuda.cudaHostUnregister(self._bytes.data_ptr())
@@ -71,53 +73,53 @@ class HostCopy:
         self._lock.close()
         _remove_unused(self.path.parent)
 
-    def _write(self, sources: Sources, model: str, size: int) -> None:
+    def _write(self, model_set: ModelSet, model: str, size: int) -> None:
         draft = self.path.with_suffix(".draft")
         with draft.open("wb") as file:
             file.truncate(size)
-            for name, (place, _) in self._places.items():
-                file.seek(place.start)
-                file.write(sources.flat(model, name).view(torch.uint8).numpy().data)
+            for name, (part, _) in self._offsets.items():
+                file.seek(part.start)
+                file.write(model_set.flat(model, name).view(torch.uint8).numpy().data)
         draft.replace(self.path)
 
 
-def missing_bytes(sources: Sources, folder: Path = SHARED) -> int:
-    """What copies of all models would take beyond those that other processes hold or write."""
+def missing_bytes(model_set: ModelSet, folder: Path = SHARED) -> int:
+    """Bytes of the models' copies that no other process holds or writes."""
     _remove_unused(folder)
     missing = 0
-    for model in sources.checkpoints:
-        _, size = _layout(sources, model)
-        path = _path(sources, model, folder)
+    for model in model_set.checkpoints:
+        _, size = _layout(model_set, model)
+        path = _path(model_set, model, folder)
         if not path.exists():
             missing += max(0, size - _allocated(path.with_suffix(".draft")))
     return missing
 
 
-def _path(sources: Sources, model: str, folder: Path) -> Path:
-    return folder / f"{_PREFIX}{os.getuid()}-{sources.digest()}-{model.encode().hex()}"
+def _path(model_set: ModelSet, model: str, folder: Path) -> Path:
+    return folder / f"{_PREFIX}{os.getuid()}-{model_set.digest()}-{model.encode().hex()}"
 
 
-def _layout(sources: Sources, model: str) -> tuple[Places, int]:
-    """Where each tensor lies, and where the last one ends."""
-    places: Places = {}
+def _layout(model_set: ModelSet, model: str) -> tuple[Offsets, int]:
+    """The position of each tensor, and the size of the copy."""
+    offsets: Offsets = {}
     end = 0
-    for name in sources.names:
-        tensor = sources.flat(model, name)
-        places[name] = slice(end, end + tensor.nbytes), tensor.dtype
+    for name in model_set.names:
+        tensor = model_set.flat(model, name)
+        offsets[name] = slice(end, end + tensor.nbytes), tensor.dtype
         end += -(-tensor.nbytes // _ALIGNED) * _ALIGNED
-    return places, end
+    return offsets, end
 
 
 def _allocated(draft: Path) -> int:
-    """Bytes of a draft that are written; as a file it has the copy's length from the beginning."""
+    """Bytes written of a draft, whose file length is that of the copy from the start."""
     try:
         return draft.stat().st_blocks * 512
     except FileNotFoundError:
         return 0
 
 
-def _hold(path: Path) -> BinaryIO:
-    """Holds the copy, together with others; the lock file may vanish until it is locked."""
+def _lock_shared(path: Path) -> BinaryIO:
+    """Locks the copy, shared with other processes; retries if the lock file was removed."""
     while True:
         lock = path.with_suffix(".lock").open("ab")
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -130,14 +132,14 @@ def _hold(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock_exclusive(path: Path) -> Iterator[None]:
     with path.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _remove_unused(folder: Path) -> None:
-    """Removes the copies of this user that no process holds."""
+    """Removes the copies of this user that no process has locked."""
     for path in folder.glob(f"{_PREFIX}{os.getuid()}-*.lock"):
         try:
             with path.open("ab") as lock:

@@ -1,4 +1,4 @@
-"""A method's plan as what a pass reads: which tensors, in which layout, with which numbers."""
+"""A method's pass as the arguments of a kernel: a layout, the models to read, and numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from workers.merging import masks
-from workers.merging.passes import (
+from workers.merging.buffers import Buffers
+from workers.merging.kernels import (
     Bounds,
-    Buffers,
     Rule,
     elected_sum,
     linear_combination,
@@ -24,28 +24,28 @@ from workers.methods import LinearCombination, Mask, MaskedSum, Pass, RandomMask
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of a pass, without its numbers: what a compiled kernel is made for."""
+    """A pass without its numbers: one kernel is compiled for each."""
 
     kind: Literal["linear", "masked", "elected"]
     n_models: int
-    rule: Literal["all", "least", "band", "chance"] = "all"
+    rule: Literal["all", "least", "band", "random"] = "all"
     normalise: bool = False
 
 
 @dataclass(frozen=True)
-class Work:
-    """One tensor's pass. Models without a share are left out and never read."""
+class KernelCall:
+    """The arguments for one tensor. Models with a weight of 0 are left out and not read."""
 
     layout: Layout
     members: tuple[int, ...]
-    """Positions in the recipe of the models that are read."""
+    """Positions in the recipe of the models to read."""
     reads_base: bool
     numbers: tuple[float, ...]
     words: tuple[int, ...]
 
 
-def work(plan: Pass, keys: Sequence[masks.Key]) -> Work:
-    """The pass that carries out a plan; `keys` has each model's mask."""
+def kernel_call(plan: Pass, keys: Sequence[masks.Key]) -> KernelCall:
+    """The kernel call that computes a pass; `keys` has the mask key of each model."""
     if isinstance(plan, LinearCombination):
         return _linear(plan)
     members = _members(plan.coefficients if isinstance(plan, MaskedSum) else plan.weights)
@@ -60,10 +60,10 @@ def work(plan: Pass, keys: Sequence[masks.Key]) -> Work:
         weighted = tuple(plan.weights[j] * factors[j] for j in members)
         numbers = (*weighted, *_pick(plan.weights, members), plan.scale)
         layout = Layout("elected", len(members), rule, plan.normalise)
-    return Work(layout, members, True, (*numbers, *rule_numbers), words)
+    return KernelCall(layout, members, True, (*numbers, *rule_numbers), words)
 
 
-def compute(
+def run_kernel(
     layout: Layout,
     tensors: Sequence[Tensor],
     numbers: Sequence[Tensor],
@@ -71,7 +71,7 @@ def compute(
     index: Tensor,
     buffers: Buffers,
 ) -> Tensor:
-    """Runs the pass on flat tensors of one length (the base first); float32."""
+    """The merged values (float32) of flat tensors of one length, the base first."""
     n = layout.n_models
     if layout.kind == "linear":
         return linear_combination(tensors, numbers, buffers)
@@ -93,11 +93,11 @@ def compute(
     )
 
 
-def _linear(plan: LinearCombination) -> Work:
+def _linear(plan: LinearCombination) -> KernelCall:
     members = _members(plan.coefficients)
     base = (plan.base,) if plan.base else ()
     numbers = (*base, *_pick(plan.coefficients, members))
-    return Work(Layout("linear", len(numbers)), members, bool(base), numbers, ())
+    return KernelCall(Layout("linear", len(numbers)), members, bool(base), numbers, ())
 
 
 def _members(shares: Sequence[float]) -> tuple[int, ...]:
@@ -110,13 +110,13 @@ def _pick(values: Sequence[float], members: Sequence[int]) -> tuple[float, ...]:
 
 def _rules(
     mask: Mask, members: Sequence[int], keys: Sequence[masks.Key]
-) -> tuple[Literal["all", "least", "band", "chance"], tuple[float, ...], tuple[int, ...]]:
-    """All models share one kind of rule, so that few kernels have to be compiled."""
+) -> tuple[Literal["all", "least", "band", "random"], tuple[float, ...], tuple[int, ...]]:
+    """The rule's kind, numbers and words; one kind for all models keeps kernels few."""
     if isinstance(mask, RandomMask):
         if all(mask.density[j] >= 1.0 for j in members):
             return "all", (), ()
         words = [(*keys[j], masks.limit(mask.density[j])) for j in members]
-        return "chance", (), tuple(word for triple in words for word in triple)
+        return "random", (), tuple(word for triple in words for word in triple)
     least, most = _pick(mask.least, members), _pick(mask.most, members)
     if any(value < math.inf for value in most):
         return "band", (*least, *most), ()
@@ -127,8 +127,8 @@ def _unpack(
     layout: Layout, numbers: Sequence[Tensor], words: Sequence[Tensor]
 ) -> list[Rule | None]:
     n = layout.n_models
-    if layout.rule == "chance":
-        return [masks.Noise(*words[3 * j : 3 * j + 3]) for j in range(n)]
+    if layout.rule == "random":
+        return [masks.MaskWords(*words[3 * j : 3 * j + 3]) for j in range(n)]
     if layout.rule == "least":
         return [Bounds(numbers[j], None) for j in range(n)]
     if layout.rule == "band":
@@ -136,12 +136,12 @@ def _unpack(
     return [None] * n
 
 
-def packed(works: Sequence[Work], device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Numbers (float32) and words (int32) of each pass, brought to the device in one piece."""
+def pack_numbers(calls: Sequence[KernelCall], device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Numbers (float32) and words (int32) of each call, copied to the device in one transfer."""
     return list(
         zip(
-            _rows([each.numbers for each in works], torch.float32, device),
-            _rows([each.words for each in works], torch.int32, device),
+            _rows([each.numbers for each in calls], torch.float32, device),
+            _rows([each.words for each in calls], torch.int32, device),
             strict=True,
         )
     )
@@ -150,8 +150,8 @@ def packed(works: Sequence[Work], device: torch.device) -> list[tuple[Tensor, Te
 def _rows(
     rows: Sequence[Sequence[float]], dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
-    """The rows as views of one tensor, each at a multiple of 16 bytes as kernels like it."""
-    values: list[float] = [0.0] * 4  # no row at 0: torch would compile another kernel for it
+    """The rows as views of one tensor, each aligned to 16 bytes for the kernels."""
+    values: list[float] = [0.0] * 4  # no row at offset 0: torch would compile another kernel
     starts = []
     for row in rows:
         starts.append(len(values))

@@ -1,4 +1,4 @@
-"""Places: host copies that processes share, and what is chosen where."""
+"""Placements: host copies that processes share, and which placement is chosen."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from workers.merging import Engine, MergeSettings
-from workers.merging.hostcopy import HostCopy, missing_bytes
-from workers.merging.places import available, fits_host
-from workers.merging.sources import Sources
+from workers.merging.host_copy import HostCopy, missing_bytes
+from workers.merging.model_set import ModelSet
+from workers.merging.placement import available_memory, fits_host
 
 ROWS = {"w": torch.randn(5, 7), "b": torch.randn(3).bfloat16(), "empty": torch.empty(0)}
 
 
 @pytest.fixture
-def sources(checkpoint_of):
-    return Sources({"model": checkpoint_of("model", ROWS)}, None)
+def model_set(checkpoint_of):
+    return ModelSet({"model": checkpoint_of("model", ROWS)}, None)
 
 
 @pytest.fixture
@@ -29,20 +29,20 @@ def shared(tmp_path):
     return folder
 
 
-def test_a_host_copy_holds_the_tensors(sources, shared):
-    copy = HostCopy(sources, "model", pin=False, folder=shared)
+def test_a_host_copy_holds_the_tensors(model_set, shared):
+    copy = HostCopy(model_set, "model", pin=False, folder=shared)
     for name, tensor in ROWS.items():
         assert torch.equal(copy.flat(name), tensor.reshape(-1))
         assert copy.flat(name).dtype == tensor.dtype
     copy.close()
 
 
-def test_processes_share_one_copy_and_the_last_removes_it(sources, shared):
-    first = HostCopy(sources, "model", pin=False, folder=shared)
+def test_processes_share_one_copy_and_the_last_removes_it(model_set, shared):
+    first = HostCopy(model_set, "model", pin=False, folder=shared)
     inode = first.path.stat().st_ino
 
     def another(queue):
-        second = HostCopy(sources, "model", pin=False, folder=shared)
+        second = HostCopy(model_set, "model", pin=False, folder=shared)
         queue.put((second.path.stat().st_ino, second.flat("w").tolist()))
         second.close()
 
@@ -57,9 +57,9 @@ def test_processes_share_one_copy_and_the_last_removes_it(sources, shared):
     assert list(shared.iterdir()) == []
 
 
-def test_a_copy_whose_process_died_is_removed_by_the_next(sources, shared, checkpoint_of):
+def test_a_copy_whose_process_died_is_removed_by_the_next(model_set, shared, checkpoint_of):
     def die():
-        HostCopy(sources, "model", pin=False, folder=shared)
+        HostCopy(model_set, "model", pin=False, folder=shared)
         os_exit(1)
 
     from os import _exit as os_exit
@@ -68,36 +68,36 @@ def test_a_copy_whose_process_died_is_removed_by_the_next(sources, shared, check
     process.start()
     process.join()
     assert len(list(shared.iterdir())) == 3  # the copy and its two locks
-    other = Sources({"other": checkpoint_of("other", {"w": torch.ones(2)})}, None)
+    other = ModelSet({"other": checkpoint_of("other", {"w": torch.ones(2)})}, None)
     copy = HostCopy(other, "other", pin=False, folder=shared)
     assert {path.stem for path in shared.iterdir()} == {copy.path.name}
     copy.close()
 
 
-def test_copies_are_pinned_only_where_they_fit(sources, shared, monkeypatch):
-    assert missing_bytes(sources, shared) == 2 * 256  # aligned
-    assert fits_host(sources, 4 * 256, shared)
-    assert not fits_host(sources, 4 * 256 - 1, shared)
+def test_copies_are_pinned_only_where_they_fit(model_set, shared, monkeypatch):
+    assert missing_bytes(model_set, shared) == 2 * 256  # aligned
+    assert fits_host(model_set, 4 * 256, shared)
+    assert not fits_host(model_set, 4 * 256 - 1, shared)
     small = shutil.disk_usage(shared)._replace(free=2 * 256 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: small)  # as /dev/shm in a container
-    assert not fits_host(sources, 1 << 40, shared)
+    assert not fits_host(model_set, 1 << 40, shared)
 
 
-def test_a_copy_that_is_there_costs_the_next_worker_nothing(sources, shared):
-    copy = HostCopy(sources, "model", pin=False, folder=shared)
-    assert missing_bytes(sources, shared) == 0
-    assert fits_host(sources, 0, shared)
+def test_a_copy_that_is_there_costs_the_next_worker_nothing(model_set, shared):
+    copy = HostCopy(model_set, "model", pin=False, folder=shared)
+    assert missing_bytes(model_set, shared) == 0
+    assert fits_host(model_set, 0, shared)
     copy.close()
-    assert missing_bytes(sources, shared) == 2 * 256
+    assert missing_bytes(model_set, shared) == 2 * 256
 
 
 def test_the_page_cache_counts_as_memory_that_can_be_had():
     lines = Path("/proc/meminfo").read_text().splitlines()
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    assert available() == pytest.approx(1024 * kilobytes["MemAvailable"], rel=0.1)
+    assert available_memory() == pytest.approx(1024 * kilobytes["MemAvailable"], rel=0.1)
 
 
-def test_a_gpus_places_are_refused_on_a_cpu(checkpoint_of, tmp_path):
+def test_a_gpus_placements_are_refused_on_a_cpu(checkpoint_of, tmp_path):
     settings = MergeSettings(placement="pinned", cache=tmp_path)
     engine = Engine({"model": checkpoint_of("model", {"w": torch.ones(2)})}, settings=settings)
     with pytest.raises(ValueError, match="'pinned' is for a GPU"):

@@ -1,4 +1,4 @@
-"""The checkpoints of an engine as one set of tensors that go together."""
+"""The checkpoints of an engine: models whose tensors have the same names and shapes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from workers.checkpoint import Checkpoint
 
 
-class Sources:
+class ModelSet:
     """Checkpoints by name, checked against each other; tensors stay memory-mapped once read.
 
-    The reference (the base, or the first model) decides names, order and shapes. The head of a
-    model that ties it is its embedding.
+    The reference (the base, or the first model) defines names, order and shapes. A tied head is
+    read from the embedding.
 
     Raises:
-        ValueError: if tensors are missing, left over or of different shapes.
+        ValueError: if tensors are missing, unexpected or of different shapes.
     """
 
     def __init__(self, models: Mapping[str, Checkpoint], base: Checkpoint | None) -> None:
@@ -37,13 +37,13 @@ class Sources:
         first = next(iter(self.checkpoints))
         self.reference = self.checkpoints[first]
         self._mapped: dict[tuple[str, str], Tensor] = {}
-        faults = [
-            f"model {name!r}: {fault}"
+        errors = [
+            f"model {name!r}: {error}"
             for name, checkpoint in self.checkpoints.items()
-            for fault in self._faults(checkpoint, first)
+            for error in self._errors(checkpoint, first)
         ]
-        if faults:
-            raise ValueError("these models do not go together: " + "; ".join(faults))
+        if errors:
+            raise ValueError("these models do not fit together: " + "; ".join(errors))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,10 +60,10 @@ class Sources:
         return {name: info.shape for name, info in self.reference.tensors.items()}
 
     def digest(self) -> str:
-        """Of the content of all models: statistics belong to it."""
-        prints = {name: each.fingerprint for name, each in self.checkpoints.items()}
-        base = prints[BASE] if self.has_base else None
-        return digest(base, [prints[name] for name in self.models])
+        """Identifies the content of all models, and so their statistics."""
+        fingerprints = {name: each.fingerprint for name, each in self.checkpoints.items()}
+        base = fingerprints[BASE] if self.has_base else None
+        return digest(base, [fingerprints[name] for name in self.models])
 
     def all_flat(self, tensor: str) -> dict[str, Tensor]:
         """One tensor of every model by name, the base first."""
@@ -78,7 +78,7 @@ class Sources:
         return self._mapped[model, tensor]
 
     def _stored(self, checkpoint: Checkpoint, tensor: str) -> str:
-        """The name in a checkpoint's files: a tied head is its embedding."""
+        """The name in a checkpoint's files: that of the embedding for a tied head."""
         if checkpoint.tied and module_of(tensor) == "head":
             shape = self.reference.tensors[tensor].shape
             for name, info in checkpoint.tensors.items():
@@ -86,18 +86,18 @@ class Sources:
                     return name
         return tensor
 
-    def _faults(self, checkpoint: Checkpoint, first: str) -> list[str]:
-        wanted = self.reference.tensors
-        faults = []
-        for name, info in wanted.items():
+    def _errors(self, checkpoint: Checkpoint, first: str) -> list[str]:
+        expected = self.reference.tensors
+        errors = []
+        for name, info in expected.items():
             found = checkpoint.tensors.get(self._stored(checkpoint, name))
             if found is None:
-                faults.append(f"has no {name}")
+                errors.append(f"has no {name}")
             elif found.shape != info.shape:
-                faults.append(f"{name} is {found.shape}, but {info.shape} in {first!r}")
-        faults += [
-            f"has {name}, which {first!r} has not"
+                errors.append(f"{name} is {found.shape}, but {info.shape} in {first!r}")
+        errors += [
+            f"has {name}, which {first!r} does not have"
             for name in checkpoint.tensors
-            if name not in wanted and not (checkpoint.tied and module_of(name) == "head")
+            if name not in expected and not (checkpoint.tied and module_of(name) == "head")
         ]
-        return faults[:3]
+        return errors[:3]
