@@ -147,7 +147,7 @@ def replayed(contents: Contents) -> dict[int, dict]:
 
 @pytest.fixture(autouse=True)
 def small_files_are_few(monkeypatch):
-    monkeypatch.setattr(ledger_module, "LOOSE", 16)  # so that compaction is killed as well
+    monkeypatch.setattr(ledger_module, "SMALL_FILES", 16)  # so that compaction is killed as well
 
 
 @pytest.mark.parametrize("workers", [4, 40])  # of forty, several are asked ahead for

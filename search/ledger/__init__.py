@@ -1,20 +1,21 @@
-"""The run folder: what was proposed and what finished. All there is to know about a run.
+"""The files of a run: what was proposed, what finished and who writes; not what the results mean.
 
-    run.json                        format version, name, objectives, what went in
-    config.yaml                     the config as it was understood
-    proposed/000012.json            one file per proposed trial
-    finished/000012.parquet         one per finished trial: document scores as rows, the rest as
+    run.json                        format version, name, objectives, models and tasks
+    config.yaml                     the config, with all defaults
+    proposed/000012.json            one proposed trial
+    finished/000012.parquet         one finished trial: document scores as rows, the rest as
                                     metadata
-    finished/000000-000255.parquet  the same of many trials, when there are many
-    trials/000000-000255.parquet    an index of that file, one row a trial; `resume` makes it again
-    budgets/000000.json             what may be spent, each time that was changed
-    drivers/4e0c….json              left by the driver, renewed while it lives
+    finished/000000-000255.parquet  the same for many trials, once there are many
+    trials/000000-000255.parquet    the index of that file, one row per trial; `resume` restores it
+    budgets/000000.json             the budget, each time it was changed
+    drivers/4e0c….json              the record of the driver, renewed while it lives
 
-Every file appears whole or not at all, and none is ever changed: a file of many trials is there
-before the files it replaces go.
+Every file is written completely or not at all, and a file of trials never changes: a large file
+exists before the small ones that it replaces are deleted.
 """
 
 from search.ledger.contents import Contents
+from search.ledger.drivers import DriverRecord
 from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Ledger
 from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
@@ -24,6 +25,7 @@ __all__ = [
     "CONFIG",
     "UNIFORM",
     "Contents",
+    "DriverRecord",
     "Lease",
     "Ledger",
     "Proposal",

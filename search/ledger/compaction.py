@@ -1,7 +1,7 @@
-"""Many small files into a larger one, without ever being able to lose one.
+"""Merges many small files into a large one, without the risk of losing a trial.
 
-The large file is written and read back before the small ones go; a crash in between leaves a trial
-in both, which says the same twice and is read once.
+The large file is written and read back before the small ones are deleted. A crash in between leaves
+trials in both, and they are read once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
-from search.ledger import rows
+from search.ledger import parquet
 from search.ledger.paths import (
     BUDGETS,
     FINISHED,
@@ -32,70 +32,74 @@ log = logging.getLogger(__name__)
 
 
 def compact(store: Store, trials: Mapping[int, Trial], check: Callable[[], None]) -> None:
-    """Puts finished trials that have files of their own into one, and makes an index of it.
+    """Writes finished trials into one large file with an index, and deletes their small files.
 
     Args:
-        store: of the run.
-        trials: to be put together, by number.
-        check: raises if the run is another driver's by now, who may be doing the same.
+        store: the run's files.
+        trials: those in small files, by number.
+        check: raises an error if another driver, which may do the same, has broken the lease.
     """
-    kept = [trial for _, trial in sorted(trials.items())]
+    ordered = [trial for _, trial in sorted(trials.items())]
     name = range_name(trials)
     try:
-        tables = [rows.table_in(store.source(finished_name(trial.number))) for trial in kept]
-        content = rows.many(kept, tables)
+        documents = [
+            parquet.read_documents(store.source(finished_name(trial.number))) for trial in ordered
+        ]
+        content = parquet.trials_file(ordered, documents)
         check()
-        _write(store, f"{FINISHED}/{name}", content)
-        store.write(f"{INDEXED}/{name}", rows.index(kept, len(content)))
+        _write_checked(store, f"{FINISHED}/{name}", content)
+        store.write(f"{INDEXED}/{name}", parquet.index_file(ordered, len(content)))
         check()
-        _remove(store, trials)
-    except (OSError, ValueError) as error:  # the small files are still there, and that is enough
-        log.warning("%s: %d trials stay in small files: %s", store.root, len(kept), error)
+        _delete(store, trials)
+    except (OSError, ValueError) as error:  # the small files still exist, so nothing is lost
+        log.warning("%s: %d trials stay in small files: %s", store.root, len(ordered), error)
 
 
-def tidy(store: Store, reader: Reader) -> dict[int, Trial]:
-    """Finishes what a driver that died left half done.
+def recover(store: Store, reader: Reader) -> dict[int, Trial]:
+    """Completes or removes what a driver that died left unfinished.
 
     Returns:
-        The trials that are in files of their own.
+        The trials in small files, by number.
     """
     for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS):
-        store.sweep(folder)
-    proposed = {int(name[:-5]) for name in store.infos(PROPOSED) if is_number(name)}
-    loose = reader.finished(is_number, [])  # damage: `contents` tells of it
-    for name, info in store.infos(FINISHED).items():
+        store.remove_partial_files(folder)
+    proposed = {int(name[:-5]) for name in store.files(PROPOSED) if is_number(name)}
+    small = reader.finished(is_number, [])  # damaged files are reported by `contents`
+    for name, info in store.files(FINISHED).items():
         if not is_range(name):
             continue
-        twice = (loose.keys() | proposed) & reader.numbers(name, info)
-        if twice and _is_whole(store, name):  # else they are all there is: restored, perhaps
-            _remove(store, twice)
-            loose = {n: trial for n, trial in loose.items() if n not in twice}
+        duplicated = (small.keys() | proposed) & reader.numbers(name, info)
+        if duplicated and _is_readable(store, name):  # otherwise the small files are the only copy
+            _delete(store, duplicated)
+            small = {n: trial for n, trial in small.items() if n not in duplicated}
         if name in reader.unindexed:
-            _index(store, name)
-    return loose
+            _write_index(store, name)
+    return small
 
 
-def _index(store: Store, name: str) -> None:
-    trials = rows.trials_in(store.source(f"{FINISHED}/{name}"))
-    store.write(f"{INDEXED}/{name}", rows.index(trials, store.info(f"{FINISHED}/{name}").size))
+def _write_index(store: Store, name: str) -> None:
+    trials = parquet.read_trials(store.source(f"{FINISHED}/{name}"))
+    store.write(
+        f"{INDEXED}/{name}", parquet.index_file(trials, store.info(f"{FINISHED}/{name}").size)
+    )
 
 
-def _is_whole(store: Store, name: str) -> bool:
+def _is_readable(store: Store, name: str) -> bool:
     try:
-        rows.table_in(store.source(f"{FINISHED}/{name}"))
+        parquet.read_documents(store.source(f"{FINISHED}/{name}"))
     except ValueError:
         return False
     return True
 
 
-def _remove(store: Store, numbers: Collection[int]) -> None:
-    """Removes the small files of trials that are in a larger one."""
+def _delete(store: Store, numbers: Collection[int]) -> None:
+    """Deletes the small files of trials that are in a large one."""
     for number in numbers:
         store.delete(finished_name(number))
         store.delete(proposed_name(number))
 
 
-def _write(store: Store, name: str, content: memoryview) -> None:
+def _write_checked(store: Store, name: str, content: memoryview) -> None:
     store.write(name, content)
     if store.read(name) != content:
-        raise ValueError(f"{store.where(name)} does not read back as written")
+        raise ValueError(f"{store.location(name)} does not read back as written")

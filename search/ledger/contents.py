@@ -1,4 +1,4 @@
-"""A run as its files tell it at one moment."""
+"""The trials and proposals of a run, and which files are damaged or missing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gaps:
-    """What was there once, as the numbers that are left tell."""
+    """Trials that existed once: greater numbers or orders exist, and theirs are missing."""
 
     numbers: frozenset[int]
-    """Of trials."""
+    """Numbers of trials with neither a proposal nor an outcome."""
     orders: frozenset[int]
-    """In which trials finished."""
+    """Positions in the order of finishing that no trial has."""
 
     def __bool__(self) -> bool:
         return bool(self.numbers or self.orders)
@@ -28,56 +28,56 @@ class Gaps:
         return Gaps(self.numbers & other.numbers, self.orders & other.orders)
 
     @property
-    def said(self) -> list[str]:
-        """In words."""
-        found = [_missing_file(first, last) for first, last in _stretches(self.numbers)]
-        gone = len(self.orders) - len(self.numbers)
-        if gone > 0:
+    def messages(self) -> list[str]:
+        """Each gap in a sentence."""
+        found = [_missing_files(first, last) for first, last in _ranges(self.numbers)]
+        missing = len(self.orders) - len(self.numbers)
+        if missing > 0:
             found.append(
-                f"{gone} of the files of {FINISHED}/ are missing, with as many finished trials"
+                f"{missing} of the files of {FINISHED}/ are missing, with as many finished trials"
             )
         return found
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A run as its files tell it at one moment."""
+    """The trials and proposals of a run at one moment."""
 
     trials: list[Trial]
     """Finished, in the order of finishing."""
     waiting: dict[int, Proposal]
-    """Proposed and not finished, by number, in order."""
+    """Proposals without an outcome, by number, in order."""
     unreadable: list[str]
-    """Files that cannot be read, each with what is wrong."""
+    """Files that cannot be read, each with its error."""
     gaps: Gaps
 
     @property
     def damage(self) -> list[str]:
-        """Files that cannot be read or are missing, each with what is wrong."""
-        return self.unreadable + self.gaps.said
+        """Files that cannot be read or are missing, one message each."""
+        return self.unreadable + self.gaps.messages
 
     @property
     def proposals(self) -> dict[int, Proposal]:
         """Every proposal by number, in order."""
-        known = {trial.number: trial.proposal for trial in self.trials} | self.waiting
-        return dict(sorted(known.items()))
+        found = {trial.number: trial.proposal for trial in self.trials} | self.waiting
+        return dict(sorted(found.items()))
 
 
-def gaps(found: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> Gaps:
-    """Numbers and orders that are not there, though greater ones are."""
-    orders = {trial.order for trial in found.values()}
-    return Gaps(_missing(found.keys() | waiting.keys()), _missing(orders))
+def find_gaps(trials: Mapping[int, Trial], waiting: Mapping[int, Proposal]) -> Gaps:
+    """Numbers and orders that are missing although greater ones exist."""
+    orders = {trial.order for trial in trials.values()}
+    return Gaps(_missing(trials.keys() | waiting.keys()), _missing(orders))
 
 
-def _missing_file(first: int, last: int) -> str:
+def _missing_files(first: int, last: int) -> str:
     if first == last:
         return f"{proposed_name(first)} is missing, and so is its outcome"
     files = f"{proposed_name(first)} to {proposed_name(last)}"
     return f"{files} are missing, and so are their outcomes"
 
 
-def _stretches(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
-    """First and last of the numbers that follow each other."""
+def _ranges(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """First and last number of each range of consecutive numbers."""
     firsts = sorted(n for n in numbers if n - 1 not in numbers)
     lasts = sorted(n for n in numbers if n + 1 not in numbers)
     return zip(firsts, lasts, strict=True)

@@ -62,7 +62,7 @@ def read_records(store: Store) -> dict[str, tuple[DriverRecord, int]]:
         ValueError: if a record cannot be read and is so new that its driver may be alive.
     """
     found = {}
-    for file, info in store.infos(DRIVERS).items():
+    for file, info in store.files(DRIVERS).items():
         name, renewed = f"{DRIVERS}/{file}", info.mtime_ns or 0
         try:
             found[name] = DriverRecord(**json.loads(store.read(name))), renewed
@@ -72,7 +72,7 @@ def read_records(store: Store) -> dict[str, tuple[DriverRecord, int]]:
             if not _is_recent(renewed):
                 continue  # a living driver would have written it again
             raise ValueError(
-                f"{store.where(name)}: a driver's record that cannot be read ({error}); "
+                f"{store.location(name)}: a driver's record that cannot be read ({error}); "
                 f"delete it if no driver works on this run, or wait {EXPIRY:g} seconds"
             ) from None
     return found

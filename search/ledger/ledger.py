@@ -1,4 +1,4 @@
-"""The files of one run, and the driver that holds it."""
+"""Reads and writes the files of one run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.ledger import rows
-from search.ledger.compaction import compact, tidy
+from search.ledger import parquet
+from search.ledger.compaction import compact, recover
 from search.ledger.drivers import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
 from search.ledger.paths import BUDGETS, finished_name, proposed_name
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 HEADER, CONFIG = "run.json", "config.yaml"
-LOOSE = 256  # finished trials in files of their own before they are put into one
+SMALL_FILES = 256  # so many finished trials in small files are merged into a large one
 
 
 class Ledger:
     """The files of one run.
 
     Args:
-        root: the run's folder, or the URI of one.
+        root: the run's folder or its URI.
 
     Raises:
-        ValueError: if it is no run, or of a format this version does not read.
+        ValueError: if it is not a run, or has a format that this version does not read.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -44,7 +44,7 @@ class Ledger:
         self._reader = Reader(self._store)
         self._lease: Lease | None = None
         self._compacting: Future[None] | None = None
-        self._loose: dict[int, Trial] = {}  # finished here, in files of their own
+        self._in_small_files: dict[int, Trial] = {}
         try:
             self.header: dict[str, Any] = json.loads(self._store.read(HEADER))
         except NotADirectoryError:
@@ -54,34 +54,33 @@ class Ledger:
         except FileNotFoundError:
             raise ValueError(f"{root} is not a run: it has no {HEADER}") from None
         except ValueError as error:
-            raise ValueError(f"{self._store.where(HEADER)} is damaged: {error}") from None
+            raise ValueError(f"{self._store.location(HEADER)} is damaged: {error}") from None
         if self.header.get("format") != FORMAT:
             raise ValueError(
-                f"{self._store.where(HEADER)}: format {self.header.get('format')!r}; "
+                f"{self._store.location(HEADER)}: format {self.header.get('format')!r}; "
                 f"this version reads {FORMAT}"
             )
 
     @classmethod
     def create(cls, root: str | Path, header: Mapping[str, Any], config: str) -> Ledger:
-        """Begins a run in a folder that holds none.
+        """Creates a run in a folder that has none.
 
         Raises:
-            ValueError: if a run is there already, a file of the user's would be overwritten, or
-                nothing can be written there.
+            ValueError: if the folder has a run or another file `config.yaml`, or cannot be written.
         """
-        store, understood = Store(root), config.encode()
+        store, config_yaml = Store(root), config.encode()
         if store.exists(HEADER):
             raise ValueError(
-                f"{root} already holds a run; go on with it by `mergefront resume {root}`, "
+                f"{root} already holds a run; continue it by `mergefront resume {root}`, "
                 "or set another `run:`"
             )
-        if store.exists(CONFIG) and store.read(CONFIG) != understood:
+        if store.exists(CONFIG) and store.read(CONFIG) != config_yaml:
             raise ValueError(
-                f"{store.where(CONFIG)} is there and belongs to no run; set another `run:`"
+                f"{store.location(CONFIG)} exists and belongs to no run; set another `run:`"
             )
         content = json.dumps({"format": FORMAT, **header}, indent=2) + "\n"
         try:
-            store.write(CONFIG, understood)
+            store.write(CONFIG, config_yaml)
             store.write(HEADER, content.encode())
         except OSError as error:
             raise ValueError(f"run: {root} cannot be written: {error}") from None
@@ -89,7 +88,7 @@ class Ledger:
 
     @staticmethod
     def is_at(root: str | Path) -> bool:
-        """Whether there is a run."""
+        """Whether a folder or URI has a run."""
         return Store(root).exists(HEADER)
 
     @property
@@ -99,46 +98,46 @@ class Ledger:
 
     @property
     def config(self) -> str:
-        """The config's YAML, as it was understood when the run began."""
+        """The config as YAML, with the defaults of the time when the run was created."""
         return self._store.read(CONFIG).decode()
 
     @property
     def budget(self) -> dict[str, Any]:
-        """What the search may spend: as the run began, or as it was changed last.
+        """The latest budget: that of the config, or the last one recorded.
 
         Raises:
-            ValueError: if that file is damaged.
+            ValueError: if its file is damaged.
         """
-        if not (names := list(self._store.infos(BUDGETS))):
+        if not (names := list(self._store.files(BUDGETS))):
             return dict(self.header["budget"])
         name = f"{BUDGETS}/{names[-1]}"
         try:
             budget: dict[str, Any] = json.loads(self._store.read(name))
         except ValueError as error:
-            where = self._store.where(name)
+            where = self._store.location(name)
             raise ValueError(
-                f"{where} is damaged: {error}; without it the one before holds"
+                f"{where} is damaged: {error}; if you delete it, the budget before it applies"
             ) from None
         return budget
 
     # -- writing
 
-    def keep_budget(self, budget: Mapping[str, Any]) -> None:
-        """Keeps what the search may spend from now on, if that is another than before."""
+    def record_budget(self, budget: Mapping[str, Any]) -> None:
+        """Records the budget from now on, if it differs from the one before."""
         if budget != self.budget:
-            last = max(self._store.infos(BUDGETS), default="-1.json")
+            last = max(self._store.files(BUDGETS), default="-1.json")
             number = int(last.removesuffix(".json")) + 1
             self._write(f"{BUDGETS}/{number:06}.json", json.dumps(dict(budget)).encode())
 
     def propose(self, proposal: Proposal) -> None:
-        """Keeps a proposal, before it goes to a worker."""
+        """Records a proposal, before a worker receives it."""
         self._write(proposed_name(proposal.number), proposal.to_json().encode())
 
     def finish(self, trial: Trial, documents: pa.Table | None = None) -> None:
-        """Keeps what came of a trial, with its scores per document."""
-        self._write(finished_name(trial.number), rows.one(trial, documents))
-        self._loose[trial.number] = trial
-        if self._lease and len(self._loose) >= LOOSE:
+        """Records a finished trial, with its scores per document."""
+        self._write(finished_name(trial.number), parquet.trial_file(trial, documents))
+        self._in_small_files[trial.number] = trial
+        if self._lease and len(self._in_small_files) >= SMALL_FILES:
             self._compact()
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
@@ -149,7 +148,7 @@ class Ledger:
     # -- reading
 
     def contents(self) -> Contents:
-        """All of the run; safe while a driver writes."""
+        """All trials and proposals; safe while a driver writes."""
         return self._reader.contents()
 
     def proposals(self) -> dict[int, Proposal]:
@@ -172,19 +171,19 @@ class Ledger:
 
     @contextmanager
     def driving(self, *, takeover: bool = False) -> Iterator[Lease]:
-        """Holds the run for this driver.
+        """The lease of this driver on the run, which the ledger checks before it writes.
 
         Args:
-            takeover: break the hold of another driver, that is surely dead.
+            takeover: break the lease of another driver, which must be dead.
 
         Raises:
-            RunBusyError: if another driver holds it.
+            RunBusyError: if another driver has the lease.
         """
         lease = Lease(self._store, takeover=takeover)
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="compaction") as self._threads:
                 self._lease = lease
-                self._loose = tidy(self._store, self._reader)
+                self._in_small_files = recover(self._store, self._reader)
                 yield lease
         finally:
             self._lease = None
@@ -201,6 +200,6 @@ class Ledger:
             if not self._compacting.done():
                 return
             self._compacting.result()
-        trials, self._loose = self._loose, {}
+        trials, self._in_small_files = self._in_small_files, {}
         assert self._lease is not None, "only a driver compacts"
         self._compacting = self._threads.submit(compact, self._store, trials, self._lease.check)

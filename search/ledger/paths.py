@@ -1,4 +1,4 @@
-"""The names of a run's files."""
+"""Names of a run's files."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budget
 
 
 def proposed_name(number: int) -> str:
-    """Of a proposal."""
+    """The file of one proposal."""
     return f"{PROPOSED}/{number:06}.json"
 
 
 def finished_name(number: int) -> str:
-    """Of one finished trial."""
+    """The file of one finished trial."""
     return f"{FINISHED}/{number:06}.parquet"
 
 
 def range_name(numbers: Collection[int]) -> str:
-    """Of many finished trials: first and last number, though some between may be elsewhere."""
+    """The file of many finished trials: the least and greatest number, perhaps with gaps."""
     return f"{min(numbers):06}-{max(numbers):06}.parquet"
 
 
 def is_number(name: str) -> bool:
-    """Whether a file is that of one trial."""
+    """Whether this is the name of a file of one trial."""
     return re.fullmatch(r"\d{6,}\.\w+", name) is not None
 
 
 def is_range(name: str) -> bool:
-    """Whether a file is that of many."""
+    """Whether this is the name of a file of many trials."""
     return re.fullmatch(r"\d{6,}-\d{6,}\.parquet", name) is not None
 
 
-def span(name: str) -> range:
-    """The numbers that may be in a file."""
+def possible_numbers(name: str) -> range:
+    """The numbers of the trials that may be in a file."""
     first, _, last = name.partition(".")[0].partition("-")
     return range(int(first), int(last or first) + 1)

@@ -1,4 +1,4 @@
-"""Files under one root, on any file system that pyarrow opens; each appears whole or not at all."""
+"""Files under one root, on any file system of pyarrow; a file is written completely or not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ATTEMPTS = 7  # of an operation on an object store; waits 0.1, 0.2, 0.4, ... seconds between them
+ATTEMPTS = 7  # at one operation on an object store, with waits of 0.1, 0.2, 0.4, ... seconds
 
 
 class Store:
     """The files of one run.
 
     Args:
-        root: a folder, or the URI of one: `file://`, `s3://`, `gs://`, with pyarrow's options.
+        root: a folder or its URI (`file://`, `s3://`, `gs://`), with pyarrow's options.
 
     Raises:
-        ValueError: if there is no such kind of place.
+        ValueError: if the URI is not supported.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -35,90 +35,90 @@ class Store:
         try:
             system, path = fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(root)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.root}: not a place for a run: {error}") from None
+            raise ValueError(f"{self.root}: not supported as a run folder: {error}") from None
         self._system: fs.FileSystem = system
         self._path: str = path
         self.is_local = isinstance(self._system, fs.LocalFileSystem)
 
-    def where(self, name: str) -> str:
-        """A file's place as a person would write it."""
+    def location(self, name: str) -> str:
+        """Path or URI of a file, for messages."""
         root, mark, options = self.root.partition("?")
         return f"{root.rstrip('/')}/{name}{mark}{options}"
 
-    def infos(self, folder: str) -> dict[str, fs.FileInfo]:
-        """The files of a folder by name, in order; files being written are left out."""
-        infos = self._here(folder) if self.is_local else self._away(folder)
+    def files(self, folder: str) -> dict[str, fs.FileInfo]:
+        """The complete files of a folder, by name, in order."""
+        infos = self._list_local(folder) if self.is_local else self._list_remote(folder)
         files = [each for each in infos if each.is_file and not each.base_name.startswith(".")]
         return {each.base_name: each for each in sorted(files, key=lambda each: each.base_name)}
 
     def info(self, name: str) -> fs.FileInfo:
-        """A file's size and time, or that there is none."""
-        return self._patiently(lambda: self._system.get_file_info(self._full(name)))
+        """Size and time of a file, or that it does not exist."""
+        return self._retry(lambda: self._system.get_file_info(self._path_of(name)))
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file."""
+        """Whether a file exists."""
         return bool(self.info(name).is_file)
 
     def read(self, name: str) -> bytes:
-        """A whole file.
+        """The content of a file.
 
         Raises:
-            FileNotFoundError: if it is not there.
+            FileNotFoundError: if it does not exist.
         """
         if self.is_local:
-            return Path(self._full(name)).read_bytes()
-        return self._patiently(lambda: self._read(name))
+            return Path(self._path_of(name)).read_bytes()
+        return self._retry(lambda: self._read(name))
 
     def source(self, name: str) -> Any:
-        """A file to read parts of: a path, or its content where parts are no cheaper."""
-        return self._full(name) if self.is_local else pa.BufferReader(self.read(name))
+        """What pyarrow reads a file from: its path, or its content if it is remote."""
+        return self._path_of(name) if self.is_local else pa.BufferReader(self.read(name))
 
     def write(self, name: str, content: bytes | memoryview) -> None:
-        """Keeps a file; when this returns it survives a crash."""
+        """Writes a file durably: when this returns, the file survives a crash."""
         if self.is_local:
-            _write_whole(Path(self._full(name)), content)
+            _write_atomically(Path(self._path_of(name)), content)
         else:
-            self._patiently(lambda: self._put(name, content))
+            self._retry(lambda: self._put(name, content))
 
     def delete(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Deletes a file, if it exists."""
         if self.is_local:
-            Path(self._full(name)).unlink(missing_ok=True)
+            Path(self._path_of(name)).unlink(missing_ok=True)
         elif self.exists(name):
-            self._patiently(lambda: self._system.delete_file(self._full(name)))
+            self._retry(lambda: self._system.delete_file(self._path_of(name)))
 
-    def sweep(self, folder: str) -> None:
-        """Removes what a writer that died left half written; only one's own driver may."""
-        if self.is_local and (path := Path(self._full(folder))).is_dir():
+    def remove_partial_files(self, folder: str) -> None:
+        """Deletes files that a dead writer left half written; only for the driver of the run."""
+        if self.is_local and (path := Path(self._path_of(folder))).is_dir():
             for file in path.glob(".*"):
                 file.unlink(missing_ok=True)
 
-    def _here(self, folder: str) -> list[fs.FileInfo]:
-        """Arrow's own listing fails where a file goes while it looks."""
-        path = Path(self._full(folder))
+    def _list_local(self, folder: str) -> list[fs.FileInfo]:
+        """Unlike pyarrow's listing, this does not fail if a file is deleted meanwhile."""
+        path = Path(self._path_of(folder))
         paths = [str(each) for each in path.iterdir()] if path.is_dir() else []
         found: list[fs.FileInfo] = self._system.get_file_info(paths)
         return found
 
-    def _away(self, folder: str) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(self._full(folder), allow_not_found=True)
-        return self._patiently(lambda: self._system.get_file_info(selector))
+    def _list_remote(self, folder: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._path_of(folder), allow_not_found=True)
+        return self._retry(lambda: self._system.get_file_info(selector))
 
-    def _full(self, name: str) -> str:
+    def _path_of(self, name: str) -> str:
         return f"{self._path}/{name}"
 
     def _read(self, name: str) -> bytes:
-        with self._system.open_input_file(self._full(name)) as file:
+        with self._system.open_input_file(self._path_of(name)) as file:
             content: bytes = file.read()
             return content
 
     def _put(self, name: str, content: bytes | memoryview) -> None:
-        # in one piece: closing a stream after a failure would keep the part that was written
-        with self._system.open_output_stream(self._full(name)) as stream:
+        # in one write: closing a stream after an error would store the part already written
+        with self._system.open_output_stream(self._path_of(name)) as stream:
             stream.write(content)
 
-    def _patiently(self, operation: Callable[[], T]) -> T:
-        """Object stores fail now and then; every operation here may be done twice."""
+    def _retry(self, operation: Callable[[], T]) -> T:
+        """Repeats an operation that failed, as object stores do; each may be done twice."""
         for attempt in range(ATTEMPTS if not self.is_local else 1):
             if attempt:
                 time.sleep(0.1 * 2 ** (attempt - 1))
@@ -136,18 +136,18 @@ def _local(root: str | Path) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(root).expanduser().absolute())
 
 
-def _write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes beside the place, syncs, and moves: after a crash the file is whole or not there."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+def _write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Writes a temporary file, syncs and renames it: a crash leaves the whole file or none."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)
 

@@ -43,7 +43,7 @@ def run_search(
         PoolError: if no worker can work any more.
     """
     with ledger.driving(takeover=takeover) as lease:
-        ledger.keep_budget(budget.model_dump(mode="json"))
+        ledger.record_budget(budget.model_dump(mode="json"))
         pool = (make_pool or ray_pool)(prepared, address)
         driver = _driver(prepared, pool, ledger, budget)
         driver.watch = lambda driver: _report(driver, lease, watch)
@@ -57,7 +57,7 @@ def run_search(
 
 def ray_pool(prepared: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
-    from workers.pool.on_ray import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
+    from workers.pool.ray_pool import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
     from workers.worker import Setup, Worker  # noqa: PLC0415
 
     setup = Setup(
@@ -74,7 +74,13 @@ def _driver(prepared: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Drive
     config = prepared.config
     directions = [each.direction for each in prepared.objectives]
     return Driver(
-        study=Study(config.sampler, prepared.space.axes, directions, config.seed),
+        study=Study(
+            config.sampler,
+            prepared.space.axes,
+            directions,
+            config.seed,
+            prepared.space.embedding,
+        ),
         pool=pool,
         ledger=ledger,
         recipe_of=prepared.space.recipe,

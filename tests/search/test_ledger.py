@@ -1,4 +1,4 @@
-"""The run folder keeps what it was given, and gives it back."""
+"""What is written to a run folder is read back unchanged, also after damage."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from evaluators.scores import SCHEMA
-from search.ledger import Ledger, rows
+from search.ledger import Ledger, Proposal, Trial, parquet
 from search.ledger import ledger as ledger_module
-from search.ledger.trial import Proposal, Trial
 from tests.search.conftest import make_space
 
 HEADER = {"name": "test", "objectives": {}, "budget": {"trials": 5}}
@@ -65,8 +64,8 @@ def ledger(root):
 
 
 @pytest.fixture
-def small_files_are_few(monkeypatch):
-    monkeypatch.setattr(ledger_module, "LOOSE", 4)
+def four_small_files_are_compacted(monkeypatch):
+    monkeypatch.setattr(ledger_module, "SMALL_FILES", 4)
 
 
 def test_a_finished_trial_comes_back_as_it_was(ledger):
@@ -93,7 +92,7 @@ def test_trials_come_in_the_order_of_finishing(ledger):
     assert [trial.number for trial in ledger.trials()] == [1, 2, 0]
 
 
-def test_a_file_that_was_being_written_when_the_driver_died_is_not_read(ledger, root):
+def test_a_file_that_was_half_written_when_the_driver_died_is_not_read(ledger, root):
     fill(ledger, [0])
     (root / "finished" / ".000001.parquet.4711").write_bytes(b"PAR1 half")
     (root / "proposed" / ".000001.json.4711").write_bytes(b'{"numb')
@@ -104,19 +103,17 @@ def test_a_file_that_was_being_written_when_the_driver_died_is_not_read(ledger, 
 
 
 def test_a_second_run_is_not_written_over_the_first(ledger):
-    with pytest.raises(
-        ValueError, match="already holds a run; go on with it by `mergefront resume"
-    ):
+    with pytest.raises(ValueError, match="already holds a run; continue it by `mergefront resume"):
         Ledger.create(ledger.root, HEADER, "")
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path):
+def test_a_folder_that_is_not_a_run_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"is not a run: it has no run\.json"):
         Ledger(tmp_path)
 
 
-def test_a_place_of_no_known_kind_is_named():
-    with pytest.raises(ValueError, match="ftp://host/run: not a place for a run"):
+def test_a_uri_that_is_not_supported_is_named():
+    with pytest.raises(ValueError, match="ftp://host/run: not supported as a run folder"):
         Ledger("ftp://host/run")
 
 
@@ -131,7 +128,7 @@ def test_a_run_is_the_same_by_its_path_and_by_its_uri(ledger, root):
     assert Ledger(f"file://{root}").trials() == written
 
 
-def test_a_disk_that_is_full_leaves_nothing_half_written(ledger, root, monkeypatch):
+def test_a_full_disk_leaves_no_partial_file(ledger, root, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
@@ -141,12 +138,10 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(ledger, root, monkeypat
     assert not list((root / "proposed").iterdir())
 
 
-# -- many files into one
+# -- compaction
 
 
-def test_old_trials_move_into_larger_files_and_nothing_else_changes(
-    ledger, root, small_files_are_few
-):
+def test_compaction_changes_nothing_but_the_files(ledger, root, four_small_files_are_compacted):
     with ledger.driving():
         written = fill(ledger, range(10))
     files = [path.stem for path in (root / "finished").iterdir()]
@@ -160,7 +155,7 @@ def test_old_trials_move_into_larger_files_and_nothing_else_changes(
 
 
 def test_document_scores_of_all_trials_are_one_table_for_any_reader(
-    ledger, root, small_files_are_few
+    ledger, root, four_small_files_are_compacted
 ):
     with ledger.driving():
         fill(ledger, range(6))
@@ -171,7 +166,9 @@ def test_document_scores_of_all_trials_are_one_table_for_any_reader(
 
 
 @pytest.mark.parametrize("lost", ["deleted", "truncated"])
-def test_an_index_that_is_lost_is_not_missed(ledger, root, small_files_are_few, lost):
+def test_a_lost_index_is_not_needed_and_is_written_again(
+    ledger, root, four_small_files_are_compacted, lost
+):
     with ledger.driving():
         written = fill(ledger, range(5))
     (index,) = (root / "trials").iterdir()
@@ -183,7 +180,7 @@ def test_an_index_that_is_lost_is_not_missed(ledger, root, small_files_are_few, 
 
 
 def test_a_crash_between_the_large_file_and_the_small_ones_loses_and_doubles_nothing(
-    ledger, root, small_files_are_few, tmp_path
+    ledger, root, four_small_files_are_compacted, tmp_path
 ):
     before = tmp_path / "before"
     written = fill(ledger, range(3))
@@ -191,7 +188,7 @@ def test_a_crash_between_the_large_file_and_the_small_ones_loses_and_doubles_not
     with ledger.driving():
         written += fill(ledger, range(3, 5))
     assert ranges([path.stem for path in (root / "finished").iterdir()])
-    shutil.copytree(before, root, dirs_exist_ok=True)  # as if they had never been removed
+    shutil.copytree(before, root, dirs_exist_ok=True)  # as if they had not been deleted
     again = Ledger(root)
     assert again.trials() == written
     with again.driving():
@@ -199,28 +196,30 @@ def test_a_crash_between_the_large_file_and_the_small_ones_loses_and_doubles_not
     assert Ledger(root).trials() == written
 
 
-def test_a_disk_that_is_full_while_files_are_put_together_loses_nothing(
-    ledger, root, small_files_are_few, monkeypatch, caplog
+def test_a_full_disk_during_compaction_loses_nothing(
+    ledger, root, four_small_files_are_compacted, monkeypatch, caplog
 ):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("search.ledger.rows.many", full)
+    monkeypatch.setattr("search.ledger.parquet.trials_file", full)
     with ledger.driving():
         written = fill(ledger, range(5))
     assert Ledger(root).trials() == written
     assert "4 trials stay in small files" in caplog.text
 
 
-def test_a_run_that_is_read_while_a_driver_writes_looks_whole(ledger, root, small_files_are_few):
-    """A reader meets trials that have just been proposed, or finished, or put together."""
+def test_a_run_that_is_read_while_a_driver_writes_is_complete(
+    ledger, root, four_small_files_are_compacted
+):
+    """A reader meets trials that have just been proposed, finished or compacted."""
     last = threading.Event()
 
     def drive() -> None:
         with ledger.driving():
             for number in range(150):
                 ledger.propose(a_trial(number).proposal)
-                if number % 3:  # one is always under way longer than those after it
+                if number % 3:  # one runs longer than those after it
                     ledger.finish(a_trial(number, order=number - 1 - number // 3), documents())
         last.set()
 
@@ -237,12 +236,12 @@ def test_a_run_that_is_read_while_a_driver_writes_looks_whole(ledger, root, smal
     assert len(reader.contents().waiting) == 50
 
 
-# -- damage by hand
+# -- files that a person deleted or damaged
 
 
 @pytest.fixture
-def large(ledger, root, small_files_are_few) -> Path:
-    """Of six trials the file of the first four."""
+def large(ledger, root, four_small_files_are_compacted) -> Path:
+    """The file of the first four of six trials."""
     with ledger.driving():
         fill(ledger, range(6))
     (found,) = (path for path in (root / "finished").iterdir() if "-" in path.name)
@@ -250,7 +249,7 @@ def large(ledger, root, small_files_are_few) -> Path:
 
 
 @pytest.mark.parametrize("lost", ["deleted", "truncated"])
-def test_a_large_file_that_is_lost_is_named_once_and_its_index_still_knows_the_trials(
+def test_a_lost_large_file_is_named_once_and_its_trials_are_read_from_the_index(
     ledger, root, large, lost
 ):
     written = ledger.trials()
@@ -258,15 +257,15 @@ def test_a_large_file_that_is_lost_is_named_once_and_its_index_still_knows_the_t
     contents = Ledger(root).contents()
     assert contents.trials == written
     assert not contents.waiting
-    (said,) = contents.damage
-    assert said.startswith(f"{large}: ")
-    assert "of its 4 trials the scores per document are lost" in said
+    (message,) = contents.damage
+    assert message.startswith(f"{large}: ")
+    assert "of its 4 trials the scores per document are lost" in message
     with pytest.raises(ValueError, match="finished"):
         Ledger(root).documents(0)
     assert Ledger(root).documents(5).num_rows == 3
 
 
-def test_a_large_file_that_is_lost_with_its_index_is_one_line_of_damage(root, large):
+def test_a_large_file_lost_with_its_index_is_one_message(root, large):
     large.unlink()
     (root / "trials" / large.name).unlink()
     damage = Ledger(root).contents().damage
@@ -278,7 +277,7 @@ def test_a_large_file_that_is_lost_with_its_index_is_one_line_of_damage(root, la
 def test_small_files_that_were_restored_beside_a_damaged_large_one_stay(root, large):
     large.write_bytes(large.read_bytes()[:200])
     small = root / "finished" / "000000.parquet"
-    small.write_bytes(rows.one(a_trial(0), documents(7.0)))
+    small.write_bytes(parquet.trial_file(a_trial(0), documents(7.0)))
     with Ledger(root).driving():
         assert small.exists()
     assert Ledger(root).documents(0)["value"].to_pylist() == [7.0] * 3
@@ -314,7 +313,7 @@ def test_a_truncated_proposal_is_named_and_its_finished_trial_stays(ledger, root
     assert "proposed/000002.json" in contents.damage[0]
 
 
-def test_a_trial_that_is_gone_without_a_trace_is_named_by_its_number(ledger, root):
+def test_a_trial_whose_files_are_all_missing_is_named_by_its_number(ledger, root):
     fill(ledger, range(3))
     for name in ("proposed/000001.json", "finished/000001.parquet"):
         (root / name).unlink()
@@ -323,18 +322,18 @@ def test_a_trial_that_is_gone_without_a_trace_is_named_by_its_number(ledger, roo
 
 def test_a_run_never_overwrites_a_config_that_is_not_its_own(tmp_path):
     (tmp_path / "config.yaml").write_text("# mine\n")
-    with pytest.raises(ValueError, match=r"config\.yaml is there and belongs to no run"):
+    with pytest.raises(ValueError, match=r"config\.yaml exists and belongs to no run"):
         Ledger.create(tmp_path, HEADER, "name: test\n")
     assert (tmp_path / "config.yaml").read_text() == "# mine\n"
 
 
-def test_a_run_folder_that_is_a_file_is_named(tmp_path):
+def test_a_run_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"run: .*file cannot be written"):
         Ledger.create(tmp_path / "file", HEADER, "name: test\n")
 
 
-def test_a_driver_that_fails_lets_go_of_the_run(ledger):
+def test_a_driver_that_fails_releases_the_lease(ledger):
     with pytest.raises(KeyboardInterrupt), ledger.driving():
         raise KeyboardInterrupt
     with ledger.driving():

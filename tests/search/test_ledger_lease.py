@@ -11,10 +11,9 @@ import time
 
 import pytest
 
-from search.ledger import Ledger, RunBusyError, rows
+from search.ledger import Ledger, Proposal, RunBusyError, Trial, parquet
 from search.ledger import lease as lease_module
 from search.ledger import ledger as ledger_module
-from search.ledger.trial import Proposal, Trial
 from workers.recipe import Recipe, Source
 
 RECIPE = Recipe("passthrough", {"a": Source("/a")})
@@ -133,16 +132,16 @@ def test_a_driver_that_renews_at_the_moment_of_a_takeover_has_lost_the_run(ledge
 
 
 def test_a_driver_that_was_taken_over_compacts_no_files(ledger, quick, monkeypatch):
-    monkeypatch.setattr(ledger_module, "LOOSE", 2)
+    monkeypatch.setattr(ledger_module, "SMALL_FILES", 2)
     begun, go = threading.Event(), threading.Event()
-    many = rows.many
+    trials_file = parquet.trials_file
 
     def slow(*arguments):
         begun.set()
         assert go.wait(10)
-        return many(*arguments)
+        return trials_file(*arguments)
 
-    monkeypatch.setattr(rows, "many", slow)
+    monkeypatch.setattr(parquet, "trials_file", slow)
     with ledger.driving():
         for number in range(2):
             ledger.propose(Proposal.create(number, RECIPE))
@@ -151,7 +150,7 @@ def test_a_driver_that_was_taken_over_compacts_no_files(ledger, quick, monkeypat
         with Ledger(ledger.root).driving(takeover=True):
             go.set()
     assert len(ledger.trials()) == 2
-    assert not [name for name in ledger._store.infos("finished") if "-" in name]
+    assert not [name for name in ledger._store.files("finished") if "-" in name]
 
 
 @pytest.mark.parametrize("content", ['{"tok', "[]", '{"token": "x"}'])

@@ -30,7 +30,7 @@ def documents(trial: int) -> pa.Table:
 
 @pytest.fixture(autouse=True)
 def in_a_folder_with_a_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger_module, "LOOSE", 8)  # some in a large file, some in small ones
+    monkeypatch.setattr(ledger_module, "SMALL_FILES", 8)  # some in a large file, some in small ones
     monkeypatch.chdir(tmp_path)
     ledger = Ledger.create(tmp_path / "runs" / "one", HEADER, "")
     with ledger.driving():

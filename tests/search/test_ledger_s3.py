@@ -54,7 +54,7 @@ def root(store, monkeypatch, request) -> str:
 
 
 def test_a_run_in_a_store_that_fails_one_request_in_ten_is_whole(root, store, monkeypatch):
-    monkeypatch.setattr(ledger_module, "LOOSE", 8)
+    monkeypatch.setattr(ledger_module, "SMALL_FILES", 8)
     ledger = Ledger.create(root, HEADER, "name: test\n")
     with ledger.driving() as lease:
         lease.report({"running": [9]})

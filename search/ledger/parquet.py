@@ -1,4 +1,4 @@
-"""Finished trials as Parquet: one file for one, and many in one file with an index beside it."""
+"""Finished trials as Parquet files: of one trial, of many trials, and the index of such a file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from evaluators.scores import SCHEMA
 from search.ledger.trial import Proposal, Trial
 
-_ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the file's metadata
-_SIZE = b"mergefront.size"  # in an index: bytes of the file that it is of
+_ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the metadata: one trial or many
+_SIZE = b"mergefront.size"  # key in an index: bytes of the file that it describes
 
 INDEX = pa.schema(
     [
@@ -31,7 +31,7 @@ INDEX = pa.schema(
         ("share", pa.float64()),
         ("clock", pa.float64()),
         ("seen", pa.int64()),
-        ("params", pa.string()),  # JSON, as is the rest: exact, and only parsed where it is needed
+        ("params", pa.string()),  # JSON, as the rest: exact, and parsed on first use
         ("notes", pa.string()),
         ("recipe", pa.string()),
         ("conditions", pa.string()),
@@ -39,39 +39,38 @@ INDEX = pa.schema(
 )
 
 
-def one(trial: Trial, documents: pa.Table | None) -> memoryview:
-    """The file of one finished trial: its documents as rows, itself as metadata."""
-    table = _numbered(SCHEMA.empty_table() if documents is None else documents, trial.number)
-    return _parquet(table.replace_schema_metadata({_ONE: trial.to_json().encode()}))
+def trial_file(trial: Trial, documents: pa.Table | None) -> memoryview:
+    """The file of one finished trial: document scores as rows, the trial as metadata."""
+    table = _with_number(SCHEMA.empty_table() if documents is None else documents, trial.number)
+    return _to_parquet(table.replace_schema_metadata({_ONE: trial.to_json().encode()}))
 
 
-def many(trials: Sequence[Trial], documents: Iterable[pa.Table]) -> memoryview:
-    """The file of many finished trials."""
+def trials_file(trials: Sequence[Trial], documents: Iterable[pa.Table]) -> memoryview:
+    """One file of many finished trials."""
     table = pa.concat_tables(documents)
     lines = "\n".join(trial.to_json() for trial in trials).encode()
     packed = base64.b64encode(pa.compress(lines, codec="zstd", asbytes=True))
-    sized = b"%d " % len(lines) + packed
-    return _parquet(table.replace_schema_metadata({_MANY: sized}))
+    return _to_parquet(table.replace_schema_metadata({_MANY: b"%d " % len(lines) + packed}))
 
 
-def trials_in(source: Any) -> list[Trial]:
-    """The trials of a file that `one` or `many` made.
+def read_trials(source: Any) -> list[Trial]:
+    """The trials in a file that `trial_file` or `trials_file` made.
 
     Raises:
         ValueError: if it is damaged.
     """
     try:
         metadata = pq.read_schema(source).metadata or {}
-        lines = [metadata[_ONE]] if _ONE in metadata else _unpacked(metadata[_MANY])
+        lines = [metadata[_ONE]] if _ONE in metadata else _decompress(metadata[_MANY])
         return [Trial.from_dict(json.loads(line)) for line in lines]
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise ValueError(_said(error)) from None
+        raise ValueError(_first_line(error)) from None
 
 
-def table_in(source: Any, trial: int | None = None) -> pa.Table:
-    """The scores per document in a file, of all its trials or of one.
+def read_documents(source: Any, trial: int | None = None) -> pa.Table:
+    """The scores per document in a file, of one trial or of all.
 
     Raises:
         ValueError: if the file is damaged.
@@ -82,39 +81,39 @@ def table_in(source: Any, trial: int | None = None) -> pa.Table:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(_said(error)) from None
+        raise ValueError(_first_line(error)) from None
 
 
-def index(trials: Sequence[Trial], size: int) -> memoryview:
-    """One row a trial, to read thousands of them in a second.
+def index_file(trials: Sequence[Trial], size: int) -> memoryview:
+    """The index of a file of many trials: one row per trial, thousands are read in a second.
 
     Args:
-        trials: of a file of many.
-        size: of that file, in bytes: one that was cut is known by it, and none has to be opened.
+        trials: those in the file.
+        size: of the file in bytes, which shows that it was truncated without opening it.
     """
     schema = INDEX.with_metadata({_SIZE: b"%d" % size})
-    return _parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=schema))
+    return _to_parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=schema))
 
 
-def trials_of(source: Any, size: int | None = None) -> list[Trial]:
-    """The trials of an index.
+def read_index(source: Any, size: int | None = None) -> list[Trial]:
+    """The trials in an index.
 
     Args:
         source: the index.
-        size: of the file that it should be of; None where that is lost.
+        size: of the file that it describes, in bytes; None if that file is lost.
 
     Raises:
-        ValueError: if it is damaged, or of a file of another size.
+        ValueError: if it is damaged, or describes a file of another size.
     """
     try:
         known = (pq.read_schema(source).metadata or {}).get(_SIZE)
         if size is not None and known != b"%d" % size:
-            raise ValueError(f"is of a file of another size than {size} bytes")
+            raise ValueError(f"does not describe a file of {size} bytes")
         return [_trial(row) for row in pq.read_table(source, schema=INDEX).to_pylist()]
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(_said(error)) from None
+        raise ValueError(_first_line(error)) from None
 
 
 def _row(trial: Trial) -> dict[str, Any]:
@@ -141,33 +140,34 @@ def _trial(row: dict[str, Any]) -> Trial:
         json.loads(row["notes"]),
         row["seen"],
     )
-    same = {name: row[name] for name in ("state", "order", "cause", "worker", "share", "clock")}
+    same_names = {
+        name: row[name] for name in ("state", "order", "cause", "worker", "share", "clock")
+    }
     return Trial(
         proposal,
         scores=dict(row["scores"]),
         seconds=dict(row["seconds"]),
         conditions=None if row["conditions"] is None else json.loads(row["conditions"]),
-        **same,
+        **same_names,
     )
 
 
-def _numbered(documents: pa.Table, number: int) -> pa.Table:
+def _with_number(documents: pa.Table, number: int) -> pa.Table:
     column = pa.array([number] * len(documents), pa.int64())
     return documents.add_column(0, "trial", column)
 
 
-def _unpacked(kept: bytes) -> list[bytes]:
-    size, _, packed = kept.partition(b" ")
-    whole = base64.b64decode(packed)
-    lines: bytes = pa.decompress(whole, int(size), codec="zstd", asbytes=True)
+def _decompress(packed: bytes) -> list[bytes]:
+    size, _, encoded = packed.partition(b" ")
+    lines: bytes = pa.decompress(base64.b64decode(encoded), int(size), codec="zstd", asbytes=True)
     return lines.split(b"\n")
 
 
-def _parquet(table: pa.Table) -> memoryview:
+def _to_parquet(table: pa.Table) -> memoryview:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=64_000)
     return buffer.getbuffer()
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
