@@ -120,7 +120,7 @@ def test_an_export_never_overwrites_another_folder(run, finished, tmp_path):
 def test_a_search_into_an_existing_run_says_how_to_resume_it(run, finished, write, config):
     done = run("search", write(config))
     assert done.exit_code == 2
-    assert f"go on with it by `mergefront resume {finished.root}`" in done.output
+    assert f"continue it by `mergefront resume {finished.root}`" in done.output
 
 
 def test_resuming_with_a_spent_budget_starts_nothing_and_prints_the_front(run, finished):
