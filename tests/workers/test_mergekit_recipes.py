@@ -62,37 +62,49 @@ def test_tensors_outside_the_layers_take_the_first_value():
         (LAST, "embed_slerp: true", "line 10: embed_slerp: mergekit ignores it; filters"),
         (BELOW, WEIGHT, "line 8: weight: mergekit ignores it here"),
         (BELOW, "layer_range: [0, 4]", "line 8: layer_range: mergekit ignores it under `models`"),
-        ("ties", "tiess", "line 1: merge_method 'tiess' is none of ours; did you mean 'ties'"),
-        ("ties", "della", "line 1: merge_method 'della' is none of ours"),
+        ("ties", "tiess", "line 1: merge_method 'tiess' is not available; did you mean 'ties'"),
+        ("ties", "della", "line 1: merge_method 'della' is not available"),
         ("merge_method: ties", "out_dtype: null", "line 1: merge_method is missing; one of pass"),
-        (LAST, "parameters: {rescale: true}", "line 10: rescale: only 0 can be expressed"),
-        (WEIGHT, "weight: {filter: mlp, value: 1}", "line 9: weight: conditions are a list"),
+        (LAST, "parameters: {rescale: true}", "line 10: rescale: only 0 is supported"),
+        (WEIGHT, "weight: {filter: mlp, value: 1}", "line 9: weight: conditions must be a list"),
         (WEIGHT, "weight: [{filter: self_atn, value: 1}, {value: 0}]", "line 9: filter 'self_atn'"),
         (WEIGHT, "weight: [{filter: mlp, value: 1}]", "line 7: weight of .*/b is not given for"),
         (WEIGHT, "weight: [{filter: mlp}]", "line 9: weight: a condition needs a `value`"),
-        (WEIGHT, "weight: [{filter: 3, value: 1}]", "line 9: weight: filter 3 is no text"),
+        (WEIGHT, "weight: [{filter: 3, value: 1}]", "line 9: weight: filter 3 is not text"),
         (WEIGHT, "weight: [{fliter: mlp, value: 1}]", "line 9: unknown key 'fliter'; did you mean"),
         (WEIGHT, "weight: half", "line 9: weight: expected a number or a list of numbers, got 'ha"),
         (WEIGHT, "weight: -1", "weight of b: -1 must be at least 0"),
         (LAST, f"{LAST}\ndtype: float16", "line 11: key 'dtype' is given twice, first in line 10"),
         (LAST, "dtype: int64", "line 10: dtype: 'int64' is not one of float32"),
-        (LAST, "tokenizer_source: union", "line 10: a union of vocabularies"),
+        (LAST, "tokenizer_source: union", "line 10: vocabularies cannot be combined"),
         (LAST, "tokenizer: {tokens: {}}", "line 10: tokens: tokens of several models"),
-        (LAST, "tokenizer: {pad_to_multiple_of: 8}", "line 10: pad_to_multiple_of: rows are"),
-        (LAST, f"tokenizer_source: {C}", "tokenizer_source: .*/c is none of the merged models"),
-        (LAST, "chat_template: chatml", "line 10: chat_template: the template of a model is taken"),
-        (LAST, "modules: {}", "line 10: modules: models of several parts"),
-        (LAST, "slices: []", "line 1: a recipe lists either `models` or `slices`"),
+        (
+            LAST,
+            "tokenizer: {pad_to_multiple_of: 8}",
+            "line 10: pad_to_multiple_of: the merged model has",
+        ),
+        (LAST, f"tokenizer_source: {C}", "tokenizer_source: .*/c is not one of the merged models"),
+        (
+            LAST,
+            "chat_template: chatml",
+            "line 10: chat_template: a template cannot be given; it is",
+        ),
+        (LAST, "modules: {}", "line 10: modules: models with several parts"),
+        (LAST, "slices: []", "line 1: give either `models` or `slices`"),
         (LAST, "---\nname: x", "several documents"),
         (LAST, "dtype: [", "not valid YAML"),
-        (f"- model: {A}", f"- model: {BASE}", "line 6: weight: ties takes the base as it is; lea"),
+        (
+            f"- model: {A}",
+            f"- model: {BASE}",
+            "line 6: weight: ties has no parameters for the base; rem",
+        ),
         (f"- model: {A}", f"- modl: {A}", "line 4: `model` is missing"),
-        (f"- model: {A}", "- model: /nowhere", "no model directory at /nowhere"),
+        (f"- model: {A}", "- model: /nowhere", "model directory /nowhere does not exist"),
         (f"- model: {B}", f"- model: {A}", "line 7: .*/a is listed twice in one slice"),
         (
             f"- model: {B}",
             f"- model: {{model: {B}, override_architecture: x}}",
-            "line 7: override_architecture: the tensors",
+            "line 7: override_architecture: the architecture is read",
         ),
     ],
 )
@@ -107,12 +119,12 @@ def test_what_cannot_be_kept_is_refused_with_its_line(old, new, expected):
     [
         ("", "x.yml: is empty"),
         ("- 1", "line 1: recipe: expected a mapping"),
-        ("merge_method: linear\nmodels: []", "line 2: models: none are listed"),
-        ("merge_method: linear\nslices: []", "line 2: slices: none are listed"),
+        ("merge_method: linear\nmodels: []", "line 2: models: the list is empty"),
+        ("merge_method: linear\nslices: []", "line 2: slices: the list is empty"),
         ("merge_method: linear\nslices: [{}]", "line 2: a slice needs `sources`"),
         (f"merge_method: slerp\nmodels: [{A}, {B}]\nparameters: {{t: 1}}", "slerp needs base_mode"),
         (f"merge_method: linear\nbase_model: {C}\nmodels: [{A}]", "base_model is not among"),
-        (f"merge_method: passthrough\nmodels: [{A}, {B}]", "passthrough takes one model, not 2"),
+        (f"merge_method: passthrough\nmodels: [{A}, {B}]", "passthrough needs one model, not 2"),
     ],
 )
 def test_a_file_that_is_no_recipe_says_what_is_missing(text, expected):
@@ -120,9 +132,9 @@ def test_a_file_that_is_no_recipe_says_what_is_missing(text, expected):
         read(text)
 
 
-def test_all_faults_are_named_at_once():
+def test_all_errors_are_named_at_once():
     text = TIES.replace("dtype", "dtpye").replace(WEIGHT, "weight: x")
-    with pytest.raises(ValueError, match=r"x\.yml: 2 faults\n  line 9: .*\n  line 10: "):
+    with pytest.raises(ValueError, match=r"x\.yml: 2 errors\n  line 9: .*\n  line 10: "):
         read(text)
 
 
@@ -150,7 +162,7 @@ parameters: {{weight: 1}}
         ("[0, 2]", "[0, 3]", r"line 7: the sources of a slice differ in length"),
         ("[0, 2]", "[0]", r"line 6: layer_range: expected \[first, one after the last\]"),
         ("- sources:", "- residual_weight: 1\n    sources:", "line 4: residual_weight: mergekit"),
-        ("- sources:", f"- base_model: {A}\n    sources:", "line 4: base_model: one base serves"),
+        ("- sources:", f"- base_model: {A}\n    sources:", "line 4: base_model: all slices must"),
         ("task_arithmetic", "karcher", r"karcher has no parameter 'weight'"),
     ],
 )
@@ -194,7 +206,7 @@ def test_a_recipe_of_ours_is_told_from_one_of_mergekits(tmp_path):
 
 def test_a_comment_that_does_not_fit_the_rest_is_refused():
     changed = mergekit.write(read(TIES)).replace(WEIGHT, "weight: 0.4", 1)
-    with pytest.raises(ValueError, match="is of another recipe than the rest of the file; delete"):
+    with pytest.raises(ValueError, match="is not the same recipe as the rest of the file; delete"):
         read(changed)
     assert read(changed.split(MARK)[0]).groups[0].parameters["weight"]["b"] == 0.4
 

@@ -1,7 +1,7 @@
-"""mergekit's recipe files, read and written; mergekit itself is never imported.
+"""Reads and writes mergekit's recipe files; never imports mergekit, and merges nothing.
 
-What the format means is described in docs/recipes.md. A recipe that is read keeps the result that
-mergekit 0.1.5 gives; what cannot be kept is refused by name and line.
+A recipe that is read gives the same tensors as mergekit 0.1.5; what is not supported is an error
+with its line number. docs/recipes.md describes the format.
 """
 
 from workers.mergekit.reader import read

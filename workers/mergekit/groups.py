@@ -1,4 +1,4 @@
-"""From parameters per tensor to the fewest groups that say the same."""
+"""Converts parameters per tensor to the smallest number of equivalent groups."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from workers.recipe import Group, Value, layer_of
 
 Parameters = Mapping[str, Value]
 Classes = dict[str, list[str]]
-"""Parameters, as text -> the tensors of a layer that have them, by their names within it."""
+"""Parameters, as text -> the tensors of a layer that have them, by name within the layer."""
 
 
-def groups_of(table: Mapping[str, Parameters]) -> tuple[Group, ...]:
+def to_groups(table: Mapping[str, Parameters]) -> tuple[Group, ...]:
     """Groups that give each tensor of the table its parameters.
 
     Tensors outside the layers come first and by name, then layers, then tensors within layers.

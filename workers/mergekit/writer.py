@@ -1,7 +1,6 @@
-"""A recipe as a mergekit file.
+"""Writes a recipe as a mergekit file.
 
-The last line is a comment that mergekit does not read: what its format has no words for, so that
-`read` gives back the very recipe.
+The last line is a comment with the native recipe, so that `read` returns the same recipe.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ Number = float | bool
 Values = Mapping[str, Number]
 """Tensor -> value of one parameter."""
 
-_WITH_BASE = ("nuslerp", "multislerp")  # take task vectors where there is a base
+_WITH_BASE = ("nuslerp", "multislerp")  # they use task vectors if there is a base
 
 MARK = "# mergefront: "
-"""Begins the comment with the native recipe."""
+"""The start of the comment with the native recipe."""
 
 
-def write(recipe: Recipe, look_at: Callable[[Source], Checkpoint] = open_headers) -> str:
-    """The file; the headers of the models say what tensors the filters have to tell apart.
+def write(recipe: Recipe, open_model: Callable[[Source], Checkpoint] = open_headers) -> str:
+    """The text of the file; the models' headers give the tensor names for its filters.
 
     Raises:
         ValueError: if a model cannot be read.
     """
-    opened = [look_at(source) for source in recipe.sources.values()]
+    opened = [open_model(source) for source in recipe.sources.values()]
     names = list(dict.fromkeys(name for each in opened for name in each.tensors))
-    content = _Writing(recipe, names, opened[0].n_layers).content()
+    content = _Writer(recipe, names, opened[0].n_layers).content()
     content["dtype"] = "float32"
     content["out_dtype"] = recipe.dtype or opened[0].dtype
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     return f"{body}{MARK}{json.dumps(recipe.to_dict())}\n"
 
 
-class _Writing:
+class _Writer:
     def __init__(self, recipe: Recipe, names: Sequence[str], n_layers: int) -> None:
         self.recipe = recipe
         self.method = METHODS[recipe.method]
@@ -56,7 +55,7 @@ class _Writing:
     def content(self) -> dict[str, Any]:
         content: dict[str, Any] = {"merge_method": self.recipe.method}
         if self.base:
-            content["base_model"] = _ref(self.base)
+            content["base_model"] = _reference(self.base)
         ranges = self._ranges()
         if len(ranges) == 1:
             content["models"] = [self._listed(name, self.names) for name in self._listing()]
@@ -76,7 +75,7 @@ class _Writing:
         return recipe.base if recipe.method == "linear" else None
 
     def _listing(self) -> list[str]:
-        """The models as listed; a base that linear does not merge is there with weight 0."""
+        """The models to list; a base that linear does not merge is listed with weight 0."""
         unmerged = self.recipe.method == "linear" and self.base and "base" not in self.models
         return ["base", *self.models] if unmerged else self.models
 
@@ -88,26 +87,29 @@ class _Writing:
         return list(pairwise(ordered))
 
     def _slice(self, layers: tuple[int, int], ranges: list[tuple[int, int]]) -> dict[str, Any]:
-        at_edge = layers in (ranges[0], ranges[-1])  # those set embeddings, norm and head too
-        tensors = [n for n in self.names if _lies_in(n, layers, outside=at_edge)]
+        at_edge = layers in (
+            ranges[0],
+            ranges[-1],
+        )  # also for embeddings, norm, head
+        tensors = [n for n in self.names if _is_in(n, layers, outside=at_edge)]
         sources = [
             {**self._listed(name, tensors), "layer_range": list(layers)} for name in self._listing()
         ]
-        if self.base and _ref(self.base) not in [each["model"] for each in sources]:
-            sources.append({"model": _ref(self.base), "layer_range": list(layers)})
+        if self.base and _reference(self.base) not in [each["model"] for each in sources]:
+            sources.append({"model": _reference(self.base), "layer_range": list(layers)})
         return {"sources": sources, **self._global(tensors)}
 
     def _listed(self, name: str, tensors: Sequence[str]) -> dict[str, Any]:
         if name not in self.models:
             model = self.base
-            return {"model": _ref(model) if model else "", "parameters": {"weight": 0.0}}
+            return {"model": _reference(model) if model else "", "parameters": {"weight": 0.0}}
         at = self.models.index(name)
         parameters = {
             each.name: _setting({n: self.bound[n][each.name][at] for n in tensors})  # type: ignore[index]
             for each in self.method.parameters.values()
             if each.per_model
         }
-        listed: dict[str, Any] = {"model": _ref(self.recipe.models[name])}
+        listed: dict[str, Any] = {"model": _reference(self.recipe.models[name])}
         return {**listed, "parameters": parameters} if parameters else listed
 
     def _global(self, tensors: Sequence[str]) -> dict[str, Any]:
@@ -119,13 +121,13 @@ class _Writing:
         return {"parameters": parameters} if parameters else {}
 
 
-def _lies_in(tensor: str, layers: tuple[int, int], *, outside: bool) -> bool:
+def _is_in(tensor: str, layers: tuple[int, int], *, outside: bool) -> bool:
     layer = layer_of(tensor)
     return outside if layer is None else layers[0] <= layer < layers[1]
 
 
 def _setting(values: Values) -> Any:
-    """One value, or conditions: filters for the rarer values, and the commonest without one."""
+    """One value, or conditions: the most common value comes last and has no filter."""
     counts = Counter(values.values())
     if len(counts) == 1:
         return next(iter(counts))
@@ -141,7 +143,7 @@ def _setting(values: Values) -> Any:
 
 
 def _best_filter(left: Values, others: set[str]) -> tuple[str, Number, set[str]]:
-    """The filter that covers most tensors of one value, and none of another."""
+    """The filter that matches most tensors of one value and none of another value."""
     best: tuple[str, Number, set[str]] | None = None
     for tensor, value in left.items():
         for text in _filters(tensor):
@@ -151,19 +153,19 @@ def _best_filter(left: Values, others: set[str]) -> tuple[str, Number, set[str]]
             if best is None or (len(covered), -len(text)) > (len(best[2]), -len(best[0])):
                 best = text, value, covered
     if best is None:
-        raise ValueError(f"no filter of mergekit's tells {min(left)} from the other tensors")
+        raise ValueError(f"no mergekit filter matches {min(left)} and no other tensor")
     return best
 
 
 def _filters(tensor: str) -> list[str]:
-    """Parts of a name that can stand as a filter: runs of its words."""
+    """Possible filters for a tensor: consecutive parts of its name, but not numbers only."""
     words = tensor.split(".")
     runs = [words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
     return [".".join(run) for run in runs if not all(word.isdigit() for word in run)]
 
 
-def _ref(source: Source) -> Any:
-    """A model as mergekit names it; a path with its signs in it only as a mapping."""
+def _reference(source: Source) -> Any:
+    """A reference to a model; a mapping if the path contains `+` or `@`."""
     adapter, _, adapter_revision = (source.adapter or "").partition("@")
     if not any(sign in part for part in (source.path, adapter) for sign in "+@"):
         model = f"{source.path}@{source.revision}" if source.revision else source.path

@@ -1,4 +1,4 @@
-"""The native recipe in a comment of a mergekit file that we wrote."""
+"""The native recipe in the last comment of a mergekit file that mergefront wrote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def embedded_recipe(text: str, where: str) -> Recipe | None:
-    """The native recipe that a file carries, or None.
+    """The native recipe in a file's comment, or None.
 
     Raises:
         ValueError: if the comment is damaged.
@@ -31,16 +31,16 @@ def embedded_recipe(text: str, where: str) -> Recipe | None:
 
 
 def verified(
-    native: Recipe, text: str, where: str, look_at: Callable[[Source], Checkpoint]
+    native: Recipe, text: str, where: str, open_model: Callable[[Source], Checkpoint]
 ) -> Recipe:
     """The embedded recipe, if the rest of the file describes the same merge.
 
     Raises:
         ValueError: if it does not.
     """
-    if yaml.safe_load(write(native, look_at)) != yaml.safe_load(text):
+    if yaml.safe_load(write(native, open_model)) != yaml.safe_load(text):
         raise ValueError(
-            f"{where}: the line that begins with {MARK.strip()!r} is of another recipe than the "
-            "rest of the file; delete that line to go by the rest"
+            f"{where}: the line that begins with {MARK.strip()!r} is not the same recipe as the "
+            "rest of the file; delete that line to use the rest"
         )
     return native
