@@ -47,7 +47,7 @@ pool = RayPool(MortalWorker, Orders(Path(sys.argv[1]), seconds=600), PoolSetting
 while pool.free < 1:
     pool.wait(0.5)
 pool.submit(Candidate(0, RECIPE))
-print(*[slot.process.pid for slot in pool._set.slots if slot.process], flush=True)
+print(*[slot.process.pid for slot in pool._worker_set.slots if slot.process], flush=True)
 pool.wait(600)
 """
 
@@ -108,7 +108,9 @@ class Reaper:
     def _kill_worker(self, pool: RayPool) -> None:
         """One that has worked since it was last killed: else its slot would be closed, rightly."""
         innocent = [
-            slot for slot in pool._set.slots if slot.process and slot.stage in ("idle", "busy")
+            slot
+            for slot in pool._worker_set.slots
+            if slot.process and slot.stage in ("idle", "busy")
         ]
         victims = [slot for slot in innocent if not pool._health.is_suspect(slot.number, slot.node)]
         if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):

@@ -101,7 +101,7 @@ def test_no_more_workers_than_allowed_share_a_machine(machines, make_pool):
     try:
         pool = make_pool(PoolSettings(cpus=1, per_node=1))
         until(lambda: ready(pool) == 2, pool)
-        nodes = [slot.node for slot in pool._set.slots]
+        nodes = [slot.node for slot in pool._worker_set.slots]
         assert len(set(nodes)) == 2
     finally:
         machines.remove_node(joined)

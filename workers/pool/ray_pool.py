@@ -60,15 +60,15 @@ class RayPool:
         self._owns_ray = cluster.connect(address)
         can_grow = address != "local"
         resources = cluster.worker_resources(settings, can_grow=can_grow)
-        self._set = WorkerSet(settings, resources, self._health, can_grow=can_grow)
+        self._worker_set = WorkerSet(settings, resources, self._health, can_grow=can_grow)
         self._worker = ray.put(worker)
         self._setup = ray.put(setup)
         self._metrics = Metrics(run)
-        self._set.update()
+        self._worker_set.update()
 
     @property
     def workers(self) -> int:
-        return len(self._set.slots)
+        return len(self._worker_set.slots)
 
     @property
     def free(self) -> int:
@@ -99,7 +99,7 @@ class RayPool:
     def wait(self, seconds: float) -> list[Outcome]:
         with cluster.ray_errors():
             outcomes = self._end_late()
-            self._set.update()
+            self._worker_set.update()
             outcomes += self._collect(0.0 if outcomes else seconds)
             self._dispatch()
         for outcome in outcomes:
@@ -109,29 +109,29 @@ class RayPool:
         return outcomes
 
     def close(self) -> None:
-        for slot in self._set.slots:
+        for slot in self._worker_set.slots:
             ray.kill(slot.actor)
-        self._set.slots.clear()
+        self._worker_set.slots.clear()
         if self._owns_ray:
             ray.shutdown()
 
     def _stages(self) -> Counter[str]:
-        return Counter(slot.stage for slot in self._set.slots)
+        return Counter(slot.stage for slot in self._worker_set.slots)
 
     def _start_progress(self) -> str:
         """The progress of one of the starting workers whose log is on this machine."""
-        starting = [slot.process for slot in self._set.slots if slot.stage == "starting"]
+        starting = [slot.process for slot in self._worker_set.slots if slot.stage == "starting"]
         found = (start_progress(process.log) for process in starting if process)
         return next(filter(None, found), "")
 
     # -- calls of the actors
 
     def _dispatch(self) -> None:
-        for candidate, slot in self._queue.assign(self._set.slots):
+        for candidate, slot in self._queue.assign(self._worker_set.slots):
             slot.enter("busy", slot.actor.evaluate.remote(candidate), candidate)
 
     def _collect(self, seconds: float) -> list[Outcome]:
-        slots = {slot.pending: slot for slot in self._set.slots if slot.pending is not None}
+        slots = {slot.pending: slot for slot in self._worker_set.slots if slot.pending is not None}
         if not slots:
             time.sleep(min(seconds, 0.1))
             return []
@@ -167,10 +167,10 @@ class RayPool:
     def _start(self, slot: Slot, process: Process) -> None:
         """Starts the worker of a placed actor, unless its node has enough workers."""
         self._health.record_placed()
-        count = sum(other.node == process.node for other in self._set.slots)
-        if count >= self._set.capacity().get(process.node, 0):
-            self._set.remove(slot)
-            self._set.update_soon()  # a worker may be needed on another node
+        count = sum(other.node == process.node for other in self._worker_set.slots)
+        if count >= self._worker_set.capacity().get(process.node, 0):
+            self._worker_set.remove(slot)
+            self._worker_set.update_soon()  # a worker may be needed on another node
             return
         slot.process = process
         slot.enter("starting", slot.actor.start.remote(self._worker, self._setup))
@@ -181,7 +181,7 @@ class RayPool:
         """Ends workers that start or evaluate for too long."""
         limits = {"starting": self._settings.start, "busy": self._deadline.seconds}
         outcomes = []
-        for slot in [each for each in self._set.slots if each.stage in limits]:
+        for slot in [each for each in self._worker_set.slots if each.stage in limits]:
             seconds = time.monotonic() - slot.since
             if seconds > limits[slot.stage]:
                 late = f"has not started after {seconds:.0f} s (workers.start)"
@@ -196,12 +196,12 @@ class RayPool:
         details = f"{cause}\n{lines}" if lines else cause
         log.warning("worker %s died  %s", slot.process or "not yet placed", first_line(cause))
         self._metrics.death()
-        self._set.remove(slot)
+        self._worker_set.remove(slot)
         is_closed = self._record_death(slot, candidate, details)
         if slot.process and not is_closed:
-            self._set.add(slot.number)
+            self._worker_set.add(slot.number)
         if slot.process:  # otherwise Ray sent it to a machine that is gone, and will notice later
-            self._set.update_soon()
+            self._worker_set.update_soon()
         outcome = self._queue.retry(candidate, slot, details) if candidate else None
         if outcome:
             self._health.excuse(outcome.trial)
@@ -210,10 +210,10 @@ class RayPool:
     def _handle_input_error(self, slot: Slot, error: str) -> None:
         """Replaces a worker that reported wrong models or tasks; a hub may be down briefly."""
         log.warning("worker %s cannot start  %s", slot.process, first_line(error))
-        self._set.remove(slot)
+        self._worker_set.remove(slot)
         if not self._record_failed_start(slot, error, is_input_error=True):
-            self._set.add(slot.number)
-        self._set.update_soon()
+            self._worker_set.add(slot.number)
+        self._worker_set.update_soon()
 
     def _record_death(self, slot: Slot, candidate: Candidate | None, cause: str) -> bool:
         """Whether that closes the slot or its node."""
@@ -229,7 +229,7 @@ class RayPool:
 
     def _record_failed_start(self, slot: Slot, cause: str, *, is_input_error: bool = False) -> bool:
         """Whether that closes the slot or its node."""
-        others = self._set.neighbours(slot)
+        others = self._worker_set.neighbours(slot)
         is_closed = self._health.record_failed_start(
             slot.number, slot.node, cause, others, is_input_error=is_input_error
         )
