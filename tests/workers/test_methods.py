@@ -104,7 +104,7 @@ def test_unknown_and_missing_parameters_are_named(method):
         ("ties", {"weight": "much"}, "weight of a: 'much' is not a number"),
         ("ties", {"lambda": True}, "lambda: True is not a number"),
         ("ties", {"normalize": "yes"}, "normalize: 'yes' is neither true nor false"),
-        ("ties", {"densty": 0.3}, "densty: ties has no such parameter; did you mean density?"),
+        ("ties", {"densty": 0.3}, "densty: ties has no such parameter; did you mean 'density'?"),
     ],
 )
 def test_bad_values_are_named(method, given, error):

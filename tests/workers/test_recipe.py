@@ -138,7 +138,7 @@ def test_tensors_are_classed_by_module_and_depth(tensor, module, depth):
         ({"groups": (Group({"weight": {"a": 1}, "density": 1}),)}, "weight: missing for model 'b'"),
         ({"groups": (Group({"weight": [1, 2, 3], "density": 1}),)}, "requires 2 numbers"),
         ({"groups": (Group({"weight": 1, "density": 0}),)}, "density of a: 0 must be above 0"),
-        ({"groups": (Group({"weight": 1, "density": 1, "lamda": 1}),)}, "did you mean lambda"),
+        ({"groups": (Group({"weight": 1, "density": 1, "lamda": 1}),)}, "did you mean 'lambda'"),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_refused_by_name(changes, expected):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from evaluators.settings import suggestion
 from workers.methods.parameter import Parameter, Range, by_model
 from workers.methods.passes import Pass
 from workers.methods.statistics import TensorStatistics
@@ -67,9 +67,8 @@ class Method:
     def _unknown(self, name: str) -> str:
         if not self.parameters:
             return f"{name}: {self.name} has no parameters"
-        similar = difflib.get_close_matches(name, self.parameters, n=1)
-        known = f"did you mean {similar[0]}?" if similar else f"known: {', '.join(self.parameters)}"
-        return f"{name}: {self.name} has no such parameter; {known}"
+        hint = suggestion(name, self.parameters)
+        return f"{name}: {self.name} has no such parameter; {hint}"
 
     def _weight_errors(self, parameters: Values, models: Sequence[str]) -> list[str]:
         """Weights that are all 0, or that sum to 0 where they are divided by their sum."""

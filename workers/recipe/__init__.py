@@ -1,4 +1,4 @@
-"""A recipe: everything that makes one merged model, with nothing left to chance."""
+"""Describes one merged model completely; does not know how it is computed."""
 
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe

@@ -1,4 +1,4 @@
-"""Tensors that share parameters."""
+"""A group of tensors that share parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from workers.recipe.plain import check_keys, present
+from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.tensors import MODULES
 
 Value = float | bool | Mapping[str, float]
@@ -15,45 +15,45 @@ Value = float | bool | Mapping[str, float]
 
 @dataclass(frozen=True)
 class Group:
-    """Tensors that share parameters: a depth range times some module classes, or by name."""
+    """Tensors that share parameters: some module classes in a range of layers, or by name."""
 
     parameters: Mapping[str, Value]
     layers: tuple[int, int] | None = None
-    """First layer and the one after the last; None covers every depth."""
+    """First layer and the one after the last; None means all layers."""
     modules: tuple[str, ...] | None = None
-    """Some of `MODULES`; None covers them all."""
+    """Some of `MODULES`; None means all of them."""
     names: tuple[str, ...] | None = None
-    """Texts of which a tensor's name has one; None covers every name."""
+    """Parts of tensor names, one of which must occur; None means all names."""
 
     def covers(self, depth: int, module: str, name: str) -> bool:
-        """Whether a tensor of this class at this depth takes its parameters from here."""
+        """Whether the group includes a tensor of this layer, module class and name."""
         return (
             (self.layers is None or self.layers[0] <= depth < self.layers[1])
             and (self.modules is None or module in self.modules)
             and (self.names is None or any(text in name for text in self.names))
         )
 
-    def faults(self) -> Iterator[str]:
-        """What is wrong with where it lies."""
+    def errors(self) -> Iterator[str]:
+        """The errors in layers, modules and names."""
         if self.layers is not None and not 0 <= self.layers[0] < self.layers[1]:
             yield f"layers: {list(self.layers)} is empty or negative"
         if unknown := set(self.modules or ()) - set(MODULES):
             yield f"modules: {sorted(unknown)} not among {', '.join(MODULES)}"
         if self.names is not None and not all(self.names):
-            yield f"names: {list(self.names)} has an empty text, which every name has"
+            yield f"names: {list(self.names)} has an empty text, which would match every name"
 
     def frozen(self) -> Group:
-        """The same with parameters that cannot be changed; whole numbers become floats."""
+        """A copy with immutable parameters; integers become floats."""
         values = {name: _frozen(value) for name, value in self.parameters.items()}
         return replace(self, parameters=MappingProxyType(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `from_dict` takes them back."""
+        """JSON values; `from_dict` reads them."""
         parameters = {
             name: dict(value) if isinstance(value, Mapping) else value
             for name, value in self.parameters.items()
         }
-        where = present(
+        where = without_none(
             layers=list(self.layers) if self.layers else None,
             modules=list(self.modules) if self.modules is not None else None,
             names=list(self.names) if self.names is not None else None,
@@ -62,10 +62,10 @@ class Group:
 
     @classmethod
     def from_dict(cls, value: Any, index: int) -> Group:
-        """Reads what `to_dict` wrote, the group of this number in a recipe.
+        """Reads the output of `to_dict`; `index` is the group's position in the recipe.
 
         Raises:
-            ValueError: if it is no group.
+            ValueError: if it is not a group.
         """
         where = f"recipe: groups.{index}"
         if not isinstance(value, Mapping):
@@ -97,7 +97,7 @@ def _texts(given: Any, where: str) -> tuple[str, ...] | None:
 
 
 def _frozen(value: Any) -> Any:
-    """Numbers as floats, so that 1 and 1.0 have one digest; what is no number is for `faults`."""
+    """Integers as floats, so that 1 and 1.0 have the same digest; other types are unchanged."""
     if isinstance(value, int | float):
         return value if isinstance(value, bool) else float(value)
     if isinstance(value, Mapping):

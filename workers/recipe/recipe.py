@@ -1,4 +1,4 @@
-"""The recipe itself: a value that checks itself, with a digest and a file."""
+"""The recipe of a merged model: validated when created, with a digest and a file format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 from workers.methods import METHODS, Method
 from workers.recipe.group import Group, Value
-from workers.recipe.plain import check_keys, present
+from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.source import Source
 from workers.recipe.tensors import depth_of, module_of
 
@@ -26,11 +26,11 @@ _SCALARS = ("seed", "dtype", "compat", "tokenizer")
 class Recipe:
     """One merged model: method, models, parameters per group of tensors, seed and dtype.
 
-    Two recipes with the same `digest` give the same bytes on any worker, device and day.
+    Two recipes with the same `digest` give the same bytes on every worker and device.
 
     Raises:
-        ValueError: if method, parameters, groups or models do not fit each other; one message
-            names every fault.
+        ValueError: if method, parameters, groups or models do not fit together; the message
+            lists every error.
     """
 
     method: str
@@ -39,10 +39,10 @@ class Recipe:
     base: Source | None = None
     seed: int = 0
     dtype: str | None = None
-    """Of the merged model; None keeps that of the base, or of the first model without one."""
+    """Of the merged model; by default that of the base, or of the first model without a base."""
     compat: Literal["mergekit"] | None = None
     tokenizer: str | None = None
-    """The model whose config and tokenizer the merged one leaves with; None is the base."""
+    """The model whose config and tokenizer are copied to the merged one; None is the base."""
     _method: Method = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -53,8 +53,8 @@ class Recipe:
         object.__setattr__(self, "_method", METHODS[self.method])
         object.__setattr__(self, "models", MappingProxyType(dict(self.models)))
         object.__setattr__(self, "groups", tuple(group.frozen() for group in self.groups))
-        if faults := [*self._shape_faults(), *self._group_faults()]:
-            raise ValueError(f"recipe ({self.method}): " + "; ".join(faults))
+        if errors := [*self._model_errors(), *self._group_errors()]:
+            raise ValueError(f"recipe ({self.method}): " + "; ".join(errors))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Recipe.from_dict, (self.to_dict(),)
@@ -66,12 +66,12 @@ class Recipe:
         content["models"] = {name: source.identity() for name, source in self.models.items()}
         content["base"] = self.base.identity() if self.base else None
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        order = ",".join(self.models)  # floating-point sums depend on it, sorted keys lose it
+        order = ",".join(self.models)  # floating-point sums depend on it, and sort_keys removes it
         return hashlib.blake2b(f"{canonical}\n{order}".encode(), digest_size=6).hexdigest()
 
     @property
     def sources(self) -> dict[str, Source]:
-        """Every model that goes in, the base first, each once."""
+        """Every model that is merged, with the base first."""
         return {**({"base": self.base} if self.base else {}), **self.models}
 
     def parameters(self, tensor: str, n_layers: int) -> Mapping[str, Value]:
@@ -87,18 +87,18 @@ class Recipe:
         raise ValueError(f"no group of the recipe covers {tensor} (depth {depth}, {module})")
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON and YAML values; `from_dict` takes it back."""
+        """JSON and YAML values; `from_dict` reads them."""
         return {
             "method": self.method,
             "base": self.base.to_dict() if self.base else None,
             "models": {name: source.to_dict() for name, source in self.models.items()},
             "groups": [group.to_dict() for group in self.groups],
-            **present(**{name: getattr(self, name) for name in _SCALARS}),
+            **without_none(**{name: getattr(self, name) for name in _SCALARS}),
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
-        """Reads what `to_dict` wrote.
+        """Reads the output of `to_dict`.
 
         Raises:
             ValueError: if a key is unknown, missing or of the wrong type.
@@ -119,7 +119,7 @@ class Recipe:
         )
 
     def to_yaml(self) -> str:
-        """The native recipe file."""
+        """The text of a native recipe file."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
     @classmethod
@@ -137,32 +137,32 @@ class Recipe:
             raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
         return cls.from_dict(content)
 
-    def _shape_faults(self) -> list[str]:
+    def _model_errors(self) -> list[str]:
         method, names = self._method, list(self.models)
         least, most = method.models
-        faults = []
+        errors = []
         if len(names) < least:
-            faults.append(f"needs at least {least} models, not {len(names)}")
+            errors.append(f"needs at least {least} models, not {len(names)}")
         if most is not None and len(names) > most:
-            faults.append(f"takes at most {most} models, not {len(names)}{method.advice_on_many}")
+            errors.append(f"accepts at most {most} models, not {len(names)}{method.advice_on_many}")
         if method.needs_base and self.base is None:
-            faults.append("needs a base: the model that task vectors are taken from")
+            errors.append("needs a base: the model that task vectors are taken from")
         if self.dtype is not None and self.dtype not in DTYPES:
-            faults.append(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+            errors.append(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
         if self.compat not in (None, "mergekit"):
-            faults.append(f"compat {self.compat!r} is not 'mergekit'")
+            errors.append(f"compat {self.compat!r} is not 'mergekit'")
         if self.tokenizer not in (None, "base", *names):
-            faults.append(f"tokenizer {self.tokenizer!r} is not 'base' or one of {names}")
+            errors.append(f"tokenizer {self.tokenizer!r} is not 'base' or one of {names}")
         if not isinstance(self.seed, int):
-            faults.append(f"seed {self.seed!r} is not a whole number")
-        return faults
+            errors.append(f"seed {self.seed!r} is not a whole number")
+        return errors
 
-    def _group_faults(self) -> list[str]:
+    def _group_errors(self) -> list[str]:
         return [
-            f"groups.{i}.{fault}"
+            f"groups.{i}.{error}"
             for i, group in enumerate(self.groups)
-            for fault in (
-                *group.faults(),
+            for error in (
+                *group.errors(),
                 *self._method.errors(group.parameters, list(self.models)),
             )
         ]

@@ -1,4 +1,4 @@
-"""Where a model comes from: a directory or hub id, a revision, perhaps a LoRA adapter."""
+"""A reference to a model: directory or hub id, revision, LoRA adapter."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.recipe.plain import check_keys, present
+from workers.recipe.mappings import check_keys, without_none
 
 _ADAPTER = re.compile(r"\s*\+\s*")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint that goes into a merge: a directory or hub id, perhaps with a LoRA adapter."""
+    """A model to merge: a directory or hub id, optionally with a LoRA adapter."""
 
     path: str
     revision: str | None = None
     adapter: str | None = None
-    """A directory or hub id; a hub id may carry its own `@revision`."""
+    """A directory or hub id; a hub id may have its own `@revision`."""
     fingerprint: str | None = None
-    """Hex digest of the content. Without one, the path and revision stand for it."""
+    """Hex digest of the content; without it, path and revision identify the model."""
 
     def __str__(self) -> str:
-        """The way a person writes it; `parse` takes it back."""
+        """The text that `parse` reads."""
         path = f"{self.path}@{self.revision}" if self.revision else self.path
         return f"{path} + {self.adapter}" if self.adapter else path
 
@@ -39,10 +39,10 @@ class Source:
     def parse(cls, given: str | Mapping[str, Any], where: str = "model") -> Source:
         """Reads `path`, `path@revision`, `path + adapter`, or a mapping of these fields.
 
-        A directory that is there is taken as it stands, whatever signs its name has.
+        The path of an existing directory may contain `@` and `+`.
 
         Raises:
-            ValueError: if it is neither, or a field of the mapping is unknown.
+            ValueError: if it is none of these, or a field of the mapping is unknown.
 
         >>> Source.parse("org/model@v2 + org/lora")
         Source(path='org/model', revision='v2', adapter='org/lora', fingerprint=None)
@@ -61,14 +61,14 @@ class Source:
         return cls(path, revision, adapter)
 
     def identity(self) -> dict[str, str]:
-        """What of this source decides the merged bytes."""
+        """The fields that determine the merged bytes."""
         if self.fingerprint:
             return {"fingerprint": self.fingerprint}
-        return present(path=self.path, revision=self.revision, adapter=self.adapter)
+        return without_none(path=self.path, revision=self.revision, adapter=self.adapter)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `parse` takes them back."""
-        return present(
+        """JSON values; `parse` reads them."""
+        return without_none(
             path=self.path,
             revision=self.revision,
             adapter=self.adapter,
@@ -82,8 +82,8 @@ def _split(given: str) -> tuple[str, str | None]:
     head, *tail = given.split(" + ") if " + " in given else _ADAPTER.split(given)
     if len(tail) != 1 or not head or not tail[0]:
         raise ValueError(
-            f"model {given!r}: expected `path + adapter`; a path that itself has a + is written "
-            "as a mapping: {path: ..., adapter: ...}"
+            f"model {given!r}: expected `path + adapter`; write a path that contains a + as a "
+            "mapping: {path: ..., adapter: ...}"
         )
     return head.strip(), tail[0].strip()
 

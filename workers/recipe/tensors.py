@@ -1,4 +1,4 @@
-"""What a checkpoint tensor's name says: its layer, its module class."""
+"""Layer and module class of a tensor, from its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_vocabulary(tensor: str) -> bool:
 
 
 def layer_of(tensor: str) -> int | None:
-    """The layer a tensor lies in; None for embeddings, the final norm and the head.
+    """The layer of a tensor; None for embeddings, the final norm and the head.
 
     >>> layer_of("model.layers.3.mlp.up_proj.weight"), layer_of("model.norm.weight")
     (3, None)
@@ -47,7 +47,7 @@ def layer_of(tensor: str) -> int | None:
 
 
 def depth_of(tensor: str, n_layers: int) -> int:
-    """The layer a tensor counts to: its own, the first for embeddings, the last for the rest.
+    """The layer whose group includes a tensor: its own, the first for embeddings, else the last.
 
     >>> depth_of("model.layers.3.mlp.up_proj.weight", 8), depth_of("lm_head.weight", 8)
     (3, 7)
