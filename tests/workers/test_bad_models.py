@@ -136,11 +136,11 @@ CASES: dict[str, tuple[Change, str]] = {
     "missing tensor": (tensors(lambda t: t.pop(Q)), rf"bad: has no tensor {Q}, which its config"),
     "extra tensor": (
         tensors(lambda t: t.update({"model.extra.weight": torch.zeros(2)})),
-        rf"{FILE}: model\.extra\.weight is no tensor of a llama with this config",
+        rf"{FILE}: model\.extra\.weight is not a tensor of a llama with this config",
     ),
     "another shape": (
         tensors(lambda t: t.update({Q: torch.zeros(8, 16)})),
-        rf"{FILE}: {Q} is \[8, 16\], but config\.json makes it \[16, 16\]",
+        rf"{FILE}: {Q} is \[8, 16\], but config\.json requires \[16, 16\]",
     ),
     "integers": (
         tensors(lambda t: t.update({Q: torch.zeros(16, 16, dtype=torch.int8)})),
@@ -177,7 +177,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "damaged tokenizer": (
         lambda f: (f / "tokenizer.json").write_text('{"model": 3}') and None,
-        r"tokenizer\.json: holds no vocabulary; download it again",
+        r"tokenizer\.json: contains no vocabulary; download it again",
     ),
     "special token without a row": (
         config(eos_token_id=50),
@@ -213,7 +213,7 @@ MADE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "more tokens": (
         {"vocab_size": 60, "words": [*WORDS, *(f"x{i}" for i in range(12))]},
-        r"vocab_size is 60, base has 48, and 52 rows are tokens, so they are no padding; resize",
+        r"vocab_size is 60, base has 48, and 52 rows are tokens, not padding; resize",
     ),
 }
 

@@ -64,14 +64,14 @@ def test_padding_rows_may_differ(zoo, tmp_path):
     other = make_model(tmp_path / "other", vocab_size=44)
     found = said(zoo(), other)
     assert len(found) == 1
-    assert "vocab_size is 44, base has 48; the rows beyond 40 are padding and let be" in found[0]
+    assert "vocab_size is 44, base has 48; rows beyond 40 are padding" in found[0]
 
 
 def test_tokens_that_only_one_model_has_are_named(zoo, tmp_path):
     other = make_model(tmp_path / "other", words=[*WORDS, "extra"])
     found = said(zoo(), other)
     assert len(found) == 1
-    assert "m0 has 1 tokens that the other has not ('extra')" in found[0]
+    assert "m0 has 1 tokens that the other lacks ('extra')" in found[0]
 
 
 def test_another_template_is_a_choice(zoo, tmp_path):

@@ -10,8 +10,8 @@ import torch
 from workers.checkpoint import differences as counted
 from workers.checkpoint import open_checkpoint
 from workers.checkpoint.differences import differences
-from workers.doctor.deep import look_into, to_html, to_json
 from workers.doctor.estimate import estimate
+from workers.doctor.weights import compare_weights, to_html, to_json
 from workers.recipe import Source
 
 NAME = "model.layers.1.mlp.up_proj.weight"
@@ -40,7 +40,7 @@ def test_pieces_give_what_the_whole_gives(zoo, monkeypatch):
 
 
 def test_a_model_that_is_the_base_has_no_length_and_no_angle(zoo):
-    found = look_into(
+    found = compare_weights(
         Source(str(zoo())), {"same": Source(str(zoo())), "a": Source(str(zoo(seed=1)))}
     )
     assert {each.norms["same"] for each in found} == {0.0}
@@ -49,7 +49,7 @@ def test_a_model_that_is_the_base_has_no_length_and_no_angle(zoo):
 
 def test_the_picture_is_one_page_with_a_map_for_models_pairs_and_conflict(zoo):
     models = {name: Source(str(zoo(seed=i))) for i, name in enumerate(["<a>", "b"], start=1)}
-    found = look_into(Source(str(zoo())), models)
+    found = compare_weights(Source(str(zoo())), models)
     page = to_html(found, "base")
     assert page.count("<table>") == 4
     assert "&lt;a&gt;" in page

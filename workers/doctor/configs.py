@@ -1,4 +1,4 @@
-"""Configs beside each other: what a merge needs equal, and what a user should know."""
+"""Compares configs: settings that must be equal, and differences to know about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from workers.checkpoint import Checkpoint
 from workers.doctor.finding import Finding
 
-MUST_AGREE = {  # a model with another value computes something else from the same tensors
+MUST_AGREE = {  # with another value, the same tensors mean something else
     "model_type",
     "activation_function",
     "attention_bias",
@@ -35,7 +35,7 @@ MUST_AGREE = {  # a model with another value computes something else from the sa
     "query_pre_attn_scalar",
     "use_sliding_window",
 }
-HARMLESS = {  # says nothing about what the weights compute
+HARMLESS = {  # no effect on what the weights compute
     "_name_or_path",
     "architectures",
     "attention_dropout",
@@ -57,9 +57,9 @@ HARMLESS = {  # says nothing about what the weights compute
     "transformers_version",
     "use_cache",
 }
-WHY = "the same weights would mean another thing, so merge models of one kind"
-ELSEWHERE = {"vocab_size", "tie_word_embeddings"}
-"""Looked at with the tensors they are about."""
+REASON = "the weights would not be comparable; merge models with equal settings"
+CHECKED_ELSEWHERE = {"vocab_size", "tie_word_embeddings"}
+"""Compared together with the tensors."""
 
 
 def compare_configs(
@@ -71,7 +71,7 @@ def compare_configs(
     *,
     live: bool,
 ) -> Iterator[Finding]:
-    """Findings about a model's config beside another's; both normalised."""
+    """Findings about the differences of two normalised configs."""
     where = checkpoint.path / "config.json"
 
     def differ(key: str) -> str:
@@ -80,13 +80,13 @@ def compare_configs(
     if config["model_type"] != other["model_type"]:
         yield Finding("error", name, f"{differ('model_type')}; merge models of one architecture")
         return
-    for key in sorted({*config, *other} - HARMLESS - ELSEWHERE):
+    for key in sorted({*config, *other} - HARMLESS - CHECKED_ELSEWHERE):
         if config.get(key) == other.get(key):
             continue
         if key in MUST_AGREE:
-            yield Finding("error", name, f"{differ(key)}; {WHY}")
+            yield Finding("error", name, f"{differ(key)}; {REASON}")
         else:
-            yield Finding("warning", name, f"{differ(key)}; the merged model takes {other_name}'s")
+            yield Finding("warning", name, f"{differ(key)}; the merged model uses {other_name}'s")
     yield from _tied(name, checkpoint, config, other_name, other, live)
 
 
@@ -107,7 +107,7 @@ def _tied(
         yield Finding(
             "error",
             name,
-            f"{said}, so its live model has no head of its own to merge into; choose a base that "
+            f"{said}, so the live model has no separate head to merge into; choose a base that "
             "is not tied, or merge files with `mergefront merge`",
         )
     else:

@@ -1,4 +1,4 @@
-"""What a merge or a search will take: memory, disk, time. From sizes alone."""
+"""Estimates memory, disk space and time of merges from the sizes of the models."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from rich.filesize import decimal
 from workers.checkpoint import open_headers
 from workers.recipe import Source
 
-LITTLE = 0.1  # seconds of a merge, below which what surrounds it counts for more
-_PROBE = 1 << 24  # bytes copied to learn what this machine's memory does
-_ROWS = 2  # times the model that scoring holds beside it: activations and logits, generously
+NEGLIGIBLE = 0.1  # seconds; below this, the overhead of a merge is larger
+_PROBE = 1 << 24  # bytes copied to measure the memory bandwidth
+_WORKER_FACTOR = 2  # times the model's size: the model, and activations and logits
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes and seconds; the time to score is not in it, for nothing but a trial tells it."""
+    """Bytes and seconds; without the time to score, which only a trial shows."""
 
     parameters: int
     worker_memory: int
-    """Of a worker by itself: the live model, and as much again for scoring."""
+    """Of each worker: the live model, and as much again for scoring."""
     shared_memory: int
-    """The models, mapped once per node; where it is short they are read from disk each time."""
+    """The memory-mapped models, once per node; with less, they are read from disk each time."""
     export_disk: int
     adapter_disk: int
-    """Once per node, for the tensors that adapters change."""
+    """For the tensors that adapters change, once per node."""
     merge_seconds: float
-    """Of one candidate on this machine: each model is read once, the merged one written."""
+    """Of one candidate on this machine: each model is read and the merged one written once."""
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON values."""
@@ -40,7 +40,7 @@ class Estimate:
         """A few lines for a person."""
         merging = (
             f"about {self.merge_seconds:.2g} s"
-            if self.merge_seconds >= LITTLE
+            if self.merge_seconds >= NEGLIGIBLE
             else "hardly any time"
         )
         adapters = f", {decimal(self.adapter_disk)} for adapters" if self.adapter_disk else ""
@@ -49,12 +49,12 @@ class Estimate:
             f"{decimal(self.shared_memory)} of models shared by the workers of a node",
             f"disk: {decimal(self.export_disk)} for each exported model{adapters}",
             f"time: {merging} to merge a candidate on this machine; "
-            "the first trials tell what scoring takes",
+            "the first trials show how long scoring takes",
         ]
 
 
 def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
-    """What merging these models takes.
+    """Estimates what merging these models needs.
 
     Raises:
         ValueError: if a model cannot be read.
@@ -71,7 +71,7 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
     moved = sum(each.nbytes for each in opened) + like.nbytes
     return Estimate(
         parameters=sum(info.nbytes_as("bfloat16") // 2 for info in like.tensors.values()),
-        worker_memory=_ROWS * like.nbytes,
+        worker_memory=_WORKER_FACTOR * like.nbytes,
         shared_memory=sum(each.nbytes for each in opened),
         export_disk=like.nbytes,
         adapter_disk=sum(changed),
@@ -80,10 +80,10 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
 
 
 def _bandwidth() -> float:
-    """Bytes per second that a copy moves here, reading and writing counted."""
+    """Bytes read and written per second by a copy in memory."""
     source = np.ones(_PROBE, dtype=np.uint8)
     target = np.empty_like(source)
-    np.copyto(target, source)  # the first touch pays for the pages
+    np.copyto(target, source)  # the first write allocates the pages
     began = time.perf_counter()
     np.copyto(target, source)
     return 2 * _PROBE / (time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""What the doctor says."""
+"""The doctor's findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a model that an expert would point at."""
+    """An error or a warning about a model."""
 
     level: Level
     model: str

@@ -1,4 +1,4 @@
-"""Tensor sets and shapes beside each other."""
+"""Compares the tensors of two models: names, shapes and dtype."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.recipe import is_vocabulary, module_of
 def compare_tensors(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
-    """Findings about a model's tensors beside another's; rows of the vocabulary left out."""
+    """Findings about the differences of two models' tensors, except vocabulary rows."""
     yield from _missing(name, checkpoint, other_name, other)
     yield from _shapes(name, checkpoint, other_name, other)
     if checkpoint.dtype != other.dtype:
@@ -29,8 +29,8 @@ def _missing(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
     ours, theirs = checkpoint.tensors.keys(), other.tensors.keys()
-    for who, lacks in ((name, theirs - ours), (other_name, ours - theirs)):
-        missing = sorted(_but_heads(lacks) if checkpoint.tied != other.tied else lacks)
+    for who, absent in ((name, theirs - ours), (other_name, ours - theirs)):
+        missing = sorted(_without_heads(absent) if checkpoint.tied != other.tied else absent)
         if missing:
             rest = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
             has = other_name if who == name else name
@@ -42,8 +42,8 @@ def _missing(
             )
 
 
-def _but_heads(names: AbstractSet[str]) -> set[str]:
-    """A tied head is its embedding, and nothing is missing."""
+def _without_heads(names: AbstractSet[str]) -> set[str]:
+    """The names without heads; a tied head is not stored."""
     return {name for name in names if module_of(name) != "head"}
 
 

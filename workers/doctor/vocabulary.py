@@ -1,4 +1,4 @@
-"""Vocabularies and tokenizers, from their files."""
+"""Compares vocabularies and tokenizers by their files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SWITCHES = ("add_bos_token", "add_eos_token")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a tokenizer does, as far as a merge depends on it."""
+    """The parts of a tokenizer that a merge depends on."""
 
     file: Path
     ids: Mapping[str, int]
     rules: Mapping[str, str]
-    """Digest of each step of splitting and joining text."""
+    """Digest of each step of the tokenizer."""
     special: Mapping[str, Any]
     template: str
 
     @property
     def size(self) -> int:
-        """One more than the greatest id."""
+        """The largest id plus one."""
         return max(self.ids.values(), default=-1) + 1
 
 
@@ -52,7 +52,7 @@ def vocabulary(checkpoint: Checkpoint) -> Vocabulary | None:
     try:
         ids = _ids(content)
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{file}: holds no vocabulary; download it again") from None
+        raise ValueError(f"{file}: contains no vocabulary; download it again") from None
     model = {k: v for k, v in content["model"].items() if k != "vocab"}
     parts = {**{step: content.get(step) for step in _STEPS}, "model": model}
     return Vocabulary(
@@ -67,10 +67,10 @@ def vocabulary(checkpoint: Checkpoint) -> Vocabulary | None:
 def compare_vocabularies(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
-    """Findings about rows, tokens, rules and templates of a model beside another's."""
+    """Findings about the differences in rows, tokens, rules and chat templates."""
     ours, theirs = vocabulary(checkpoint), vocabulary(other)
     if ours is None or theirs is None:
-        yield from _rows_alone(name, checkpoint, other_name, other)
+        yield from _rows_without_tokenizer(name, checkpoint, other_name, other)
         return
     clash = next((t for t, i in ours.ids.items() if theirs.ids.get(t, i) != i), None)
     names = {i: token for token, i in theirs.ids.items()}
@@ -89,7 +89,7 @@ def compare_vocabularies(
     yield from _behaviour(name, ours, other_name, theirs)
 
 
-def _rows_alone(
+def _rows_without_tokenizer(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
     rows = checkpoint.vocabulary_rows, other.vocabulary_rows
@@ -98,7 +98,7 @@ def _rows_alone(
             "error",
             name,
             f"{checkpoint.path}: vocab_size is {rows[0]}, {other_name} has {rows[1]}, and without "
-            f"{TOKENIZER} of both nobody knows which rows are padding",
+            f"{TOKENIZER} of both it is unknown which rows are padding",
         )
 
 
@@ -114,18 +114,18 @@ def _rows(
     more, fewer = ours.ids.keys() - theirs.ids, theirs.ids.keys() - ours.ids
     if rows != base_rows:
         used = max(ours.size, theirs.size)
-        said = (
+        difference = (
             f"{checkpoint.path / 'config.json'}: vocab_size is {rows}, {other_name} has {base_rows}"
         )
         if used > min(rows, base_rows):
             yield Finding(
                 "error",
                 name,
-                f"{said}, and {used} rows are tokens, so they are no padding; resize the "
+                f"{difference}, and {used} rows are tokens, not padding; resize the "
                 "embeddings of one model first (resize_token_embeddings)",
             )
             return
-        yield Finding("warning", name, f"{said}; the rows beyond {used} are padding and let be")
+        yield Finding("warning", name, f"{difference}; rows beyond {used} are padding")
     for who, tokens in ((name, more), (other_name, fewer)):
         if tokens:
             both = {**ours.ids, **theirs.ids}
@@ -133,8 +133,8 @@ def _rows(
             yield Finding(
                 "warning",
                 name,
-                f"{ours.file}: {who} has {len(tokens)} tokens that the other has not "
-                f"({first!r}); the merged model takes {other_name}'s tokenizer",
+                f"{ours.file}: {who} has {len(tokens)} tokens that the other lacks "
+                f"({first!r}); the merged model uses {other_name}'s tokenizer",
             )
 
 
@@ -147,7 +147,7 @@ def _behaviour(
             "warning",
             name,
             f"{ours.file}: {', '.join(different)} differ from {other_name}'s: another tokenizer; "
-            f"the merged model takes {other_name}'s",
+            f"the merged model uses {other_name}'s",
         )
     for key, value in ours.special.items():
         if value != theirs.special[key]:
@@ -155,14 +155,14 @@ def _behaviour(
                 "warning",
                 name,
                 f"{ours.file.parent / SETTINGS}: {key} is {value!r}, {other_name} has "
-                f"{theirs.special[key]!r}; the merged model takes {other_name}'s",
+                f"{theirs.special[key]!r}; the merged model uses {other_name}'s",
             )
     if ours.template != theirs.template:
         yield Finding(
             "warning",
             name,
             f"{ours.file.parent}: its chat template differs from {other_name}'s"
-            f"{'' if theirs.template else ', which has none'}; the merged model takes "
+            f"{'' if theirs.template else ', which has none'}; the merged model uses "
             f"{other_name}'s, unless the recipe's `tokenizer` names another",
         )
 

@@ -1,4 +1,4 @@
-"""A look into the weights: which models clash, and where. A table and a picture."""
+"""Compares the weights of models with their base, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ body{{font:14px system-ui;margin:2em;color:#222}} h2{{font-size:1.1em;margin:2em
 td,th{{padding:3px 8px;text-align:right;font-variant-numeric:tabular-nums}}
 table{{border-spacing:1px}}
 th{{font-weight:500;color:#555}} p{{max-width:60em;color:#444}}</style><h1>Task vectors</h1>
-<p>What each model changes against {base}, by layer and kind of tensor. A merge keeps most where
-lengths are alike, cosines are near 0 or above, and few entries are pulled both ways.</p>{body}"""
+<p>What each model changes relative to {base}, by layer and kind of tensor. A merge keeps most
+where lengths are similar, cosines are not negative and few entries change in both
+directions.</p>{body}"""
 
 Value = Callable[[Difference], float]
 
 
-def look_into(base: Source, models: Mapping[str, Source]) -> list[Difference]:
-    """The differences of some models to their base; reads every weight once.
+def compare_weights(base: Source, models: Mapping[str, Source]) -> list[Difference]:
+    """The differences between models and their base; reads every weight once.
 
     Raises:
         ValueError: if a model cannot be read.
@@ -32,7 +33,7 @@ def look_into(base: Source, models: Mapping[str, Source]) -> list[Difference]:
 
 
 def to_json(found: Sequence[Difference]) -> list[dict[str, object]]:
-    """Plain JSON values."""
+    """JSON values."""
     return [
         {
             "layer": each.layer,
@@ -56,7 +57,7 @@ def to_html(found: Sequence[Difference], base: str) -> str:
         (f"cosine of {a} and {b}", _cosine((a, b)), (44, 160, 44)) for a, b in found[0].cosines
     ]
     if found[0].cosines:
-        maps.append(("entries pulled both ways", lambda each: each.conflict, (214, 39, 40)))
+        maps.append(("entries with opposite signs", lambda each: each.conflict, (214, 39, 40)))
     body = "".join(_heat_map(title, found, value, rgb) for title, value, rgb in maps)
     return _PAGE.format(base=escape(base), body=body)
 

@@ -1,4 +1,4 @@
-"""All that can be said of a set of models before a tensor is read."""
+"""Examines a set of models by their headers, configs and tokenizer files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from workers.checkpoint import UNKNOWN_LICENCE, Checkpoint, licence_of, open_headers
 from workers.checkpoint.meta_model import normalised_config
-from workers.doctor.alone import by_itself
 from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
+from workers.doctor.single_model import check_model
 from workers.doctor.tensors import compare_tensors
 from workers.doctor.vocabulary import compare_vocabularies
 from workers.recipe import Source
@@ -18,15 +18,15 @@ from workers.recipe import Source
 def examine(
     base: Source | None, models: Mapping[str, Source], *, live: bool = True
 ) -> list[Finding]:
-    """Every reason why these models cannot be merged, and everything that needs a choice.
+    """Errors that prevent a merge of these models, and warnings about their differences.
 
     Args:
-        base: the one task vectors are taken from; without it the first model is the measure.
-        models: by the names that the user gave them.
-        live: whether they are to be merged into a live model, as a search does.
+        base: the model to compare with; without it, the first model.
+        models: the models by name.
+        live: whether they are merged into a live model, as in a search.
     """
     sources = {**({"base": base} if base else {}), **models}
-    findings = list(_twice(sources))
+    findings = list(_duplicates(sources))
     opened: dict[str, Checkpoint] = {}
     for name, source in sources.items():
         try:
@@ -35,7 +35,7 @@ def examine(
             findings.append(Finding("error", name, _named(name, str(error))))
     configs: dict[str, Mapping[str, Any]] = {}
     for name, checkpoint in opened.items():
-        found = list(by_itself(name, checkpoint, live=live))
+        found = list(check_model(name, checkpoint, live=live))
         findings += found
         if not any(finding.level == "error" for finding in found):
             configs[name] = normalised_config(checkpoint)
@@ -45,9 +45,9 @@ def examine(
 def _compared(
     opened: Mapping[str, Checkpoint], configs: Mapping[str, Mapping[str, Any]], live: bool
 ) -> Iterator[Finding]:
-    sound = [name for name in opened if name in configs]
-    for name in sound[1:]:
-        first = sound[0]
+    readable = [name for name in opened if name in configs]
+    for name in readable[1:]:
+        first = readable[0]
         ours, theirs = opened[name], opened[first]
         yield from _licences(name, ours, first, theirs)
         yield from compare_configs(name, ours, configs[name], first, configs[first], live=live)
@@ -69,7 +69,7 @@ def _licences(
         )
 
 
-def _twice(sources: Mapping[str, Source]) -> Iterator[Finding]:
+def _duplicates(sources: Mapping[str, Source]) -> Iterator[Finding]:
     names: dict[str, str] = {}
     for name, source in sources.items():
         first = names.setdefault(str(source), name)

@@ -1,4 +1,4 @@
-"""What is wrong with one model, whatever the others are."""
+"""Checks of a single model: tensors against the config, dtypes, tokens, adapter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from workers.recipe import module_of
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
-def by_itself(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Finding]:
+def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Finding]:
     """Findings about one model."""
     where = checkpoint.path / "config.json"
     refused = False
     for key, why in (
-        ("quantization_config", "is quantised; merge the weights it was quantised from"),
-        ("auto_map", "runs code of its own (auto_map); only transformers' own models are merged"),
+        ("quantization_config", "is quantised; merge the original weights instead"),
+        (
+            "auto_map",
+            "runs code of its own (auto_map), which is not supported",
+        ),
     ):
         if checkpoint.config.get(key):
             refused = True
@@ -39,7 +42,7 @@ def by_itself(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Find
 
 
 def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -> Iterator[Finding]:
-    """Tensors that the config promises and the files lack, or the other way round."""
+    """Differences between the tensors in the config and those in the files."""
     where = checkpoint.path
     if not expected.same_names:
         if live:
@@ -61,7 +64,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
         yield Finding(
             "error",
             name,
-            f"{where}: has no tensor {tensor}{others}, which its config.json asks for; "
+            f"{where}: has no tensor {tensor}{others}, which its config.json requires; "
             "download it again",
         )
     for tensor, info in known.items():
@@ -70,8 +73,8 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             yield Finding(
                 "error",
                 name,
-                f"{info.file}: {tensor} is {list(info.shape)}, but config.json makes it "
-                f"{list(wanted)}; config and weights are of different models",
+                f"{info.file}: {tensor} is {list(info.shape)}, but config.json requires "
+                f"{list(wanted)}; config and weights are from different models",
             )
             break
     unknown = [n for n in known if n not in expected.shapes and module_of(n) != "head"]
@@ -80,7 +83,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
         yield Finding(
             "error",
             name,
-            f"{known[tensor].file}: {tensor}{others} is no tensor of a "
+            f"{known[tensor].file}: {tensor}{others} is not a tensor of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
 
@@ -96,14 +99,14 @@ def _dtypes(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 name,
-                f"{info.file}: {tensor} is {info.dtype}, most others are {checkpoint.dtype}; the "
+                f"{info.file}: {tensor} is {info.dtype}, most of them are {checkpoint.dtype}; the "
                 "merged model has one dtype",
             )
             return
 
 
 def _tokens(name: str, checkpoint: Checkpoint, live: bool) -> Iterator[Finding]:
-    """Tokens without a row, and special tokens that nothing produces."""
+    """Tokens without an embedding row, and end tokens that config and tokenizer disagree on."""
     rows = checkpoint.vocabulary_rows
     try:
         words = vocabulary(checkpoint)
@@ -115,8 +118,8 @@ def _tokens(name: str, checkpoint: Checkpoint, live: bool) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 name,
-                f"{checkpoint.path}: has no tokenizer.json, and scoring needs a tokenizer; copy "
-                "the model's there",
+                f"{checkpoint.path}: has no tokenizer.json, but scoring needs a tokenizer; copy "
+                "it there",
             )
         return
     if rows is not None and words.size > rows:
@@ -124,7 +127,7 @@ def _tokens(name: str, checkpoint: Checkpoint, live: bool) -> Iterator[Finding]:
             "error",
             name,
             f"{words.file}: has {words.size} tokens, but the embedding has {rows} rows; "
-            "tokenizer and weights are of different models",
+            "tokenizer and weights are from different models",
         )
     yield from _special(name, checkpoint, words, rows)
 
@@ -171,5 +174,5 @@ def _adapter(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
 
 
 def _from_hub(checkpoint: Checkpoint, trained: str) -> bool:
-    """Whether the checkpoint lies in the hub's cache under the name that the adapter gives."""
+    """Whether the checkpoint is in the hub's cache under the name in the adapter's config."""
     return "models--" + trained.replace("/", "--") in checkpoint.path.parts
