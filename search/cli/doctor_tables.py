@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from search.space.preview import preview, trials_wanted
+from search.space import parameter_summaries, recommended_trials
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,14 +60,14 @@ def deep_table(differences: Sequence[Difference]) -> Table:
 def preview_table(axes: dict[str, Axis], trials: int) -> Table:
     """The parameters of a space, and whether the budget of trials is enough for them."""
     table = Table(title="Space", title_justify="left", caption_justify="left")
-    wanted = trials_wanted(axes)
+    wanted = recommended_trials(axes)
     table.caption = f"{len(axes)} parameters need about {wanted} trials besides the baselines" + (
         f"; the budget is {trials}" if trials < wanted else ""
     )
     for column in ("parameter", "axes", "values"):
         table.add_column(column)
-    for line in preview(axes):
-        table.add_row(line.parameter, str(line.count), line.values)
+    for line in parameter_summaries(axes):
+        table.add_row(line.parameter, str(line.n_axes), line.values)
     return table
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.config.plan import Plan, plan
-from search.space.preview import trials_wanted
+from search.space import recommended_trials
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, object]:
         """What `mergefront doctor --json` prints; the keys are kept stable."""
-        from workers.doctor.deep import to_json
+        from workers.doctor.weights import to_json
 
         levels: dict[str, list[str]] = {"errors": [], "warnings": []}
         for finding in self.findings:
@@ -50,7 +50,7 @@ class Diagnosis:
 
     def deep_page(self) -> str:
         """The differences between the models as an HTML page of heat maps."""
-        from workers.doctor.deep import to_html
+        from workers.doctor.weights import to_html
 
         return to_html(self.deep, "the base")
 
@@ -64,14 +64,14 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     prepared = plan(Path(inputs[0])) if is_config else None
     from workers.doctor import examine  # imports torch
-    from workers.doctor.deep import look_into
     from workers.doctor.estimate import estimate
+    from workers.doctor.weights import compare_weights
 
     base, models = (prepared.base, prepared.models) if prepared else _models(inputs)
     findings = prepared.warnings if prepared else examine(base, models, live=False)
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
-    differences = look_into(base, models) if deep and base else ()
+    differences = compare_weights(base, models) if deep and base else ()
     return Diagnosis(findings, estimate(base, models), prepared, differences)
 
 
@@ -81,7 +81,7 @@ def _plan_json(prepared: Plan) -> dict[str, object]:
         "methods": list(config.methods),
         "parameters": list(axes),
         "trials": config.budget.trials,
-        "trials_wanted": trials_wanted(axes),
+        "trials_wanted": recommended_trials(axes),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.ledger import BASE, UNIFORM
-from search.space.axis import owner
+from search.space import parameter_and_model
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe, Value
 
@@ -147,7 +147,10 @@ def _usual(name: str, default: float | None) -> float:
 
 def _scales(space: Space) -> Iterator[Baseline]:
     """The uniform soup's task vectors at five total scales, evenly on the scale's log axis."""
-    axis = next((each for each in space.axes.values() if owner(each.name)[0] == "lambda"), None)
+    axis = next(
+        (each for each in space.axes.values() if parameter_and_model(each.name)[0] == "lambda"),
+        None,
+    )
     scaled = [name for name in space.methods if "lambda" in METHODS[name].parameters]
     method = "task_arithmetic" if "task_arithmetic" in scaled else next(iter(scaled), None)
     if axis is None or method is None:
@@ -163,7 +166,7 @@ def _point(
     """The point with these values of the parameters everywhere, as near as its axes allow."""
     params: dict[str, Any] = {name: axis.centre for name, axis in space.axes.items()}
     for name, axis in space.axes.items():
-        parameter, _ = owner(name)
+        parameter, _ = parameter_and_model(name)
         if parameter in values and not axis.choices:
             params[name] = axis.nearest(values[parameter])
     if "method" in params:

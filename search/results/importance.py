@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.objectives import losses
 from search.samplers.importance import importances
-from search.space.axis import owner
+from search.space import parameter_and_model
 from workers.methods import METHODS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _used(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """A point without what its method ignores and what belongs to models that it leaves out."""
     method = METHODS.get(params.get("method", ""))
     for name, value in params.items():
-        parameter, model = owner(name)
+        parameter, model = parameter_and_model(name)
         is_ignored = method and parameter in _DECLARED and parameter not in method.parameters
         is_left_out = parameter in _DECLARED and not params.get(f"include[{model}]", True)
         if not (is_ignored or is_left_out):
@@ -48,6 +48,6 @@ _DECLARED = {name for method in METHODS.values() for name in method.parameters}
 
 def _is_log(axis: str) -> bool:
     """Whether the methods declare the parameter of an axis on a log scale."""
-    name, _ = owner(axis)
+    name, _ = parameter_and_model(axis)
     declared = [method.parameters[name] for method in METHODS.values() if name in method.parameters]
     return any(each.range is not None and each.range.log for each in declared)

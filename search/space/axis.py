@@ -1,4 +1,4 @@
-"""One searched number or choice."""
+"""One dimension of the search space."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def family(name: str) -> str:
-    """What an axis shares with those that differ from it by depth or module class only.
+def name_without_position(name: str) -> str:
+    """The name of an axis without module class and depth.
 
-    >>> family("weight[reverse].mlp.2")
+    >>> name_without_position("weight[reverse].mlp.2")
     'weight[reverse]'
     """
     return name.partition(".")[0]
 
 
-def owner(name: str) -> tuple[str, str]:
-    """The parameter that an axis belongs to, and the model, if it is one model's.
+def parameter_and_model(name: str) -> tuple[str, str]:
+    """The parameter of an axis, and its model, which is empty if all models share the value.
 
-    >>> owner("weight[reverse].mlp.2")
+    >>> parameter_and_model("weight[reverse].mlp.2")
     ('weight', 'reverse')
     """
-    parameter, _, model = family(name).rstrip("]").partition("[")
+    parameter, _, model = name_without_position(name).rstrip("]").partition("[")
     return parameter, model
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A range, perhaps on a log scale, or the choices."""
+    """A range of numbers on a linear or log scale, or a set of choices."""
 
     name: str
     low: float = 0.0
@@ -39,10 +39,16 @@ class Axis:
 
     @property
     def centre(self) -> float | str | bool:
-        """What a parameter that the method ignores is set to."""
+        """The value for a point whose method does not use this axis."""
         if self.choices:
             return self.choices[0]
         return float((self.low * self.high) ** 0.5 if self.log else (self.low + self.high) / 2)
+
+    def at(self, share: float) -> float:
+        """The number at a share of the range, on its scale: 0 is its low end, 1 its high end."""
+        if self.log:
+            return float(self.low * (self.high / self.low) ** share)
+        return self.low + share * (self.high - self.low)
 
     def holds(self, value: Any) -> bool:
         """Whether the value lies on this axis."""
@@ -53,7 +59,7 @@ class Axis:
         return min(max(value, self.low), self.high)
 
     def mix(self, shares: Iterable[tuple[float, float]]) -> float:
-        """The mean of numbers by their shares, on this axis' scale: pairs (number, share)."""
+        """The weighted mean of pairs (number, share), on the scale of this axis."""
         parts = [(number, share) for number, share in shares if share]
         if len(parts) == 1:
             return parts[0][0]

@@ -1,4 +1,4 @@
-"""What a user may say about the space; every default searches what the methods declare."""
+"""The `space` section of a config; the defaults search the ranges that the methods declare."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class Depth(Settings):
-    """How a parameter varies along depth: one of three ways."""
+    """How a parameter varies with depth, in one of three ways."""
 
     groups: PositiveInt | None = None
-    """So many equal ranges of layers, each with its own value; 1 is one value for all."""
+    """Number of equal ranges of layers, each with its own value; 1 is one value for all layers."""
     layers: Annotated[list[tuple[int, int]], Field(min_length=1)] | None = None
-    """These ranges of layers, each [first, one after the last]."""
+    """Ranges of layers with their own values, each [first, last + 1]."""
     curve: Annotated[int, Field(ge=2)] | None = None
-    """So many control points from the first layer to the last, straight lines between them."""
+    """Number of control points from the first layer to the last, interpolated linearly."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> Depth:
+    def _check_one_way(self) -> Depth:
         ways = ("groups", "layers", "curve")
         given = [name for name in ways if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"takes one of groups, layers and curve, not {given or 'none'}")
+            raise ValueError(
+                f"needs exactly one of groups, layers and curve, not {given or 'none'}"
+            )
         return self
 
 
@@ -51,7 +53,7 @@ def _known_module(name: str) -> str:
 
 def _distinct(modules: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(modules)) < len(modules):
-        raise ValueError(f"{list(modules)} names a module class twice")
+        raise ValueError(f"{list(modules)} has a module class twice")
     return modules
 
 
@@ -61,37 +63,37 @@ Modules = Annotated[
 ]
 
 
-def _kind(given: Any) -> str:
+def _type_of(given: Any) -> str:
     if isinstance(given, list):
         return "range"
     return "model" if isinstance(given, str) else "value"
 
 
-Own = Annotated[
+ModelChoice = Annotated[
     Annotated[Pair, Tag("range")] | Annotated[float, Tag("value")] | Annotated[str, Tag("model")],
-    Discriminator(_kind),
+    Discriminator(_type_of),
 ]
 
 
 class ParameterSettings(Settings):
-    """One parameter's own choice: where it may lie, and how it varies."""
+    """The settings of one parameter: its range, and how it varies."""
 
     range: Pair | None = None
-    """Narrower than the methods declare."""
+    """A part of the range that the methods declare."""
     value: float | None = None
-    """Fixed, everywhere and for every model: no axis."""
+    """A fixed value for all models; not searched."""
     same_as: str | None = None
-    """Another parameter, whose value it takes, depth, modules and models included."""
+    """Another parameter that always has the same value."""
     depth: DepthChoice | None = None
     modules: Modules | None = None
-    """By default weight and t vary as the space says, and the rest have one value."""
+    """By default weight and t use `space.modules`, and other parameters have one value."""
     per_model: bool = True
-    """False: one value for all models."""
-    models: dict[str, Own] = Field(default_factory=dict)
-    """A model's own range or fixed value, or the model whose value it takes."""
+    """False: all models share one value."""
+    models: dict[str, ModelChoice] = Field(default_factory=dict)
+    """Per model: a range, a fixed value, or another model that has the same value."""
 
     @model_validator(mode="after")
-    def _one_choice(self) -> ParameterSettings:
+    def _check_contradictions(self) -> ParameterSettings:
         given = [name for name in ("range", "value", "same_as") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} contradict each other; give one")
@@ -103,7 +105,7 @@ class ParameterSettings(Settings):
 
     @property
     def _varied(self) -> list[str]:
-        """What is said of how it varies: nothing can be where it is fixed or another's."""
+        """The settings of how it varies, which contradict a fixed value and `same_as`."""
         given = {
             "depth": self.depth is not None,
             "modules": self.modules is not None,
@@ -113,19 +115,19 @@ class ParameterSettings(Settings):
         return [name for name, is_given in given.items() if is_given]
 
 
-def _written_out(given: Any) -> Any:
-    """A range or a fixed value is short for settings with nothing else in them."""
+def _expand(given: Any) -> Any:
+    """Expands the short forms: a range or a fixed value alone."""
     if given is None or isinstance(given, dict | ParameterSettings):
         return given
     return {"range" if isinstance(given, list) else "value": given}
 
 
-Choice = Annotated[ParameterSettings | None, BeforeValidator(_written_out)]
+Choice = Annotated[ParameterSettings | None, BeforeValidator(_expand)]
 
 
 def _positive(least: int) -> int:
     if least < 1:
-        raise ValueError(f"{least} would let a merge have no models; 1 is the least")
+        raise ValueError(f"{least} would allow a merge without models; the minimum is 1")
     return least
 
 
@@ -133,27 +135,25 @@ class Membership(Settings):
     """Whether models may be left out of a merge."""
 
     optional: list[str] | None = None
-    """These models; by default all."""
+    """The models that may be left out; by default all."""
     least: Annotated[int, AfterValidator(_positive)] = 1
-    """So many take part in every merge."""
+    """Minimum number of models in a merge."""
 
 
-def _everyone_or_nobody(given: Any) -> Any:
+def _from_bool(given: Any) -> Any:
     if isinstance(given, bool):
         return Membership(optional=None if given else [])
     return given
 
 
 class SpaceSettings(Settings):
-    """What is searched: how parameters vary, who takes part, and narrower ranges."""
+    """What is searched: how parameters vary, which models may be left out, and ranges."""
 
     depth: DepthChoice = Depth(groups=1)
     modules: Modules = ()
-    """Module classes with parameters of their own; all others share one more."""
-    membership: Annotated[Membership, BeforeValidator(_everyone_or_nobody)] = Membership(
-        optional=[]
-    )
-    """True: every model may be left out; False: none."""
+    """Module classes with separate parameters; all others share one set."""
+    membership: Annotated[Membership, BeforeValidator(_from_bool)] = Membership(optional=[])
+    """True: every model may be left out; False: no model may be."""
     weight: Choice = None
     density: Choice = None
     gamma: Choice = None
@@ -162,7 +162,7 @@ class SpaceSettings(Settings):
 
     @property
     def chosen(self) -> dict[str, ParameterSettings]:
-        """The parameters that something is said of."""
+        """Parameter -> its settings, for those that have any."""
         given = {
             field.alias or name: getattr(self, name)
             for name, field in SpaceSettings.model_fields.items()
@@ -171,5 +171,5 @@ class SpaceSettings(Settings):
         return {name: choice for name, choice in given.items() if choice is not None}
 
     def of(self, parameter: str) -> ParameterSettings:
-        """The choice for one parameter."""
+        """The settings of one parameter."""
         return self.chosen.get(parameter, ParameterSettings())

@@ -1,4 +1,4 @@
-"""Params ↔ recipe: the only place that knows how a sampled number is named."""
+"""The search space: turns a sampled point into a recipe, and a recipe into its point."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from evaluators.settings import SettingsError
 from search.space.axis import Axis
-from search.space.layout import Layout, Place, places
-from search.space.numbers import Number, numbers
+from search.space.embedding import Embedding
+from search.space.layout import Layout, Position, constant_regions
+from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
 from workers.recipe import MODULES, Group, Recipe, Source, Value
@@ -24,8 +25,8 @@ class Space:
     """All parameters of a run.
 
     Raises:
-        SettingsError: on `axes`, if the settings contradict the methods, the models or each other;
-            it has every fault.
+        SettingsError: on `axes`, with every error, if the settings contradict the methods, the
+            models or each other.
     """
 
     methods: tuple[str, ...]
@@ -38,20 +39,21 @@ class Space:
     @cached_property
     def axes(self) -> dict[str, Axis]:
         """Every axis by name, in a fixed order."""
-        if faults := [*self._method_faults(), *self._membership_faults(), *self._number_faults()]:
-            raise SettingsError(faults)
+        errors = [*self._method_errors(), *self._membership_errors(), *self._parameter_errors()]
+        if errors:
+            raise SettingsError(errors)
         axes: list[Axis] = []
         if len(self.methods) > 1:
             axes.append(Axis("method", choices=self.methods))
         axes += [Axis(f"include[{name}]", choices=(True, False)) for name in self._optional]
-        if len(self._pairs) > 1 and any(_takes_two(METHODS[name]) for name in self.methods):
-            axes.append(Axis("pair", choices=tuple(self._pairs)))
-        for number in self._numbers.values():
-            axes += number.axes
+        if len(self.pairs) > 1 and any(_merges_two(METHODS[name]) for name in self.methods):
+            axes.append(Axis("pair", choices=tuple(self.pairs)))
+        for parameter in self.parameters.values():
+            axes += parameter.axes
         return {axis.name: axis for axis in axes}
 
     def recipe(self, params: Params) -> Recipe:
-        """The recipe of one sampled point, in as few groups as say it."""
+        """The recipe of a point; one group if its values are the same everywhere."""
         method = METHODS[params.get("method", self.methods[0])]
         members = self._members(method, params)
         groups = tuple(
@@ -60,7 +62,7 @@ class Space:
                 layers if layers != (0, self.n_layers) else None,
                 modules if modules != MODULES else None,
             )
-            for layers, modules in self._places(method)
+            for layers, modules in self._regions(method)
         )
         if all(group.parameters == groups[0].parameters for group in groups):
             groups = (Group(groups[0].parameters),)
@@ -73,30 +75,39 @@ class Space:
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
-        """The point that gives this recipe; what its method ignores is put in the middle.
+        """The point of this recipe; axes that its method does not use are at their centre.
 
         Raises:
-            ValueError: if no point of the space gives it.
+            ValueError: if no point of the space has this recipe.
         """
-        wanted = {name: axis.centre for name, axis in self.axes.items()}
-        found = {**dict(self._choices(recipe)), **dict(self._read(recipe))}
-        wanted |= {name: value for name, value in found.items() if name in wanted}
-        outside = [name for name, axis in self.axes.items() if not axis.holds(wanted[name])]
-        if outside or not self._same(self.recipe(wanted), recipe):
-            raise ValueError(
-                f"no point of the space gives this recipe ({outside or 'other shape'})"
-            )
-        return wanted
+        point = {name: axis.centre for name, axis in self.axes.items()}
+        found = {**dict(self._choices_of(recipe)), **dict(self._numbers_of(recipe))}
+        point |= {name: value for name, value in found.items() if name in point}
+        outside = [name for name, axis in self.axes.items() if not axis.holds(point[name])]
+        if outside or not self._is_same(self.recipe(point), recipe):
+            raise ValueError(f"no point of the space has this recipe ({outside or 'other shape'})")
+        return point
 
-    # -- what there is to vary
+    # -- axes
 
     @cached_property
-    def _numbers(self) -> dict[str, Number]:
-        return numbers(self.methods, tuple(self.models), self.settings, self.n_layers)
+    def embedding(self) -> Embedding:
+        """Features by which points of different methods compare."""
+        return Embedding(self)
+
+    @cached_property
+    def parameters(self) -> dict[str, SearchedParameter]:
+        """The numeric parameters by name."""
+        return searched_parameters(self.methods, tuple(self.models), self.settings, self.n_layers)
 
     @property
     def _membership(self) -> Membership:
         return self.settings.membership
+
+    @property
+    def least_members(self) -> int:
+        """How many models take part in every recipe at least."""
+        return self._membership.least
 
     @property
     def _optional(self) -> list[str]:
@@ -105,66 +116,68 @@ class Space:
         return list(self.models) if chosen is None else chosen
 
     @cached_property
-    def _pairs(self) -> dict[str, tuple[str, str]]:
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """The values of the `pair` axis, and the two models of each."""
         return {f"{a}+{b}": (a, b) for a, b in itertools.combinations(self.models, 2)}
 
-    def _places(self, method: Method) -> list[tuple[tuple[int, int], tuple[str, ...]]]:
-        layouts = [self._numbers[name].layout for name in method.parameters if self._has(name)]
-        return places([*layouts, Layout(self.n_layers, ((0, self.n_layers),), False, ())])
+    def _regions(self, method: Method) -> list[tuple[tuple[int, int], tuple[str, ...]]]:
+        layouts = [self.parameters[name].layout for name in method.parameters if self._has(name)]
+        return constant_regions([*layouts, Layout(self.n_layers, ((0, self.n_layers),), False, ())])
 
     def _has(self, parameter: str) -> bool:
-        return parameter in self._numbers
+        return parameter in self.parameters
 
-    def _method_faults(self) -> Iterator[str]:
+    def _method_errors(self) -> Iterator[str]:
         for name in self.methods:
             least, most = METHODS[name].models
             if most == 1:
-                yield f"methods: {name} merges nothing; every model alone is tried anyway"
+                yield f"methods: {name} merges nothing; each model alone is a baseline anyway"
             elif len(self.models) < least:
                 yield f"methods: {name} needs {least} models, and there are {len(self.models)}"
 
-    def _membership_faults(self) -> Iterator[str]:
+    def _membership_errors(self) -> Iterator[str]:
         where = "space.membership"
         for name in self._optional:
             if name not in self.models:
-                yield f"{where}.optional: {name!r} is no model; there are {', '.join(self.models)}"
+                known = ", ".join(self.models)
+                yield f"{where}.optional: {name!r} is not a model; there are {known}"
         if self._membership.least > len(self.models):
             yield f"{where}.least: {self._membership.least} of {len(self.models)} models"
 
-    def _number_faults(self) -> tuple[str, ...]:
+    def _parameter_errors(self) -> tuple[str, ...]:
         try:
-            _ = self._numbers
+            _ = self.parameters
         except SettingsError as error:
             return error.errors
         return ()
 
-    # -- from params to a recipe
+    # -- point to recipe
 
     def _members(self, method: Method, params: Params) -> Sequence[str]:
-        if _takes_two(method):
-            return self._pairs[params["pair"]] if len(self._pairs) > 1 else tuple(self.models)
-        drawn = tuple(name for name in self.models if params.get(f"include[{name}]", True))
-        # too few members means everyone: a sampler may draw it, and a merge needs somebody
-        enough = len(drawn) >= max(self._membership.least, method.models[0])
-        return drawn if enough else tuple(self.models)
+        if _merges_two(method):
+            return self.pairs[params["pair"]] if len(self.pairs) > 1 else tuple(self.models)
+        included = tuple(name for name in self.models if params.get(f"include[{name}]", True))
+        # a sampler may include too few models: then all take part
+        is_enough = len(included) >= max(self._membership.least, method.models[0])
+        return included if is_enough else tuple(self.models)
 
     def _values(
-        self, method: Method, members: Sequence[str], params: Params, place: Place
+        self, method: Method, members: Sequence[str], params: Params, position: Position
     ) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for name, parameter in method.parameters.items():
             if self._has(name):
-                number = self._numbers[name]
+                searched = self.parameters[name]
                 values[name] = (
-                    {model: number.at(model, place, params) for model in members}
+                    {model: searched.value_at(model, position, params) for model in members}
                     if parameter.per_model
-                    else number.at(None, place, params)
+                    else searched.value_at(None, position, params)
                 )
-        return self._mended(method, values)
+        return self._normalised(method, values)
 
     @staticmethod
-    def _mended(method: Method, values: dict[str, Value]) -> dict[str, Value]:
-        """Where weights are shares of their sum: all of them 0 are alike, and so is one alone."""
+    def _normalised(method: Method, values: dict[str, Value]) -> dict[str, Value]:
+        """Weights to be divided by their sum: all zero means equal ones; one alone becomes 1."""
         weights = values.get("weight")
         if not isinstance(weights, Mapping) or method.needs_base:
             return values
@@ -172,61 +185,61 @@ class Space:
             return {**values, "weight": dict.fromkeys(weights, 1.0)}
         return values
 
-    # -- and back
+    # -- recipe to point
 
-    def _choices(self, recipe: Recipe) -> Iterator[tuple[str, str | bool]]:
+    def _choices_of(self, recipe: Recipe) -> Iterator[tuple[str, str | bool]]:
         yield "method", recipe.method
-        if _takes_two(METHODS[recipe.method]):
+        if _merges_two(METHODS[recipe.method]):
             yield "pair", "+".join(recipe.models)
         else:
             yield from ((f"include[{name}]", name in recipe.models) for name in self._optional)
 
-    def _read(self, recipe: Recipe) -> Iterator[tuple[str, float]]:
-        """Every number of the recipe, by the axis it comes from."""
-        for name, number in self._numbers.items():
+    def _numbers_of(self, recipe: Recipe) -> Iterator[tuple[str, float]]:
+        """Every axis that the recipe's method uses, with its number in the recipe."""
+        for name, searched in self.parameters.items():
             parameter = METHODS[recipe.method].parameters.get(name)
             if parameter is None:
                 continue
-            for axis, model, place in number.sources:
+            for axis, model, position in searched.sources:
                 if model is None or model in recipe.models or not parameter.per_model:
-                    value = _covering(recipe, place).get(name, parameter.default)
+                    value = _parameters_at(recipe, position).get(name, parameter.default)
                     if isinstance(value, Mapping):
                         value = value[model or next(iter(recipe.models))]
                     if value is not None:
                         yield axis, float(value)
 
-    def _same(self, ours: Recipe, other: Recipe) -> bool:
-        """Whether two recipes say the same, though they may say it in other groups."""
+    def _is_same(self, one: Recipe, other: Recipe) -> bool:
+        """Whether two recipes give the same merge, perhaps with different groups."""
         by_name = any(group.names is not None for group in other.groups)
-        if by_name or _head(ours) != _head(other):
+        if by_name or _without_groups(one) != _without_groups(other):
             return False
-        method, names = METHODS[ours.method], list(ours.models)
+        method, names = METHODS[one.method], list(one.models)
         return all(
-            method.bind(_covering(ours, place), names)
-            == method.bind(_covering(other, place), names)
-            for place in itertools.product(range(self.n_layers), MODULES)
+            method.bind(_parameters_at(one, position), names)
+            == method.bind(_parameters_at(other, position), names)
+            for position in itertools.product(range(self.n_layers), MODULES)
         )
 
 
-def _head(recipe: Recipe) -> tuple[object, ...]:
-    """All of a recipe but its groups; the order of the models counts, sums depend on it."""
+def _without_groups(recipe: Recipe) -> tuple[object, ...]:
+    """All of a recipe except its groups; sums depend on the order of the models."""
     models = [(name, source.identity()) for name, source in recipe.models.items()]
     base = recipe.base.identity() if recipe.base else None
     scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer)
     return recipe.method, models, base, *scalars
 
 
-def _covering(recipe: Recipe, place: Place) -> Mapping[str, Value]:
-    """The parameters that hold at a place.
+def _parameters_at(recipe: Recipe, position: Position) -> Mapping[str, Value]:
+    """The parameters at a position.
 
     Raises:
-        ValueError: if no group covers it.
+        ValueError: if no group of the recipe covers it.
     """
     for group in recipe.groups:
-        if group.covers(*place, name=""):
+        if group.covers(*position, name=""):
             return group.parameters
-    raise ValueError(f"no group of the recipe covers layer {place[0]}, {place[1]}")
+    raise ValueError(f"no group of the recipe covers layer {position[0]}, {position[1]}")
 
 
-def _takes_two(method: Method) -> bool:
+def _merges_two(method: Method) -> bool:
     return method.models == (2, 2)

@@ -221,7 +221,7 @@ def test_a_value_of_the_wrong_type_is_reported_with_its_key(write, config, chang
         ({"weight": "x"}, "space.weight.value: "),
         ({"weight": {"value": 1, "range": [0, 1]}}, "space.weight: range and value contradict"),
         ({"weight": {"models": {"a": [1]}}}, "space.weight.models.a.range: "),
-        ({"membership": {"least": 0}}, "space.membership.least: 0 would let"),
+        ({"membership": {"least": 0}}, "space.membership.least: 0 would allow"),
         ({"membership": 5}, "space.membership: "),
     ],
     ids=str,

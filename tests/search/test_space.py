@@ -1,4 +1,4 @@
-"""Params ↔ recipe, and what may be searched."""
+"""Points and recipes of a space, and the errors of its settings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def points(draw: st.DrawFn) -> tuple[Space, dict[str, Any]]:
 
 
 @given(points())
-def test_a_recipe_says_which_point_it_came_from(drawn):
+def test_the_point_of_a_recipe_gives_the_same_recipe(drawn):
     space, params = drawn
     recipe = space.recipe(params)
     back = space.params(recipe)
@@ -82,14 +82,14 @@ def test_recipes_of_different_points_differ_unless_the_method_ignores_the_differ
     if "weight" not in METHODS[recipe.method].parameters or owner not in recipe.models:
         return
     if recipe.method == "linear" and len(recipe.models) == 1:
-        return  # its share of itself is 1
+        return  # its weight becomes 1
     axis = space.axes[name]
     moved = axis.high if params[name] < axis.high else axis.low + 1e-3
     assert space.recipe({**params, name: moved}).digest != recipe.digest
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_first_trials_that_lie_in_the_space_are_their_own_points(space):
+def test_baselines_in_the_space_are_the_recipes_of_their_points(space):
     for first in baselines(space).known:
         if first.params is not None:
             assert space.recipe(first.params).digest == first.recipe.digest
@@ -117,14 +117,14 @@ def test_slerp_of_three_models_is_searched_pair_by_pair():
     assert space.axes["pair"].choices == ("a+b", "a+c", "b+c")
 
 
-def test_a_membership_that_draws_nobody_takes_everybody():
+def test_if_a_point_includes_no_model_all_take_part():
     space = make_space("linear", membership=True)
     params = {name: axis.centre for name, axis in space.axes.items()}
     nobody = {name: False for name in params if name.startswith("include")}
     assert list(space.recipe({**params, **nobody}).models) == ["a", "b", "c"]
 
 
-def test_a_fixed_parameter_is_no_axis_and_stands_in_the_recipe():
+def test_a_fixed_parameter_is_no_axis_and_is_in_the_recipe():
     space = make_space("ties", density=0.3)
     assert not any(name.startswith("density") for name in space.axes)
     recipe = space.recipe({name: axis.centre for name, axis in space.axes.items()})
@@ -143,14 +143,14 @@ def test_a_fixed_parameter_is_no_axis_and_stands_in_the_recipe():
         ({"density": math.nan}, r"space.density: nan lies outside \[0.1, 1\]"),
         ({"weight": [0, math.inf]}, r"space.weight: \[0, inf\] is not a range within"),
         ({"lambda": 50}, r"space.lambda: 50 lies outside \[0.2, 3\]"),
-        ({"t": 0.5}, "space.t: no method of the space takes it"),
-        ({"weight": {"models": {"z": 1.0}}}, "models: 'z' is no model"),
-        ({"weight": {"models": {"a": "b", "b": "c"}}}, "b has no value of its own to take"),
+        ({"t": 0.5}, "space.t: no method of the space has it"),
+        ({"weight": {"models": {"z": 1.0}}}, "models: 'z' is not a model"),
+        ({"weight": {"models": {"a": "b", "b": "c"}}}, "models.a: b has no value of its own"),
         ({"lambda": {"models": {"a": 1.0}}}, "one value for all models"),
         ({"density": {"same_as": "lamda"}}, "did you mean 'lambda'"),
         ({"density": {"same_as": "lambda"}}, "per model and the other is not"),
         ({"density": {"same_as": "weight"}}, r"weight lies in \[0, 2\], density must lie in"),
-        ({"membership": {"optional": ["z"]}}, "membership.optional: 'z' is no model"),
+        ({"membership": {"optional": ["z"]}}, "membership.optional: 'z' is not a model"),
         ({"membership": {"least": 4}}, "membership.least: 4 of 3 models"),
     ],
 )
@@ -170,10 +170,10 @@ def test_a_recipe_outside_the_space_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"membership": {"least": 0}}, "would let a merge have no models"),
-        ({"depth": {"groups": 2, "curve": 2}}, "takes one of groups, layers and curve"),
+        ({"membership": {"least": 0}}, "would allow a merge without models"),
+        ({"depth": {"groups": 2, "curve": 2}}, "needs exactly one of groups, layers and curve"),
         ({"modules": ["mpl"]}, "unknown module class 'mpl'; did you mean 'mlp'"),
-        ({"modules": ["mlp", "mlp"]}, "names a module class twice"),
+        ({"modules": ["mlp", "mlp"]}, "has a module class twice"),
         ({"weight": {"value": 1.0, "range": [0, 1]}}, "range and value contradict each other"),
         ({"weight": {"value": 1.0, "models": {"a": [0, 2]}}}, "value and models contradict"),
         ({"weight": {"value": 1.0, "modules": ["mlp"]}}, "value and modules contradict"),
@@ -183,7 +183,7 @@ def test_a_recipe_outside_the_space_is_refused():
         ({"density": {"same_as": "weight", "models": {"z": 1}}}, "same_as and models contradict"),
     ],
 )
-def test_settings_that_can_mean_nothing_are_refused_when_read(settings, message):
+def test_contradictory_settings_are_refused_when_read(settings, message):
     with pytest.raises(ValueError, match=message):
         SpaceSettings.model_validate(settings)
 
@@ -200,11 +200,11 @@ def test_a_method_that_cannot_merge_these_models_is_refused(methods, models, mes
         _ = make_space(*methods, models=models).axes
 
 
-def test_every_fault_of_a_space_is_named_at_once():
+def test_every_error_of_a_space_is_named_at_once():
     space = make_space("ties", density=[0.5, 0.2], membership={"optional": ["z"]}, **{"lambda": 50})
     with pytest.raises(SettingsError) as caught:
         _ = space.axes
-    places = [problem.partition(": ")[0] for problem in caught.value.errors]
+    places = [error.partition(": ")[0] for error in caught.value.errors]
     assert places == ["space.membership.optional", "space.density", "space.lambda"]
 
 
@@ -233,7 +233,7 @@ def test_a_point_with_one_value_everywhere_is_a_recipe_of_one_group():
     assert len(space.recipe({**params, "weight[a].mlp.1": 0.25}).groups) == 4
 
 
-def test_a_tied_parameter_is_no_axis_and_takes_the_others_value():
+def test_a_tied_parameter_is_no_axis_and_has_the_value_of_the_other():
     space = make_space("ties", weight=[0.2, 0.9], density={"same_as": "weight"})
     assert not any(name.startswith("density") for name in space.axes)
     params = {**{name: axis.centre for name, axis in space.axes.items()}, "weight[b]": 0.25}
@@ -241,7 +241,7 @@ def test_a_tied_parameter_is_no_axis_and_takes_the_others_value():
     assert parameters["density"] == parameters["weight"]
 
 
-def test_a_model_tied_to_another_takes_its_value():
+def test_a_model_tied_to_another_has_its_value():
     space = make_space("ties", weight={"models": {"b": "a", "c": 0.5}})
     params = {**{name: axis.centre for name, axis in space.axes.items()}, "weight[a]": 0.3}
     assert dict(space.recipe(params).groups[0].parameters["weight"]) == {
@@ -251,13 +251,13 @@ def test_a_model_tied_to_another_takes_its_value():
     }
 
 
-def test_weights_that_are_all_0_become_equal_ones_where_nothing_would_be_left_to_merge():
+def test_weights_that_are_all_0_become_equal_where_they_are_divided_by_their_sum():
     space = make_space("linear")
     recipe = space.recipe(dict.fromkeys(space.axes, 0.0))
     assert set(recipe.groups[0].parameters["weight"].values()) == {1.0}
 
 
-def test_a_model_alone_is_one_recipe_whatever_its_share_of_itself():
+def test_a_model_alone_is_one_recipe_whatever_its_weight():
     space = make_space("linear", membership=True, depth={"groups": 2})
     alone = {f"include[{name}]": name == "a" for name in "abc"}
     centre = {name: axis.centre for name, axis in space.axes.items()}
@@ -275,7 +275,7 @@ PAGE = Path(__file__).parents[2] / "docs/space.md"
 
 
 def examples() -> list[dict[str, Any]]:
-    """Every block of the docs, with each of its alternatives: keys that stand in it again."""
+    """Every example of the docs; a repeated key in a block is an alternative."""
     found = []
     for block in re.findall(r"```yaml\nspace:\n(.*?)```", PAGE.read_text(), re.DOTALL):
         entries = [yaml.safe_load(part) for part in re.split(r"^(?=  \w)", block, flags=re.M)[1:]]
@@ -287,7 +287,7 @@ def examples() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("settings", examples(), ids=str)
-def test_what_the_docs_show_is_a_space(settings):
+def test_every_example_of_the_docs_is_a_valid_space(settings):
     methods = ("slerp", "breadcrumbs_ties", "dare_ties")
     models = {name: Source(f"/models/{name}") for name in ("law", "code", "maths", "reverse")}
     space = SpaceSettings.model_validate(settings)

@@ -1,4 +1,4 @@
-"""The numeric parameters of a space: of each its axes, and its value at any place of a model."""
+"""The numeric parameters of a space: the axes of each, and its value at any position of a model."""
 
 from __future__ import annotations
 
@@ -9,94 +9,98 @@ from typing import Any
 
 from evaluators.settings import SettingsError, suggestion
 from search.space.axis import Axis
-from search.space.layout import Layout, Place, layout
+from search.space.layout import Layout, Position, make_layout
 from search.space.settings import Depth, ParameterSettings, SpaceSettings
 from workers.methods import METHODS, Parameter
 
 ONE_VALUE = Depth(groups=1)
-VARYING = ("weight", "t")  # along depth and by module, unless told otherwise
+VARYING = ("weight", "t")  # by depth and module class, unless set otherwise
 
 
 @dataclass(frozen=True)
-class Number:
-    """One parameter: its range and layout, and what its users fixed or tied.
+class SearchedParameter:
+    """One parameter: its axes, its layout, and the values that the settings fix or tie.
 
     Args:
-        name: of the axes; that of another parameter when tied to it.
-        axis: the range, without an owner.
-        owners: per model, whose axes it reads: a model's, a fixed value, or None for everyone's.
+        name: used in axis names; for a tied parameter, the name of the other one.
+        owners: model -> the model whose axes it uses, a fixed value, or None if all share a value.
     """
 
     name: str
     layout: Layout
     ranges: Mapping[str | None, Axis]
-    """By owner: a model, or None where all models share a value."""
+    """Range by owner: a model, or None if all models share a value."""
     owners: Mapping[str | None, str | float | None]
     is_alias: bool = False
 
     @cached_property
     def axes(self) -> list[Axis]:
-        """Those that this parameter brings into the space."""
+        """The axes that this parameter adds to the space."""
         return [
-            Axis(self._named(owner, suffix), each.low, each.high, each.log)
+            Axis(self._axis_name(owner, suffix), each.low, each.high, each.log)
             for owner, each in ([] if self.is_alias else self.ranges.items())
             for suffix in self.layout.suffixes
         ]
 
     @cached_property
-    def sources(self) -> list[tuple[str, str | None, Place]]:
-        """(axis, a model that reads it, a place at which it alone decides), for every axis read."""
+    def sources(self) -> list[tuple[str, str | None, Position]]:
+        """(axis, a model that uses it, a position whose value depends on that axis alone)."""
         return [
-            (self._named(owner, suffix), model, place)
+            (self._axis_name(owner, suffix), model, position)
             for model, owner in self.owners.items()
             if not isinstance(owner, float)
-            for suffix, place in self.layout.suffixes.items()
+            for suffix, position in self.layout.suffixes.items()
         ]
 
-    def at(self, model: str | None, place: Place, params: Mapping[str, Any]) -> float:
-        """The value for a model (None: for all of them) at a place."""
+    def value_at(self, model: str | None, position: Position, params: Mapping[str, Any]) -> float:
+        """The value at a position for a model, or for all models (None)."""
         owner = self.owners[model]
         if isinstance(owner, float):
             return owner
-        shares = self.layout.shares(place)
-        return self.ranges[owner].mix(
-            (float(params[self._named(owner, suffix)]), share) for suffix, share in shares
-        )
+        shares = self.shares(owner, position)
+        return self.ranges[owner].mix((float(params[axis]), share) for axis, share in shares)
 
-    def _named(self, owner: str | None, suffix: str) -> str:
+    def shares(self, owner: str | None, position: Position) -> list[tuple[str, float]]:
+        """The axes that decide the owner's value at a position, and the share of each."""
+        return [
+            (self._axis_name(owner, suffix), share)
+            for suffix, share in self.layout.shares(position)
+        ]
+
+    def _axis_name(self, owner: str | None, suffix: str) -> str:
         return f"{self.name}[{owner}]{suffix}" if owner else f"{self.name}{suffix}"
 
 
-def numbers(
+def searched_parameters(
     methods: Sequence[str], models: Sequence[str], settings: SpaceSettings, n_layers: int
-) -> dict[str, Number]:
-    """Every searchable parameter of the methods, once, by name.
+) -> dict[str, SearchedParameter]:
+    """The numeric parameters of all methods, by name.
 
     Raises:
-        SettingsError: with every contradiction in the settings.
+        SettingsError: with every error in the settings.
     """
     declared = dict(_declared(methods))
     chosen = settings.chosen
-    faults = [f"{name}: no method of the space takes it" for name in chosen if name not in declared]
-    found: dict[str, Number] = {}
+    errors = [f"{name}: no method of the space has it" for name in chosen if name not in declared]
+    found: dict[str, SearchedParameter] = {}
     for name, (parameter, axis) in declared.items():
         choice = chosen.get(name, ParameterSettings())
         try:
             if choice.same_as is None:
-                cells = _layout(name, choice, settings, n_layers)
-                found[name] = _number(
-                    parameter, _narrowed(axis, choice.range), cells, choice, models
+                layout = _layout(name, choice, settings, n_layers)
+                found[name] = _parameter(
+                    parameter, _narrowed(axis, choice.range), layout, choice, models
                 )
         except ValueError as error:
-            faults.append(f"{name}: {error}")
+            errors.append(f"{name}: {error}")
     for name, choice in chosen.items():
         if choice.same_as is not None and name in declared:
             try:
                 found[name] = _tied(found, choice.same_as, *declared[name])
             except ValueError as error:
-                faults.append(f"{name}.same_as: {error}")
-    if faults:
-        raise SettingsError(f"space.{fault}" for fault in faults)
+                errors.append(f"{name}.same_as: {error}")
+    if errors:
+        raise SettingsError(f"space.{error}" for error in errors)
     return {name: found[name] for name in declared}
 
 
@@ -118,18 +122,18 @@ def _layout(name: str, choice: ParameterSettings, settings: SpaceSettings, n_lay
     depth = choice.depth or (settings.depth if varies else ONE_VALUE)
     modules = settings.modules if varies else ()
     try:
-        return layout(depth, modules if choice.modules is None else choice.modules, n_layers)
+        return make_layout(depth, modules if choice.modules is None else choice.modules, n_layers)
     except ValueError as error:
         raise ValueError(f"depth: {error}") from None
 
 
-def _number(
+def _parameter(
     parameter: Parameter,
     axis: Axis,
-    cells: Layout,
+    layout: Layout,
     choice: ParameterSettings,
     models: Sequence[str],
-) -> Number:
+) -> SearchedParameter:
     name = parameter.name
     if choice.value is not None:
         _check_inside(choice.value, axis)
@@ -137,30 +141,32 @@ def _number(
         if choice.models:
             raise ValueError("models: it has one value for all models")
         ranges: dict[str | None, Axis] = {None: axis} if choice.value is None else {}
-        return Number(name, cells, ranges, {None: choice.value})
+        return SearchedParameter(name, layout, ranges, {None: choice.value})
     if choice.value is not None:
-        return Number(name, cells, {}, dict.fromkeys(models, choice.value))
+        return SearchedParameter(name, layout, {}, dict.fromkeys(models, choice.value))
     if not choice.per_model:
-        return Number(name, cells, {None: axis}, dict.fromkeys(models))
+        return SearchedParameter(name, layout, {None: axis}, dict.fromkeys(models))
     owners: dict[str | None, str | float | None] = {
         model: _owner(model, choice, models, axis) for model in models
     }
     own: dict[str | None, Axis] = {
         model: _own_range(model, choice, axis) for model in models if owners[model] == model
     }
-    return Number(name, cells, own, owners)
+    return SearchedParameter(name, layout, own, owners)
 
 
 def _owner(model: str, choice: ParameterSettings, models: Sequence[str], axis: Axis) -> str | float:
-    """Whose value a model takes: its own, another model's, or a fixed one."""
+    """Whose value a model uses: its own, that of another model, or a fixed value."""
     for unknown in choice.models.keys() - set(models):
-        raise ValueError(f"models: {unknown!r} is no model; {suggestion(unknown, models)}")
+        raise ValueError(f"models: {unknown!r} is not a model; {suggestion(unknown, models)}")
     given = choice.models.get(model)
     if isinstance(given, str):
         if given not in models:
-            raise ValueError(f"models.{model}: {given!r} is no model; {suggestion(given, models)}")
+            raise ValueError(
+                f"models.{model}: {given!r} is not a model; {suggestion(given, models)}"
+            )
         if given == model or isinstance(choice.models.get(given), float | str):
-            raise ValueError(f"models.{model}: {given} has no value of its own to take")
+            raise ValueError(f"models.{model}: {given} has no value of its own")
         return given
     if isinstance(given, float):
         _check_inside(given, axis)
@@ -173,26 +179,28 @@ def _own_range(model: str, choice: ParameterSettings, axis: Axis) -> Axis:
     return _narrowed(axis, given) if isinstance(given, list) else axis
 
 
-def _tied(found: Mapping[str, Number], other: str, parameter: Parameter, axis: Axis) -> Number:
-    """A parameter that takes the value of another one."""
+def _tied(
+    found: Mapping[str, SearchedParameter], other: str, parameter: Parameter, axis: Axis
+) -> SearchedParameter:
+    """A parameter that has the value of another one (`same_as`)."""
     if other not in found or found[other].is_alias:
-        known = [name for name, number in found.items() if not number.is_alias]
+        known = [name for name, each in found.items() if not each.is_alias]
         raise ValueError(
-            f"{other!r} is no parameter with values of its own; {suggestion(other, known)}"
+            f"{other!r} is not a parameter with values of its own; {suggestion(other, known)}"
         )
-    number = found[other]
-    if parameter.per_model == (None in number.owners):
+    target = found[other]
+    if parameter.per_model == (None in target.owners):
         raise ValueError(f"one of {parameter.name} and {other} is per model and the other is not")
-    for owner in number.owners.values():
+    for owner in target.owners.values():
         if isinstance(owner, float):
             _check_inside(owner, axis)
-    for each in number.ranges.values():
+    for each in target.ranges.values():
         if not (axis.low <= each.low and each.high <= axis.high):
             raise ValueError(
                 f"{other} lies in [{each.low:g}, {each.high:g}], {parameter.name} must lie in "
                 f"[{axis.low:g}, {axis.high:g}]"
             )
-    return replace(number, is_alias=True)
+    return replace(target, is_alias=True)
 
 
 def _narrowed(axis: Axis, given: Sequence[float] | None) -> Axis:

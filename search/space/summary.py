@@ -1,4 +1,4 @@
-"""What a space is to search: how many parameters, their ranges, and the trials they ask for."""
+"""A space in short: its parameters with their ranges, and the recommended number of trials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from search.space.axis import owner
+from search.space.axis import parameter_and_model
 
 if TYPE_CHECKING:
     from search.space.axis import Axis
@@ -18,30 +18,30 @@ PER_AXIS = 5
 
 
 @dataclass(frozen=True)
-class Preview:
-    """Axes of one parameter, taken together."""
+class ParameterSummary:
+    """All axes of one parameter."""
 
     parameter: str
-    count: int
+    n_axes: int
     values: str
-    """Their range, or their choices."""
+    """Their ranges or choices."""
 
 
-def preview(axes: dict[str, Axis]) -> list[Preview]:
-    """One line for each parameter of the space."""
+def parameter_summaries(axes: dict[str, Axis]) -> list[ParameterSummary]:
+    """One summary for each parameter of the space."""
     return [
-        Preview(name, len(some), " or ".join(sorted({_values(axis) for axis in some})))
+        ParameterSummary(name, len(some), " or ".join(sorted({_values(axis) for axis in some})))
         for name, some in _by_parameter(axes)
     ]
 
 
-def trials_wanted(axes: dict[str, Axis]) -> int:
-    """Trials beside the first ones that so many parameters ask for, by a rule of thumb."""
+def recommended_trials(axes: dict[str, Axis]) -> int:
+    """A rule of thumb for the number of trials besides the baselines."""
     return PER_AXIS * len(axes)
 
 
 def _by_parameter(axes: dict[str, Axis]) -> Iterator[tuple[str, list[Axis]]]:
-    for name, some in groupby(axes.values(), lambda axis: owner(axis.name)[0]):
+    for name, some in groupby(axes.values(), lambda axis: parameter_and_model(axis.name)[0]):
         yield name, list(some)
 
 
