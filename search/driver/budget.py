@@ -11,7 +11,7 @@ from evaluators.settings import Settings
 from search.results import RunResults
 
 if TYPE_CHECKING:
-    from search.ledger.trial import Trial
+    from search.ledger import Trial
     from search.objectives import Objective
 
 

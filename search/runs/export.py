@@ -16,7 +16,7 @@ from workers.merge import merge
 
 if TYPE_CHECKING:
     from search.config import Plan
-    from search.ledger.trial import Trial
+    from search.ledger import Trial
     from search.objectives import Metric, Objective
 
 SCORES = "scores.json"

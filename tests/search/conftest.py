@@ -14,8 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from search.config import Plan
 from search.driver import baselines
-from search.ledger import Ledger
-from search.ledger.trial import Proposal, Trial
+from search.ledger import Ledger, Proposal, Trial
 from search.objectives import Objective
 from search.runs import create_run
 from search.space import Space, SpaceSettings

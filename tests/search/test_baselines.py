@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.driver import Baseline, baselines
-from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
+from search.ledger import BASE, UNIFORM, Proposal, Trial
 from search.results import RunResults
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.methods import METHODS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.driver import Budget, Patience
-from search.ledger.trial import Proposal, Trial
+from search.ledger import Proposal, Trial
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.recipe import Recipe
 

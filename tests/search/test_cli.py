@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from search.cli.app import app
 from search.config import plan
-from search.ledger.trial import Trial
+from search.ledger import Trial
 from tests.search.conftest import begin_scored
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool

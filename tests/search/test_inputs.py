@@ -12,8 +12,7 @@ import yaml
 
 from search.config import ConfigError, plan
 from search.driver import baselines
-from search.ledger import Ledger
-from search.ledger.trial import Proposal, Trial
+from search.ledger import Ledger, Proposal, Trial
 from search.runs import (
     create_run,
     open_run,

@@ -11,7 +11,7 @@ import pytest
 
 from search.cli.doctor_tables import preview_table
 from search.cli.tables import front_table, history_table, importance_table
-from search.ledger.trial import Proposal, Trial
+from search.ledger import Proposal, Trial
 from search.objectives import hypervolume, normalised
 from search.results import RunResults, importance
 from search.results.importance import _used
