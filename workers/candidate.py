@@ -1,4 +1,4 @@
-"""What goes to a worker and what comes back."""
+"""The messages between driver and worker: a candidate, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from workers.recipe import Recipe
 
 BEGINNING = "beginning: "
-"""Comes before what a worker's log says of how far it is before its first candidate."""
+"""The prefix of a worker's log lines about its progress before the first candidate."""
 
 State = Literal["scored", "stopped", "broken", "failed"]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial's recipe on its way through a worker."""
+    """A trial's recipe, to be merged and scored by a worker."""
 
     trial: int
     recipe: Recipe
     documents: str = "search"
-    """Which set of documents it is scored on."""
+    """The set of documents that it is scored on."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker says of a candidate."""
+    """The result of a candidate."""
 
     trial: int
     state: State
@@ -45,4 +45,4 @@ class Outcome:
     worker: str = ""
     """Host and process that did the work."""
     conditions: Conditions | None = None
-    """What the last bits of the scores depend on."""
+    """The conditions that can change the last bits of the scores."""

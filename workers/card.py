@@ -34,12 +34,12 @@ A merge of {{ count }} language models, made with mergefront.
 Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}.
 
 {{ evidence }}
-## Making it again
+## Reproducing it
 
     mergefront merge recipe.json OUT
 
-gives these weights bit for bit, from models of the same content. `mergekit_config.yml` says the
-same for mergekit{{ caveat }}.
+gives the same weights bit for bit, from the same models. `mergekit_config.yml` is the same recipe
+for mergekit{{ caveat }}.
 
 <details><summary>The recipe</summary>
 
@@ -49,7 +49,7 @@ same for mergekit{{ caveat }}.
 
 </details>
 """
-_RANDOM = ", whose random masks are other ones"
+_RANDOM = ", which draws other random masks"
 
 
 def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -> str:
@@ -58,7 +58,7 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
     Args:
         recipe: what was merged.
         opened: its models by name, the base first.
-        evidence: a section of Markdown: how good the model is.
+        evidence: a Markdown section with the model's scores.
     """
     licences = {name: licence_of(checkpoint.path) for name, checkpoint in opened.items()}
     method = METHODS[recipe.method]
@@ -85,7 +85,7 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
         dtype=recipe.dtype or next(iter(opened.values())).dtype,
         evidence=f"{evidence.strip()}\n" if evidence else "",
         caveat=_RANDOM if recipe.method.startswith("dare") else "",
-        recipe=yaml.safe_dump(_brief(recipe), sort_keys=False).strip(),
+        recipe=yaml.safe_dump(_recipe_without_paths(recipe), sort_keys=False).strip(),
     )
     return str(made)
 
@@ -101,10 +101,10 @@ def _advice(licences: Mapping[str, str]) -> str:
     if len(stated) == 1 and UNKNOWN_LICENCE not in stated:
         return f"All models are under {min(stated)}."
     unknown = [name for name, licence in licences.items() if licence == UNKNOWN_LICENCE]
-    asked = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
+    request = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
     return (
         "The terms of all these licences apply to this model; read them before you share it."
-        f"{asked}"
+        f"{request}"
     )
 
 
@@ -113,7 +113,7 @@ def _row(name: str, source: Source, licence: str) -> str:
 
 
 def _title(source: Source) -> str:
-    """A hub id as it is; of a directory here only its name, for others do not have it."""
+    """A hub id, or the name of a local directory without its path."""
     path = source.path if is_hub_id(source.path) else Path(source.path).name
     if not source.adapter:
         return path
@@ -121,7 +121,7 @@ def _title(source: Source) -> str:
     return f"{path} + {adapter}"
 
 
-def _brief(recipe: Recipe) -> dict[str, object]:
+def _recipe_without_paths(recipe: Recipe) -> dict[str, object]:
     content = recipe.to_dict()
     models = {name: _title(source) for name, source in recipe.models.items()}
     return {**content, "base": _title(recipe.base) if recipe.base else None, "models": models}

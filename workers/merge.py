@@ -1,4 +1,4 @@
-"""A recipe as a Hugging Face directory, with the very bytes a worker scores."""
+"""Merges a recipe into a Hugging Face directory, with the same bytes that a worker scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_recipe(path: Path, *, seed: int = 0) -> Recipe:
         seed: of the masks of a mergekit recipe; ours have their own.
 
     Raises:
-        ValueError: if it cannot be read or is no recipe; every fault of a mergekit file by line.
+        ValueError: if it cannot be read or is not a recipe; every error of a mergekit file by line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -41,10 +41,10 @@ def read_recipe(path: Path, *, seed: int = 0) -> Recipe:
 
 
 def check(recipe: Recipe) -> list[Finding]:
-    """What the doctor warns of.
+    """The doctor's warnings.
 
     Raises:
-        ValueError: naming everything for which the models cannot be merged.
+        ValueError: with every error that prevents the merge.
     """
     models = {name: source for name, source in recipe.sources.items() if name != "base"}
     findings = examine(recipe.sources.get("base"), models, live=False)
@@ -61,19 +61,19 @@ def merge(
     evidence: str = "",
     force: bool = False,
 ) -> list[Finding]:
-    """Merges tensor by tensor into a new directory; returns what the doctor warns of.
+    """Merges tensor by tensor into a new directory; returns the doctor's warnings.
 
     Args:
         recipe: what to merge.
         out: the directory to make; it appears complete or not at all.
-        files: further text files to put into it, by name.
+        files: additional text files by name.
         evidence: a section for the model card: how good the model is.
         force: replace `out` if it exists.
 
     Raises:
         ValueError: if `out` exists without `force`, or a model is missing, damaged, does not fit
             the others, or has changed since the recipe was made.
-        OSError: if the disk gives up on the way.
+        OSError: if writing fails.
     """
     warnings = check(recipe)
     opened = align({name: _open(source) for name, source in recipe.sources.items()})
@@ -96,18 +96,18 @@ def merge(
 
 
 def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
-    """What each group of tensors gets: tensor names and parameters, in order of the checkpoint.
+    """Tensors with equal parameters: their names and parameters, in order of the checkpoint.
 
     Raises:
         ValueError: if a model cannot be read.
     """
     like = _like(align({name: open_checkpoint(s) for name, s in recipe.sources.items()}))
-    found: dict[str, tuple[list[str], Mapping[str, object]]] = {}
+    groups: dict[str, tuple[list[str], Mapping[str, object]]] = {}
     for tensor in like.tensors:
         parameters = recipe.parameters(tensor, like.n_layers)
         key = json.dumps(parameters, default=dict, sort_keys=True)
-        found.setdefault(key, ([], parameters))[0].append(tensor)
-    return list(found.values())
+        groups.setdefault(key, ([], parameters))[0].append(tensor)
+    return list(groups.values())
 
 
 def _is_mergekit(text: str) -> bool:
@@ -131,7 +131,7 @@ def _open(source: Source) -> Checkpoint:
     if source.fingerprint and source.fingerprint != checkpoint.fingerprint:
         raise ValueError(
             f"{source}: its content has fingerprint {checkpoint.fingerprint}, the recipe was made "
-            f"for {source.fingerprint}; find that version of the model, or take the fingerprint "
-            "out of the recipe to merge this one"
+            f"for {source.fingerprint}; find that version of the model, or remove the fingerprint "
+            "from the recipe to merge this one"
         )
     return checkpoint

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PORTION = 128 * 2**20
-"""Bytes of one model's tensors that are open at a time, if no single tensor is larger."""
+"""Bytes of one model's tensors that are open at a time, unless a single tensor is larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Portion(Checkpoint):
-    """Some tensors of a checkpoint; what was read is let go when the portion goes."""
+    """Some tensors of a checkpoint; their memory is freed together with the portion."""
 
     original: Checkpoint
-    said: str
-    """The fingerprint that the recipe names. The content was compared with it before."""
+    known_fingerprint: str
+    """The recipe's fingerprint of the whole checkpoint; it has already been verified."""
 
     @property
     def dtype(self) -> str:
-        """That of the whole checkpoint, whatever these tensors are."""
+        """That of the whole checkpoint."""
         return self.original.dtype
 
     @cached_property
     def fingerprint(self) -> str:
-        """What the recipe says of the whole checkpoint."""
-        return self.said
+        """That of the whole checkpoint."""
+        return self.known_fingerprint
 
     def tensor(self, name: str) -> Tensor:
         """One tensor of the original."""
@@ -42,11 +42,11 @@ class Portion(Checkpoint):
 
 
 def stream(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Iterator[tuple[str, Tensor]]:
-    """Every merged tensor in the order of the first checkpoint, with the bytes of a live merge.
+    """Every merged tensor in the order of the first checkpoint; same bytes as a live merge.
 
     Args:
         recipe: what to merge.
-        opened: its models by name, the base as `base`, in one shape.
+        opened: its models by name, aligned, with the base as `base`.
     """
     like = next(iter(opened.values()))
     for names in _portions(like):
@@ -71,7 +71,7 @@ def _portions(like: Checkpoint) -> Iterator[list[str]]:
 
 def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) -> Engine:
     wanted = set(names)
-    if any(map(is_vocabulary, names)):  # a head may be tied to an embedding of another portion
+    if any(map(is_vocabulary, names)):  # a head may be tied to an embedding in another portion
         wanted |= {name for each in opened.values() for name in each.tensors if is_vocabulary(name)}
     parts = {
         name: Portion(
@@ -79,11 +79,11 @@ def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) 
             {tensor: info for tensor, info in each.tensors.items() if tensor in wanted},
             each.config,
             original=each,
-            said=recipe.sources[name].fingerprint or name,
+            known_fingerprint=recipe.sources[name].fingerprint or name,
         )
         for name, each in opened.items()
     }
     base = parts.pop("base", None)
-    # a single merge repays neither compiling nor keeping
+    # for a single merge, compiling and caching statistics cost more than they save
     settings = MergeSettings(mode="eager", placement="mapped", statistics="asked")
     return Engine(parts, base, settings=settings)

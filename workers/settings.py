@@ -1,4 +1,4 @@
-"""How merges are computed. Nothing here changes a byte of the result."""
+"""Settings for how merges are computed; none of them changes the result."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Placement = Literal["auto", "device", "pinned", "mapped"]
 
 
 class MergeSettings(Settings):
-    """Choices of speed and place, each of them overridable."""
+    """Speed and memory placement; the defaults choose automatically."""
 
     mode: Mode = "auto"
-    """`compiled` where a compiler exists and the models are large enough to repay it, by `auto`."""
+    """`auto` is `compiled` if there is a compiler and the models are large enough to benefit."""
     threads: PositiveInt | None = None
-    """CPU threads of a pass; None is as many as torch uses."""
+    """CPU threads of a pass; by default as many as torch uses."""
     chunk: PositiveInt = 1 << 16
-    """Entries that an eager pass on a CPU takes at a time: what fits into a core's cache."""
+    """Entries that an eager pass on a CPU processes at a time; they should fit into its cache."""
     placement: Placement = "auto"
-    """Where the models lie: on the device, pinned in host memory, or memory-mapped."""
+    """Where the models are: on the device, pinned in host memory, or memory-mapped."""
     reserve: NonNegativeInt = 4 << 30
-    """Bytes of a GPU that are left to a scoring batch, when places are chosen by size."""
+    """Bytes of GPU memory that `auto` placement leaves free for scoring."""
     statistics: Statistics = "kept"
-    """On disk, for all candidates of a search; or gathered as a method asks, for a single merge."""
+    """`kept` on disk for all candidates of a search, or computed when `asked` for by a merge."""
     cache: Path | None = None
-    """Where statistics are kept; None is mergefront's folder in the user's cache directory."""
+    """Directory of kept statistics; by default mergefront's folder in the user's cache."""

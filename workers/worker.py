@@ -1,4 +1,4 @@
-"""One process: the models, one live model, one suite. Candidate in, outcome out."""
+"""A process with the models, one live model and one suite that evaluates candidates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a worker needs to begin: the same for every worker of a run."""
+    """What a worker needs to start; the same for every worker of a run."""
 
     base: Source
     models: Mapping[str, Source]
@@ -36,13 +36,13 @@ class Setup:
     gate: GateSettings = field(default_factory=GateSettings)
     merging: MergeSettings = field(default_factory=MergeSettings)
     device: str | None = None
-    """By default the GPU that Ray gave this process, or the CPU if it gave none."""
+    """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
 
 
 class Worker:
     """Merges into one live model and scores it, candidate after candidate.
 
-    Nothing is reloaded or tokenised again between candidates, and nothing touches the disk.
+    Between candidates nothing is reloaded, tokenised again or written to disk.
 
     Raises:
         ValueError: if a model or a task cannot be read.
@@ -70,17 +70,17 @@ class Worker:
             self._inputs = self._measure_inputs(setup, self._gate)
 
     def ready(self) -> str:
-        """Answers once the worker has begun; its name."""
+        """Returns the worker's name, once it has started."""
         return self.name
 
     def evaluate(self, candidate: Candidate) -> Outcome:
-        """Merges and scores one candidate; whatever goes wrong is its outcome."""
+        """Merges and scores one candidate; any error becomes part of its outcome."""
         seconds: dict[str, float] = {}
         try:
             scores = self._score(candidate, seconds)
         except BrokenModel as broken:
             return self._unscored(candidate, "broken", str(broken), seconds)
-        except Exception:  # whatever a merge or a task raises is this trial's outcome
+        except Exception:  # any error of a merge or a task is this trial's outcome
             return self._unscored(candidate, "failed", traceback.format_exc(), seconds)
         return Outcome(
             trial=candidate.trial,
@@ -93,7 +93,7 @@ class Worker:
         )
 
     def _measure_inputs(self, setup: Setup, gate: Gate) -> list[Measurements]:
-        """What the base and every model look like to the gate, for candidates to be held against.
+        """The gate's measurements of the base and every model, to compare candidates with.
 
         Raises:
             ValueError: if one of them is broken itself.
@@ -122,7 +122,7 @@ class Worker:
 
 
 def _own_gpus() -> list[str]:
-    """Those that Ray gave this process."""
+    """The GPUs that Ray assigned to this process."""
     return list(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
 
 

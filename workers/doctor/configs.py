@@ -57,7 +57,7 @@ HARMLESS = {  # no effect on what the weights compute
     "transformers_version",
     "use_cache",
 }
-REASON = "the weights would not be comparable; merge models with equal settings"
+REASON = "the weights would not be comparable; merge models of the same kind"
 CHECKED_ELSEWHERE = {"vocab_size", "tie_word_embeddings"}
 """Compared together with the tensors."""
 
