@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workers.checkpoint import Checkpoint
+from workers.checkpoint import Checkpoint, TensorInfo
 from workers.checkpoint.meta_model import MetaModel, meta_model
 from workers.doctor.finding import Finding
 from workers.doctor.vocabulary import Vocabulary, vocabulary
@@ -67,16 +67,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             f"{where}: has no tensor {tensor}{others}, which its config.json requires; "
             "download it again",
         )
-    for tensor, info in known.items():
-        wanted = expected.shapes.get(tensor)
-        if wanted and wanted != info.shape:
-            yield Finding(
-                "error",
-                name,
-                f"{info.file}: {tensor} is {list(info.shape)}, but config.json requires "
-                f"{list(wanted)}; config and weights are from different models",
-            )
-            break
+    yield from _shapes(name, known, expected)
     unknown = [n for n in known if n not in expected.shapes and module_of(n) != "head"]
     for tensor in unknown[:1]:
         others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
@@ -86,6 +77,19 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             f"{known[tensor].file}: {tensor}{others} is not a tensor of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
+
+
+def _shapes(name: str, tensors: Mapping[str, TensorInfo], expected: MetaModel) -> Iterator[Finding]:
+    for tensor, info in tensors.items():
+        shape = expected.shapes.get(tensor)
+        if shape and shape != info.shape:
+            yield Finding(
+                "error",
+                name,
+                f"{info.file}: {tensor} is {list(info.shape)}, but config.json requires "
+                f"{list(shape)}; config and weights are from different models",
+            )
+            return
 
 
 def _live(tensor: str, expected: MetaModel) -> str:
