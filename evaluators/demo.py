@@ -132,27 +132,31 @@ _TASKS: dict[str, Row] = {
 
 
 def write_tasks(folder: Path, count: int) -> None:
-    """Write a task file and a data file of `count` documents for every skill.
+    """Writes a task file and a data file of `count` documents for every skill."""
+    for skill, config in _TASKS.items():
+        write_task(folder, skill, config, documents(skill, count))
+
+
+def write_task(folder: Path, name: str, config: Row, rows: list[Row]) -> None:
+    """Writes an lm-eval task file and its data file.
 
     The task file names the data file by absolute path, because lm-eval resolves a relative path
     against the working directory.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for skill, config in _TASKS.items():
-        data = folder.resolve() / f"{skill}.jsonl"
-        lines = [json.dumps(row) + "\n" for row in documents(skill, count)]
-        task = {
-            "task": skill,
-            "dataset_path": "json",
-            "dataset_kwargs": {"data_files": {"test": str(data)}},
-            "test_split": "test",
-            "num_fewshot": 0,
-            "target_delimiter": "",
-            **config,
-            "metadata": {"version": 1.0},
-        }
-        _write(data, "".join(lines))
-        _write(folder / f"{skill}.yaml", yaml.safe_dump(task, sort_keys=False))
+    data = folder.resolve() / f"{name}.jsonl"
+    task = {
+        "task": name,
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test",
+        "num_fewshot": 0,
+        "target_delimiter": "",
+        **config,
+        "metadata": {"version": 1.0},
+    }
+    _write(data, "".join(json.dumps(row) + "\n" for row in rows))
+    _write(folder / f"{name}.yaml", yaml.safe_dump(task, sort_keys=False))
 
 
 def _write(file: Path, text: str) -> None:

@@ -25,7 +25,7 @@ from search.ledger import Ledger
 from search.objectives import Objective
 from search.runs import results_of, status_of
 from search.samplers import Study
-from search.samplers.settings import Evolution
+from search.samplers import Auto
 from search.space import Space, SpaceSettings
 from workers.candidate import Candidate, Outcome
 from workers.pool import PoolSettings
@@ -155,7 +155,7 @@ def make(given: argparse.Namespace, ledger: Ledger, pool: Any) -> Driver:
     space = Space(("linear",), models, base, groups, SpaceSettings(depth={"groups": groups}), 0)
     directions = [each.direction for each in OBJECTIVES]
     return Driver(
-        study=Study(Evolution(), space.axes, directions, seed=0),
+        study=Study(Auto(), space.axes, directions, seed=0),
         pool=pool,
         ledger=ledger,
         recipe_of=space.recipe,

@@ -25,7 +25,7 @@ from search.driver import Budget, Driver, baselines, stopped_by_signals
 from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
 from search.samplers import Study
-from search.samplers.settings import Evolution
+from search.samplers import Auto
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.test_driver import evaluate
 from workers.candidate import Candidate, Outcome
@@ -63,7 +63,7 @@ def run_search(
     directions = [each.direction for each in OBJECTIVES]
     with ledger.driving():
         driver = Driver(
-            study=TellsOnce(Evolution(), SPACE.axes, directions, seed=7),
+            study=TellsOnce(Auto(), SPACE.axes, directions, seed=7),
             pool=InProcessPool(working, workers),
             ledger=ledger,
             recipe_of=SPACE.recipe,
@@ -132,7 +132,7 @@ def check_whole(root: Path) -> None:
 
 def replayed(contents: Contents) -> dict[int, dict]:
     """What a study asks for that was never interrupted, led through outcomes in the same order."""
-    study = Study(Evolution(), SPACE.axes, [each.direction for each in OBJECTIVES], seed=7)
+    study = Study(Auto(), SPACE.axes, [each.direction for each in OBJECTIVES], seed=7)
     outcomes, asked = deque(contents.trials), {}
     for number, proposal in contents.proposals.items():
         while outcomes and outcomes[0].order < proposal.seen:

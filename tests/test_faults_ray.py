@@ -22,7 +22,7 @@ from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
 from search.objectives import Objective
 from search.samplers import Study
-from search.samplers.settings import Evolution
+from search.samplers import Auto
 from tests.search.conftest import make_space
 from tests.workers.test_pool import MortalWorker, Orders
 from workers.pool import PoolSettings
@@ -124,7 +124,7 @@ def check_kills(machines: Cluster, root: Path, trials: int, kills: int, seed: in
     reaper = Reaper(machines, kills, seed)
     with ledger.driving():
         driver = Driver(
-            study=Study(Evolution(), SPACE.axes, ["maximize"], seed=0),
+            study=Study(Auto(), SPACE.axes, ["maximize"], seed=0),
             pool=pool,
             ledger=ledger,
             recipe_of=SPACE.recipe,

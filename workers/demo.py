@@ -20,7 +20,7 @@ import torch
 from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 import evaluators.demo
@@ -130,12 +130,13 @@ def _make_models(folder: Path, settings: DemoSettings, progress: Progress) -> No
         name: str, model: LlamaForCausalLM, texts: Iterator[str], steps: int, rate: float
     ) -> None:
         nonlocal done
-        for _ in _train(model, _rows(texts, settings), steps, rate):
+        batches = packed(texts, VOCABULARY, settings.batch, settings.tokens)
+        for _ in train(model, batches, steps, rate):
             done += 1
             progress(f"training {name}", done / total)
-        _save(model, folder / name)
+        save(model, new_tokenizer(VOCABULARY), folder / name)
 
-    with _one_thread():
+    with one_thread():
         base = _new_model(settings)
         learn(
             "base",
@@ -151,7 +152,7 @@ def _make_models(folder: Path, settings: DemoSettings, progress: Progress) -> No
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """The same sums however many cores there are; more threads would not be faster anyway."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -180,29 +181,31 @@ def _new_model(settings: DemoSettings) -> LlamaForCausalLM:
         return LlamaForCausalLM(config)
 
 
-def _new_tokenizer() -> PreTrainedTokenizerFast:
+def new_tokenizer(vocabulary: Mapping[str, int]) -> PreTrainedTokenizerFast:
     """One token a character; `<end>` comes after every text, and so before the next."""
-    tokenizer = Tokenizer(BPE(VOCABULARY, merges=[]))
+    tokenizer = Tokenizer(BPE(dict(vocabulary), merges=[]))
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD
     )
 
 
-def _rows(texts: Iterator[str], settings: DemoSettings) -> Iterator[Tensor]:
+def packed(
+    texts: Iterator[str], vocabulary: Mapping[str, int], batch: int, tokens: int
+) -> Iterator[Tensor]:
     """Batches of packed text, (batch, tokens). Each row begins with a text, as a prompt does."""
     while True:
-        batch = []
-        for _ in range(settings.batch):
+        rows = []
+        for _ in range(batch):
             row: list[int] = []
-            while len(row) < settings.tokens:
-                row += [*(VOCABULARY[letter] for letter in next(texts)), VOCABULARY[END]]
-            batch.append(row[: settings.tokens])
-        yield torch.tensor(batch)
+            while len(row) < tokens:
+                row += [*(vocabulary[letter] for letter in next(texts)), vocabulary[END]]
+            rows.append(row[:tokens])
+        yield torch.tensor(rows)
 
 
-def _train(
-    model: LlamaForCausalLM, batches: Iterator[Tensor], steps: int, rate: float
+def train(
+    model: PreTrainedModel, batches: Iterator[Tensor], steps: int, rate: float
 ) -> Iterator[None]:
     """AdamW with a short warm-up, then linearly down to nothing; yields after each step."""
     warmup = min(50, steps)
@@ -222,10 +225,11 @@ def _train(
         yield
 
 
-def _save(model: LlamaForCausalLM, folder: Path) -> None:
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes a model and its tokenizer without a progress bar."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # it would break into the caller's own
     model.eval().save_pretrained(folder)
-    _new_tokenizer().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     if shown:
         logging.enable_progress_bar()

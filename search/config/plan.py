@@ -98,7 +98,7 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 def _sampler_errors(file: ConfigFile) -> list[str]:
     count = len(file["objectives"] or {})
     if isinstance(file["sampler"], Cmaes) and count > 1:
-        return [f"sampler: cmaes needs one objective, not {count}; evolution accepts any number"]
+        return [f"sampler: cmaes needs one objective, not {count}; auto accepts any number"]
     return []
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.ledger import Proposal
-    from search.samplers import Pace, Study
+    from search.samplers import Study
 
 Update = Callable[["Study"], object]
 Record = Callable[[int, dict[str, Any], dict[str, Any]], "Proposal"]
@@ -39,17 +39,16 @@ class AskThread:
         """Queues what the study must know before the next ask."""
         self._updates.append(update)
 
-    def start(self, number: int, pace: Pace, record: Record) -> None:
+    def start(self, number: int, record: Record) -> None:
         """Starts asking for trial `number`.
 
         Args:
             number: of the trial.
-            pace: of the search.
             record: makes the proposal of the number, the point and the sampler's notes, and
                 records it.
         """
         updates, self._updates = self._updates, []
-        self._answer = self._thread.submit(self._ask, updates, number, pace, record)
+        self._answer = self._thread.submit(self._ask, updates, number, record)
 
     def take(self, seconds: float = 0.0) -> Proposal | None:
         """The proposal, if it arrives within so many seconds."""
@@ -67,10 +66,10 @@ class AskThread:
             self._is_closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, updates: Sequence[Update], number: int, pace: Pace, record: Record) -> Proposal:
+    def _ask(self, updates: Sequence[Update], number: int, record: Record) -> Proposal:
         for update in updates:
             update(self._study)
-        asked, params, notes = self._study.ask(pace)
+        asked, params, notes = self._study.ask()
         assert asked == number, f"the study calls trial {number} {asked}"
         with self._recording:
             if self._is_closed:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from search.ledger import Trial
-
-RECENT = 100  # scored trials whose seconds give the usual time of an evaluation
 
 
 @dataclass
@@ -23,7 +19,6 @@ class History:
     scored: list[Trial] = field(default_factory=list)
     evaluated: dict[str, Trial] = field(default_factory=dict)
     """The first scored or broken trial of each recipe, by digest."""
-    _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _earlier: float = 0.0  # seconds of earlier sessions
     _started: float = field(default_factory=time.monotonic)
 
@@ -34,8 +29,6 @@ class History:
             self.evaluated.setdefault(trial.proposal.digest, trial)
         if trial.state == "scored":
             self.scored.append(trial)
-            if spent := sum(trial.seconds.values()):
-                self._seconds.append(spent)
 
     def start_session(self) -> None:
         """Starts the clock of this session after those of the earlier ones."""
@@ -51,8 +44,3 @@ class History:
     def next_order(self) -> int:
         """The order of the next trial to finish; the order of a lost file is not used again."""
         return self.trials[-1].order + 1 if self.trials else 0
-
-    @property
-    def usual_seconds(self) -> float | None:
-        """The median time of a recent evaluation, or None if there was none."""
-        return statistics.median(self._seconds) if self._seconds else None

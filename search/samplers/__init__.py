@@ -1,7 +1,25 @@
 """What to try next: Optuna's samplers and ours behind one settings union, and their study."""
 
-from search.samplers.auto import Pace
-from search.samplers.settings import Auto, Cmaes, SamplerSettings
+from search.samplers.settings import (
+    Auto,
+    Cmaes,
+    Gp,
+    Nsga2,
+    Nsga3,
+    Random,
+    SamplerSettings,
+    Tpe,
+)
 from search.samplers.study import Study
 
-__all__ = ["Auto", "Cmaes", "Pace", "SamplerSettings", "Study"]
+__all__ = [
+    "Auto",
+    "Cmaes",
+    "Gp",
+    "Nsga2",
+    "Nsga3",
+    "Random",
+    "SamplerSettings",
+    "Study",
+    "Tpe",
+]

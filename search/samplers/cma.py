@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from search.samplers.evolution.encoding import Encoding
+from search.samplers.encoding import Encoding
 from search.samplers.seeds import state
 from search.samplers.whole import WholeSpaceSampler
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
@@ -17,16 +16,14 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
 from evaluators.settings import Settings
-from search.samplers.auto import Affordable, AutoSampler
+from search.samplers.auto import AutoSampler
 from search.samplers.cma import CmaSampler
-from search.samplers.evolution import EvolutionSampler
 from search.samplers.gp import GpSampler
+from search.samplers.problem import Problem
 from search.samplers.seeded import SeededSampler
-
-Distributions = Mapping[str, BaseDistribution]
 
 
 @contextmanager
@@ -44,9 +41,9 @@ class _FromOptuna(Settings):
         """The sampler, with this state of chance."""
         raise NotImplementedError
 
-    def make(self, distributions: Distributions, seed: int) -> BaseSampler:  # noqa: ARG002
+    def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run: built anew for every trial."""
-        return SeededSampler(self.build, seed)
+        return SeededSampler(self.build, problem.seed)
 
 
 class Random(_FromOptuna):
@@ -98,30 +95,9 @@ class Gp(Settings):
     type: Literal["gp"] = "gp"
     startup: PositiveInt = 16
 
-    def make(self, distributions: Distributions, seed: int) -> BaseSampler:
+    def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
-        return GpSampler(distributions, seed, self.startup)
-
-
-class Evolution(Settings):
-    """Ours: steady-state multi-objective evolution, helped by a small Gaussian process."""
-
-    type: Literal["evolution"] = "evolution"
-    startup: NonNegativeInt = 24
-    """Scored trials, the first ones counted in, before the first child."""
-    parents: Annotated[int, Field(ge=2)] = 20
-    children: PositiveInt = 512
-    """Of which the most promising is tried (fewer beyond 64 parameters); 1: any, unpredicted."""
-
-    def make(self, distributions: Distributions, seed: int) -> BaseSampler:
-        """The sampler of a run."""
-        return EvolutionSampler(
-            distributions,
-            seed,
-            startup=max(self.startup, 2),
-            parents=self.parents,
-            children=self.children,
-        )
+        return GpSampler(problem.distributions, problem.seed, self.startup)
 
 
 class Cmaes(Settings):
@@ -130,46 +106,21 @@ class Cmaes(Settings):
     type: Literal["cmaes"] = "cmaes"
     population: Annotated[int, Field(ge=2)] | None = None
 
-    def make(self, distributions: Distributions, seed: int) -> BaseSampler:
+    def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
-        return CmaSampler(distributions, seed, self.population)
+        return CmaSampler(problem.distributions, problem.seed, self.population)
 
 
 class Auto(Settings):
-    """A space-filling start, then gp while that is affordable, then evolution."""
+    """Bayesian optimisation over what the merges are made of: milliseconds an ask."""
 
     type: Literal["auto"] = "auto"
-    startup: NonNegativeInt = 24
-    gp_axes: NonNegativeInt = Affordable.axes
-    """The most parameters for gp; 0 leaves it out."""
-    gp_trials: NonNegativeInt = Affordable.scored
-    """After so many scored trials evolution goes on."""
-    gp_workers: NonNegativeInt = Affordable.workers
-    evolution: Evolution = Evolution()
 
-    @model_validator(mode="after")
-    def _one_start(self) -> Auto:
-        unsaid = Evolution.model_fields["startup"].default
-        if self.evolution.startup not in (unsaid, self.startup):
-            raise ValueError(
-                f"evolution.startup: {self.evolution.startup} would have no effect; auto begins "
-                "with its own startup, so give that"
-            )
-        return self
-
-    def make(self, distributions: Distributions, seed: int) -> BaseSampler:
+    def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
-        evolution = self.evolution.model_copy(update={"startup": self.startup})
-        limits = Affordable(self.gp_axes, self.gp_workers, self.gp_trials)
-        return AutoSampler(
-            distributions,
-            Gp(startup=max(self.startup, 2)).make(distributions, seed),
-            evolution.make(distributions, seed),
-            max(self.startup, 2),
-            limits,
-        )
+        return AutoSampler(problem)
 
 
 SamplerSettings = Annotated[
-    Auto | Evolution | Gp | Tpe | Nsga2 | Nsga3 | Random | Cmaes, Field(discriminator="type")
+    Auto | Gp | Tpe | Nsga2 | Nsga3 | Random | Cmaes, Field(discriminator="type")
 ]

@@ -1,4 +1,4 @@
-"""The working memory of a sampler: an Optuna study in memory, rebuilt from the ledger on resume."""
+"""An Optuna study in memory: what a sampler learns from, rebuilt from the ledger on resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
-from search.samplers.auto import AutoSampler, Pace
+from search.samplers.auto.observations import INPUT
+from search.samplers.problem import Embedding, Problem
 
 if TYPE_CHECKING:
     from search.objectives import Direction
@@ -32,7 +33,7 @@ OF_STUDY = "study"  # the note of what a sampler keeps for the whole study
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A sampler that goes on from its own notes."""
+    """A sampler that continues from its own notes."""
 
     note: dict[str, Any]
 
@@ -40,16 +41,18 @@ class Remembering(Protocol):
 
 
 class Study:
-    """Asks a sampler and tells it what came of each trial; trials are numbered as in the ledger.
+    """Asks a sampler for points and tells it their scores; trials are numbered as in the ledger.
 
-    What an ask answers depends on the trials added, asked and told before it, in their order, on
-    the seed and the number alone: a study that is led through the same again asks for the same.
+    The answer of an ask depends only on the trials added, asked and told before it, in their order,
+    on the seed and on the number: a study that repeats the same events gives the same answers.
 
     Args:
         sampler: which one, and how.
         axes: the space.
         directions: of the objectives, in order, "maximize" or "minimize".
         seed: of the run.
+        embedding: features by which points compare better than by their axes.
+        weights: of the objectives, to search for the best weighted mean instead of a front.
     """
 
     def __init__(
@@ -58,16 +61,19 @@ class Study:
         axes: Mapping[str, Axis],
         directions: Sequence[Direction],
         seed: int,
+        embedding: Embedding | None = None,
+        weights: Sequence[float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what was weighed here
         self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
-        self._sampler = sampler.make(self._distributions, seed)
+        self._sampler = sampler.make(Problem(self._distributions, seed, embedding, weights))
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(
             directions=list(directions), sampler=self._sampler, storage=self._storage
         )
         self._id = self._storage.get_study_id_from_name(self._study.study_name)
         self._threads = ThreadpoolController()
+        self._inputs: set[int] = set()  # numbers of the trials of base and models
         self._worst: list[float] | None = None
         self._is_constrained = False
 
@@ -76,10 +82,8 @@ class Study:
         """Whether there is anything to search."""
         return bool(self._distributions)
 
-    def ask(self, pace: Pace = Pace()) -> tuple[int, Params, Notes]:  # noqa: B008 - it is frozen
+    def ask(self) -> tuple[int, Params, Notes]:
         """The next trial's number and point, and what the sampler wants kept beside it."""
-        if isinstance(self._sampler, AutoSampler):
-            self._sampler.pace = pace
         before = set(self._storage.get_study_system_attrs(self._id))
         number = self._study.ask().number
         # threads would wait for each other on matrices so small; and last bits hang on their number
@@ -95,12 +99,19 @@ class Study:
             notes |= self._sampler.note
         return number, trial.params, notes
 
-    def add(self, params: Params | None, notes: Mapping[str, Any] | None = None) -> int:
-        """Enters a trial that was not asked for, or asked for before a restart; its number.
+    def add(
+        self,
+        params: Params | None,
+        notes: Mapping[str, Any] | None = None,
+        *,
+        is_input: bool = False,
+    ) -> int:
+        """Adds a trial that was not asked for, or was asked for before a restart; its number.
 
         Args:
             params: the point, or None for a recipe that no point of the space gives.
             notes: what `ask` returned beside the point.
+            is_input: whether it is the base or a model, which set the scale of the objectives.
         """
         notes = notes or {}
         for name, value in notes.get(OF_STUDY, {}).items():
@@ -108,6 +119,8 @@ class Study:
         self._storage.create_new_trial(self._id)
         number = len(self._trials) - 1
         trial = self._trials[number]
+        if is_input:
+            self._inputs.add(number)
         if params is None:
             self._end(trial, TrialState.FAIL)
             return number
@@ -118,13 +131,15 @@ class Study:
         return number
 
     def tell(self, number: int, values: Sequence[float] | None, *, broken: bool = False) -> None:
-        """Says what came of a trial: objective values, or None if it has no score.
+        """Adds the result of a trial: objective values, or None if it has no score.
 
-        A broken model is told as one that violates a constraint, with the worst values known.
+        A broken model violates a constraint and has the worst values known.
         """
         trial = self._trials[number]
+        if number in self._inputs and values is not None:
+            trial.user_attrs[INPUT] = list(values)
         if trial.state.is_finished():
-            return  # a recipe outside the space was entered so: there is nothing to learn from it
+            return  # a recipe outside the space was added so: no sampler can learn from it
         values = self._worst if broken else values
         if values is None:
             self._end(trial, TrialState.FAIL)
@@ -163,7 +178,7 @@ class Study:
         return self._study.get_trials(deepcopy=False)
 
     def _constrain(self) -> None:
-        """Says of every scored trial that it is whole: Optuna wants all to have the constraint."""
+        """Marks every scored trial as feasible: Optuna requires the constraint of all trials."""
         self._is_constrained = True
         for trial in self._trials:
             if trial.state is TrialState.COMPLETE:

@@ -12,8 +12,7 @@ from search.space.axis import parameter_and_model
 if TYPE_CHECKING:
     from search.space.axis import Axis
 
-# A rule of thumb. The measured landscape of docs/samplers.md has 17 parameters, and so asks for 85
-# trials: there auto and evolution gain all the way from 25 to 100, and random hardly anything.
+# A rule of thumb: in docs/samplers.md, `auto` still gains up to about so many trials.
 PER_AXIS = 5
 
 

@@ -95,8 +95,8 @@ def test_a_resolved_config_is_a_config(write, config):
             "space.depth.group: unknown key; did you mean 'groups'?",
         ),
         (
-            {"sampler": {"type": "auto", "evolution": {"parnts": 3}}},
-            "sampler.auto.evolution.parnts: unknown key; did you mean 'parents'?",
+            {"sampler": {"type": "nsga2", "populaton": 3}},
+            "sampler.nsga2.populaton: unknown key; did you mean 'population'?",
         ),
         (
             {"objectives": {"x": {"mean": [{"task": "t", "metrik": "acc"}]}}},

@@ -10,7 +10,7 @@ from search.cli.tables import front_table
 from search.ledger import Ledger
 from search.results import ENOUGH, ConstantError, RunResults
 from search.runs import status_of
-from search.samplers.settings import Evolution
+from search.samplers import Auto
 from tests.search.conftest import OBJECTIVES
 from tests.search.test_driver import evaluate, make_driver
 from tests.search.test_front_command import HEADER
@@ -30,9 +30,7 @@ def wholly_constant(candidate: Candidate) -> Outcome:
 
 
 def test_an_objective_that_never_changes_is_named_while_the_search_goes_on(tmp_path, caplog):
-    driver = make_driver(
-        tmp_path / "run", trials=40, evaluate=half_constant, sampler=Evolution(startup=14)
-    )
+    driver = make_driver(tmp_path / "run", trials=40, evaluate=half_constant, sampler=Auto())
     with caplog.at_level(logging.WARNING):
         driver.run()
     said = [record.getMessage() for record in caplog.records]

@@ -11,8 +11,7 @@ import pytest
 
 from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
-from search.samplers import Study
-from search.samplers.settings import Evolution, Gp, Nsga2, Random, Tpe
+from search.samplers import Auto, Gp, Nsga2, Random, Study, Tpe
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.test_ledger import documents
 from workers.candidate import Candidate, Outcome
@@ -77,7 +76,7 @@ def test_a_proposal_is_kept_before_a_worker_sees_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "sampler", [Tpe(startup=4), Random(), Nsga2(), Evolution()], ids=lambda s: s.type
+    "sampler", [Tpe(startup=4), Random(), Nsga2(), Auto()], ids=lambda s: s.type
 )
 @pytest.mark.parametrize("stop_after", [3, 18])
 def test_a_resumed_search_is_the_one_that_was_not_interrupted(tmp_path, sampler, stop_after):

@@ -1,4 +1,4 @@
-"""What a sampler of ours remembers of a study: arrays that take in only what is new."""
+"""The trials of a study as arrays, to which each ask adds only what is new."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from optuna.trial import TrialState
 
 from search.objectives import Losses, crowding, ranks
 
+INPUT = "input"  # user attribute of the trials of base and models: their values
+
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from search.samplers.evolution.encoding import Encoding, Rows
+    from search.samplers.encoding import Encoding, Rows
 
 
-class Memory:
+class Observations:
     """The finished trials of a study with a point in the space, in the order of their numbers."""
 
     def __init__(self, encoding: Encoding) -> None:
+        self.inputs: Losses = np.empty((0, 0))
+        """Losses of the base and the models, as far as they are scored."""
         self._encoding = encoding
-        self._open: dict[int, Rows] = {}  # proposed and not finished, by number
-        self._known = 0  # trials with a smaller number are finished or open
+        self._running: dict[int, Rows] = {}  # by number
+        self._seen = 0  # trials with a smaller number are finished or running
         self._n = 0
         self._points: Rows = np.empty((0, len(encoding)))
         self._losses: Losses = np.empty((0, 0))
@@ -38,7 +42,7 @@ class Memory:
 
     @property
     def losses(self) -> Losses:
-        """Shape (n_trials, n_objectives); of broken trials the worst that was known."""
+        """Shape (n_trials, n_objectives); of broken trials the worst known by then."""
         return self._losses[: self._n]
 
     @property
@@ -49,32 +53,33 @@ class Memory:
     @property
     def running(self) -> Rows:
         """Points proposed and not finished."""
-        return np.array(list(self._open.values())).reshape(-1, len(self._encoding))
+        return np.array(list(self._running.values())).reshape(-1, len(self._encoding))
 
-    def take_in(self, study: Study, asking: int) -> None:
-        """Notes what happened since the last call; trial `asking` has no point yet."""
+    def update(self, study: Study, asking: int) -> None:
+        """Adds what has happened since the last call; trial `asking` has no point yet."""
         trials = study.get_trials(deepcopy=False)
-        for number in [*self._open, *range(self._known, min(asking, len(trials)))]:
-            self._note(trials[number], study.directions)
-        self._known = max(self._known, min(asking, len(trials)))
+        for number in [*self._running, *range(self._seen, min(asking, len(trials)))]:
+            self._add(trials[number], study.directions)
+        self._seen = max(self._seen, min(asking, len(trials)))
+        rows = [each.user_attrs[INPUT] for each in trials[:asking] if INPUT in each.user_attrs]
+        self.inputs = np.array(rows).reshape(-1, len(study.directions)) * _signs(study.directions)
 
-    def _note(self, trial: FrozenTrial, directions: list[StudyDirection]) -> None:
+    def _add(self, trial: FrozenTrial, directions: list[StudyDirection]) -> None:
         number = trial.number
         if trial.state is TrialState.RUNNING:
-            if number not in self._open:
-                self._open[number] = self._encoding.row(trial.params)
+            if number not in self._running:
+                self._running[number] = self._encoding.row(trial.params)
             return
-        point = self._open.pop(number, None)
+        point = self._running.pop(number, None)
         if trial.state is TrialState.COMPLETE:
-            signs = [1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in directions]
             point = self._encoding.row(trial.params) if point is None else point
             broken = any(violation > 0 for violation in trial.constraints.values())
-            self._append(number, point, np.array(trial.values) * signs, not broken)
+            self._append(number, point, np.array(trial.values) * _signs(directions), not broken)
 
     def _append(self, number: int, point: Rows, losses: Losses, is_feasible: bool) -> None:
         if self._n == len(self._points):
             self._grow(len(losses))
-        # trials finish in any order, and what is chosen must not depend on when it was asked
+        # by number: a proposal must not depend on the order in which trials were seen
         at = int(np.searchsorted(self._numbers[: self._n], number))
         for array, value in (
             (self._points, point),
@@ -110,6 +115,10 @@ def best(losses: Losses, is_feasible: NDArray[np.bool_], count: int) -> NDArray[
                 break
         found = found[np.lexsort((-distance, rank))]
     return np.append(found, np.flatnonzero(~is_feasible)[::-1])[:count]
+
+
+def _signs(directions: list[StudyDirection]) -> NDArray[np.float64]:
+    return np.array([1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in directions])
 
 
 def _with_room(array: NDArray[np.float64], room: int, columns: int) -> NDArray[np.float64]:

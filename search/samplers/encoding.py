@@ -14,7 +14,7 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
-from search.space.axis import family
+from search.space import name_without_position
 
 Rows = NDArray[np.float64]  # (n_points, n_axes)
 
@@ -32,8 +32,12 @@ class Encoding:
         self.n_choices: NDArray[np.intp] = np.array(sizes, dtype=np.intp)
         """Of each column; 0 for a range."""
         self.is_choice = self.n_choices > 0
-        names = list(dict.fromkeys(map(family, distributions)))
-        self.families: NDArray[np.intp] = np.array([names.index(family(n)) for n in distributions])
+        self._starts, self._spans = np.array([(each.start, each.span) for each in self._columns]).T
+        self._is_log = np.array([each.is_log for each in self._columns], dtype=np.bool_)
+        names = list(dict.fromkeys(map(name_without_position, distributions)))
+        self.families: NDArray[np.intp] = np.array(
+            [names.index(name_without_position(n)) for n in distributions]
+        )
         """Of each column: equal where columns differ by depth or module class only."""
 
     def __len__(self) -> int:
@@ -48,13 +52,24 @@ class Encoding:
         pairs = zip(self._columns, row.tolist(), strict=True)
         return {column.name: column.decode(value) for column, value in pairs}
 
-    def features(self, rows: Rows) -> Rows:
-        """The rows with choices one-hot: two points that differ in one are 1 apart in it."""
-        parts = [rows[:, ~self.is_choice]]
+    def decoded(self, rows: Rows) -> tuple[Rows, dict[str, NDArray[Any]]]:
+        """The numbers of many points, shape (n_points, n_axes), and their choices by axis."""
+        numbers = self._starts + rows * self._spans
+        numbers[:, self._is_log] = np.exp(numbers[:, self._is_log])
+        choices = {
+            column.name: np.array(column.choices)[rows[:, i].astype(np.intp)]
+            for i, column in enumerate(self._columns)
+            if isinstance(column, _Choice)
+        }
+        return numbers, choices
+
+    def blocks(self, rows: Rows) -> dict[str, Rows]:
+        """Features of the axes themselves: two points that differ in one choice are 1 apart."""
+        found = {"numbers": rows[:, ~self.is_choice]} if (~self.is_choice).any() else {}
         for column in np.flatnonzero(self.is_choice):
             hot = rows[:, column, None] == np.arange(self.n_choices[column])
-            parts.append(hot / math.sqrt(2.0))
-        return np.concatenate(parts, axis=1)
+            found[self._columns[column].name] = hot / math.sqrt(2.0)
+        return found
 
 
 class _Range:
@@ -63,31 +78,33 @@ class _Range:
     def __init__(self, name: str, distribution: FloatDistribution) -> None:
         self.name = name
         self._low, self._high = distribution.low, distribution.high
-        self._is_log = distribution.log
+        self.is_log = distribution.log
         ends = (self._low, self._high)
-        self._start, end = map(math.log, ends) if self._is_log else ends
-        self._span = end - self._start
+        self.start, end = map(math.log, ends) if self.is_log else ends
+        self.span = end - self.start
 
     def encode(self, value: float) -> float:
-        return ((math.log(value) if self._is_log else value) - self._start) / self._span
+        return ((math.log(value) if self.is_log else value) - self.start) / self.span
 
     def decode(self, unit: float) -> float:
-        value = self._start + unit * self._span
-        value = math.exp(value) if self._is_log else value
+        value = self.start + unit * self.span
+        value = math.exp(value) if self.is_log else value
         return min(max(value, self._low), self._high)
 
 
 class _Choice:
+    start, span, is_log = 0.0, 1.0, False  # its numbers are positions
+
     def __init__(self, name: str, distribution: CategoricalDistribution) -> None:
         self.name = name
-        self._choices = distribution.choices
-        self.n_choices = len(self._choices)
+        self.choices = distribution.choices
+        self.n_choices = len(self.choices)
 
     def encode(self, value: Any) -> float:
-        return float(self._choices.index(value))
+        return float(self.choices.index(value))
 
     def decode(self, position: float) -> Any:
-        return self._choices[int(position)]
+        return self.choices[int(position)]
 
 
 def _column(name: str, distribution: BaseDistribution) -> _Range | _Choice:
