@@ -24,8 +24,7 @@ from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
 from search.objectives import Objective
 from search.runs import results_of, status_of
-from search.samplers import Study
-from search.samplers import Auto
+from search.samplers import Auto, Study
 from search.space import Space, SpaceSettings
 from workers.candidate import Candidate, Outcome
 from workers.pool import PoolSettings

@@ -24,8 +24,7 @@ import pytest
 from search.driver import Budget, Driver, baselines, stopped_by_signals
 from search.ledger import Contents, Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
-from search.samplers import Study
-from search.samplers import Auto
+from search.samplers import Auto, Study
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.test_driver import evaluate
 from workers.candidate import Candidate, Outcome

@@ -21,8 +21,7 @@ from ray.cluster_utils import Cluster
 from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
 from search.objectives import Objective
-from search.samplers import Study
-from search.samplers import Auto
+from search.samplers import Auto, Study
 from tests.search.conftest import make_space
 from tests.workers.test_pool import MortalWorker, Orders
 from workers.pool import PoolSettings

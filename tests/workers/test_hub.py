@@ -154,5 +154,6 @@ def test_a_revision_that_is_not_there_is_named(hub, tmp_path):
     endpoint, _ = hub
     found = run("open", "org/model@v9", endpoint, tmp_path / "home")
     assert (
-        "ValueError: org/model@v9: not a local directory, and not available from the hub" in found.stderr
+        "ValueError: org/model@v9: not a local directory, and not available from the hub"
+        in found.stderr
     )
