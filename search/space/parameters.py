@@ -88,9 +88,8 @@ def searched_parameters(
         try:
             if choice.same_as is None:
                 layout = _layout(name, choice, settings, n_layers)
-                found[name] = _parameter(
-                    parameter, _narrowed(axis, choice.range), layout, choice, models
-                )
+                own_axis = _narrowed(axis, choice.range)
+                found[name] = _parameter(parameter, own_axis, layout, choice, models)
         except ValueError as error:
             errors.append(f"{name}: {error}")
     for name, choice in chosen.items():
