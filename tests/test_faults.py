@@ -140,7 +140,7 @@ def replayed(contents: Contents) -> dict[int, dict]:
         if proposal.label is None:
             asked[number] = study.ask()[1]
         else:
-            study.add(proposal.params)
+            study.add(proposal.params, is_input=proposal.is_input)
     return asked
 
 

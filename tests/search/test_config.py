@@ -70,8 +70,8 @@ def test_a_resolved_config_is_a_config(write, config):
         ),
         ({"objectives": {"x": {"task": "pikc", "metric": "acc"}}}, "unknown task 'pikc'"),
         ({"tasks": "nowhere"}, "nowhere: no such directory"),
-        ({"models": {"a": "nowhere", "b": "nowhere"}}, "models.a: no model directory at "),
-        ({"base": "nowhere"}, "base: no model directory at "),
+        ({"models": {"a": "nowhere", "b": "nowhere"}}, "models.a: model directory "),
+        ({"base": "nowhere"}, "base: model directory "),
         (
             {"models": {"base": "x", "b": "y"}},
             "models.base: 'base' cannot be a name; it is reserved",
@@ -87,7 +87,7 @@ def test_a_resolved_config_is_a_config(write, config):
         ({"space": {"density": [0.9, 0.1]}}, "space.density: [0.9, 0.1] is not a range"),
         (
             {"workers": {"gpus": 1.5}},
-            "workers.gpus: 1.5 is neither a share of one GPU nor a whole number of them",
+            "workers.gpus: 1.5 is neither a fraction of one GPU nor a whole number of them",
         ),
         ({"workers": {"gpu": 1}}, "workers.gpu: unknown key; did you mean 'gpus'?"),
         (
@@ -134,7 +134,7 @@ def test_errors_of_all_kinds_are_reported_together(write, config, world):
     for part in (
         "metods: unknown key",
         "budget.trials",
-        "models.b: no model directory",
+        "models.b: model directory",
         "hidden_size is 32",
         "unknown task 'pikc'",
         "objectives.two.metric: task 'text' does not report 'acc'",

@@ -234,12 +234,12 @@ def test_a_slow_sampler_keeps_no_outcome_waiting_and_sees_what_it_says(tmp_path)
     ask, tell = driver.study.ask, driver.study.tell
     told, asks = [], []
 
-    def slow(pace):
+    def slow():
         deadline = time.monotonic() + 5.0
         while driver.running and time.monotonic() < deadline:
             time.sleep(0.01)  # all candidates come back while this one is asked for
         asks.append((len(told), len(driver.trials)))
-        return ask(pace)
+        return ask()
 
     driver.study.ask = slow
     driver.study.tell = lambda number, values, *, broken: (
