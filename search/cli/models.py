@@ -63,7 +63,7 @@ def merge(
         bool, typer.Option("--explain", help="Print the parameters of each group of tensors.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(help="Seed of the random masks; only for mergekit's format.")
+        int, typer.Option(min=0, help="Seed of the random masks; only for mergekit's format.")
     ] = 0,
     force: Force = False,
 ) -> None:

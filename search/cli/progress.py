@@ -63,12 +63,15 @@ class Progress:
     def line(self, driver: Driver) -> str:
         """Finished and running trials, the size of the front, best values, rate and time left."""
         results = RunResults(driver.objectives, driver.trials)
-        best = "  ".join(f"{name} {value:.3f}" for name, value in results.best().items())
+        picks = [(how, results.pick(how)) for how in ("mean", "knee") if results.front]
+        best = ", ".join(
+            f"{how} {results.mean(trial):.3f} (trial {trial.number})" for how, trial in picks
+        )
         parts = [
             f"{len(driver.trials)}/{driver.budget.trials} trials",
             f"{len(driver.running)} running",
             f"front {len(results.front)}",
-            f"best {best}" if best else "",
+            f"best by {best}" if best else "",
             "" if driver.trials else "starting workers",
             "" if driver.trials else str(driver.pool.report.get("beginning", "")),
             *self._rate(driver),

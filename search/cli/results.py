@@ -81,7 +81,7 @@ def export(
     run: Run,
     out: Annotated[Path, typer.Argument(help="The model directory to write.")],
     pick: Annotated[
-        str, typer.Option(help="Which trial of the front: `knee` or `best:OBJECTIVE`.")
+        str, typer.Option(help="Which trial of the front: `knee`, `mean` or `best:OBJECTIVE`.")
     ] = "knee",
     trial: Annotated[
         int | None, typer.Option(help="Number of the trial to export, instead of --pick.")

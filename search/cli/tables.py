@@ -86,12 +86,15 @@ def importance_table(importance: Mapping[str, Mapping[str, float]]) -> Table:
 def status_lines(status: Mapping[str, Any]) -> list[str]:
     """The status as a few lines."""
     trials = ", ".join(f"{count} {state}" for state, count in status["trials"].items() if count)
-    best = "  ".join(f"{name} {value:.4f}" for name, value in status["best"].items())
+    best = "  ".join(
+        f"by {how}: {pick['mean']:.3f} (trial {pick['trial']})"
+        for how, pick in status["picks"].items()
+    )
     budget = status["budget"]
     return [
         f"{status['run']}: {status['state']}, {budget['spent']} of {budget['trials']} trials",
         f"trials: {trials or 'none yet'}",
-        f"front: {status['front']}   best: {best or 'nothing scored yet'}",
+        f"front: {status['front']}   best {best or ': nothing scored yet'}",
         *_driver_lines(status),
         *(f"warning: {warning}" for warning in status["troubles"]),
     ]

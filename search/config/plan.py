@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.settings import SettingsError
+from evaluators.settings import SettingsError, suggestion
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
 from search.config.tasks import TaskDigests, check_objectives, suite_settings
-from search.samplers import Cmaes
+from search.samplers import Auto, Cmaes
 from search.space import Space
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _plan(
         recipes = read_recipes(config.recipes, space)
     except SettingsError as error:
         raise ConfigError(path, [*error.errors]) from None
-    suite = suite_settings(config)
+    suite, objectives = suite_settings(config), _weighted(objectives, config)
     return Plan(config, base, models, objectives, space, suite, warnings, recipes, tasks)
 
 
@@ -96,10 +96,28 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 
 
 def _sampler_errors(file: ConfigFile) -> list[str]:
-    count = len(file["objectives"] or {})
-    if isinstance(file["sampler"], Cmaes) and count > 1:
-        return [f"sampler: cmaes needs one objective, not {count}; auto accepts any number"]
-    return []
+    objectives, sampler, prefer = (file[key] for key in ("objectives", "sampler", "prefer"))
+    errors = []
+    if isinstance(sampler, Cmaes) and len(objectives or {}) > 1:
+        count = len(objectives)
+        errors.append(f"sampler: cmaes needs one objective, not {count}; auto accepts any number")
+    if sampler is not None and prefer not in (None, "front") and not isinstance(sampler, Auto):
+        errors.append(f"prefer: only the sampler auto searches for a mean, not {sampler.type}")
+    if isinstance(prefer, dict) and objectives:
+        unknown = [name for name in prefer if name not in objectives]
+        errors += [
+            f"prefer.{name}: is not an objective; {suggestion(name, objectives)}"
+            for name in unknown
+        ]
+    return errors
+
+
+def _weighted(objectives: list[Objective], config: Config) -> list[Objective]:
+    """The objectives with the weights that the config prefers."""
+    if not isinstance(config.prefer, dict):
+        return objectives
+    weights = config.prefer
+    return [replace(each, weight=weights.get(each.name, 0.0)) for each in objectives]
 
 
 def _space_errors(file: ConfigFile) -> list[str]:

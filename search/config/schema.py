@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keyword
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 
 from evaluators.documents import DocumentSettings
 from evaluators.gate_limits import GateSettings
@@ -85,6 +85,20 @@ RunPath = Annotated[Path | str, BeforeValidator(_run_path)]
 """A folder, or its URI: `s3://bucket/run`."""
 
 
+def _valid_preference(given: Any) -> Any:
+    if isinstance(given, str) and given not in ("front", "mean"):
+        raise ValueError(f"{given!r} is neither `front`, `mean` nor weights by objective")
+    if isinstance(given, dict) and not given:
+        raise ValueError("gives no objective a weight; name some, or write `mean` or `front`")
+    return given
+
+
+Prefer = Annotated[
+    Literal["front", "mean"] | dict[str, PositiveFloat], BeforeValidator(_valid_preference)
+]
+"""A wide front, the best mean of the objectives, or their best weighted mean."""
+
+
 class Config(Settings):
     """One search."""
 
@@ -100,6 +114,7 @@ class Config(Settings):
     objectives: Annotated[
         dict[Name, ObjectiveSettings], Field(min_length=1), AfterValidator(_distinct_names)
     ]
+    prefer: Prefer = "front"
     documents: DocumentSettings = DocumentSettings()
     scoring: ScoringSettings = ScoringSettings()
     gate: GateSettings = GateSettings()
@@ -108,7 +123,7 @@ class Config(Settings):
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
     run: RunPath = Path("runs/run")
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     def to_yaml(self) -> str:
         """The config as YAML, with every default."""

@@ -72,6 +72,8 @@ class Objective:
     name: str
     direction: Direction
     metrics: tuple[Metric, ...]
+    weight: float = 1.0
+    """In the mean over the objectives."""
 
     @classmethod
     def of(cls, name: str, task: str, key: str, direction: Direction) -> Objective:
@@ -82,14 +84,17 @@ class Objective:
     def from_dict(cls, name: str, content: Mapping[str, Any]) -> Objective:
         """Reads what `to_dict` wrote."""
         metrics = content.get("mean") or [{each: content[each] for each in ("task", "key")}]
-        return cls(name, content["direction"], tuple(Metric(**each) for each in metrics))
+        found = tuple(Metric(**each) for each in metrics)
+        return cls(name, content["direction"], found, content.get("weight", 1.0))
 
     def to_dict(self) -> dict[str, Any]:
         """All but the name, as a run keeps it."""
+        weight = {} if self.weight == 1.0 else {"weight": self.weight}
         if len(self.metrics) == 1:
             (one,) = self.metrics
-            return {"task": one.task, "key": one.key, "direction": self.direction}
-        return {"mean": [asdict(each) for each in self.metrics], "direction": self.direction}
+            return {"task": one.task, "key": one.key, "direction": self.direction, **weight}
+        metrics = [asdict(each) for each in self.metrics]
+        return {"mean": metrics, "direction": self.direction, **weight}
 
     @property
     def sign(self) -> int:

@@ -83,12 +83,14 @@ class RunResults:
     def mean(self, trial: Trial) -> float:
         """Mean over the objectives, each from 0 (the worst of base and models) to 1 (the best).
 
-        Above 1 the merge is better than every model, averaged over the objectives.
+        Weighted if the config prefers some. Above 1 the merge is better, on average over the
+        objectives, than the best model of each.
         """
-        return float(1 - normalised(self._losses([trial]), self._anchors)[0].mean())
+        losses = normalised(self._losses([trial]), self._anchors)[0]
+        return float(1 - np.average(losses, weights=[each.weight for each in self.objectives]))
 
     def pick(self, how: str) -> Trial:
-        """A trial of the front: `knee`, or `best:OBJECTIVE`.
+        """A trial of the front: `knee`, `mean` for the best mean, or `best:OBJECTIVE`.
 
         Raises:
             ValueError: if nothing is scored yet, or there is no such way to pick.
@@ -96,12 +98,14 @@ class RunResults:
         if not self.front:
             why = "no trial of it satisfies --where" if self.scored else "nothing is scored yet"
             raise ValueError(f"{why}, so there is no front to pick from")
+        if how == "mean":
+            return self.front[0]
         if how == "knee":
             return self.front[knee(normalised(self._losses(self.front), self._anchors))]
         names = [each.name for each in self.objectives]
         kind, _, name = how.partition(":")
         if kind != "best" or name not in names:
-            ways = ", ".join(["knee", *(f"best:{each}" for each in names)])
+            ways = ", ".join(["knee", "mean", *(f"best:{each}" for each in names)])
             raise ValueError(f"cannot pick {how!r}; choose one of {ways}")
         column = self._losses(self.front)[:, names.index(name)]
         return self.front[int(np.argmin(column))]

@@ -80,6 +80,7 @@ def _driver(prepared: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Drive
             directions,
             config.seed,
             prepared.space.embedding,
+            [each.weight for each in prepared.objectives] if config.prefer != "front" else None,
         ),
         pool=pool,
         ledger=ledger,

@@ -35,6 +35,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         },
         "front": len(found.front),
         "best": found.best(),
+        "picks": {how: _pick(found, how) for how in ("mean", "knee")} if found.front else {},
         "budget": {
             "trials": budget.trials,
             "spent": done,
@@ -47,6 +48,11 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "troubles": [*report.get("troubles", []), *contents.damage, *warnings],
         "seconds_left": _left(contents.trials, budget.trials) if driver else None,
     }
+
+
+def _pick(found: RunResults, how: str) -> dict[str, Any]:
+    trial = found.pick(how)
+    return {"trial": trial.number, "mean": found.mean(trial), "scores": dict(trial.scores)}
 
 
 def _left(trials: list[Trial], budget: int) -> float | None:

@@ -60,10 +60,16 @@ def _are_scores_valid(prepared: Plan, old: Ledger, new: Ledger) -> bool:
     same = all(before.get(name) == digest for name, digest in inputs(prepared).items())
     now = prepared.config.model_dump(mode="json")
     alike = all(config[key] == now[key] for key in SCORE_KEYS)
-    known = old.header["objectives"]
-    return (
-        same and alike and all(known.get(n) == each for n, each in new.header["objectives"].items())
-    )
+    known, wanted = (_unweighted(each.header["objectives"]) for each in (old, new))
+    return same and alike and all(known.get(name) == each for name, each in wanted.items())
+
+
+def _unweighted(objectives: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Objectives as a header has them, without weights, which change no score."""
+    return {
+        name: {key: value for key, value in each.items() if key != "weight"}
+        for name, each in objectives.items()
+    }
 
 
 def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:

@@ -88,7 +88,7 @@ class CmaSampler(WholeSpaceSampler):
             sigma=SIGMA,
             bounds=np.tile([0.0, 1.0], (size, 1)),
             n_max_resampling=10 * size,
-            seed=self._seed,
+            seed=self._seed % 2**32,
             population_size=self._population,
         )
 

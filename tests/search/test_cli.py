@@ -92,12 +92,16 @@ def test_status_as_json_keeps_its_contract(run, finished):
     assert content["trials"]["scored"] == content["trials"]["proposed"] == 5
     assert (content["front"], content["best"]) == (1, {"picks": 0.4, "text": 2.0})
     assert content["budget"]["trials"] == 12
+    assert {how: pick["trial"] for how, pick in content["picks"].items()} == {"mean": 4, "knee": 4}
+    lines = run("status", finished.root).output
+    assert "front: 1   best by mean:" in lines
+    assert "by knee:" in lines
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--pick", "best"], "cannot pick 'best'; choose one of knee, best:picks, best:text"),
+        (["--pick", "best"], "cannot pick 'best'; choose one of knee, mean, best:picks, best:text"),
         (["--trial", "9"], "trial 9 has no scores: there is no such trial"),
     ],
 )

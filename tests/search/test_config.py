@@ -32,6 +32,12 @@ def test_a_valid_config_becomes_a_plan(write, config):
     assert all(source.fingerprint for source in prepared.models.values())
 
 
+def test_preferred_objectives_are_weighted_in_means_and_the_others_count_nothing(write, config):
+    assert [each.weight for each in plan(write(config)).objectives] == [1.0, 1.0]
+    prepared = plan(write({**config, "prefer": {"picks": 2}}))
+    assert {each.name: each.weight for each in prepared.objectives} == {"picks": 2.0, "text": 0.0}
+
+
 def test_paths_are_relative_to_the_file(write, config, world, tmp_path):
     (tmp_path / "link").symlink_to(world)
     config |= {"base": "link/base", "tasks": "link/tasks", "run": "my-run"}
@@ -93,6 +99,18 @@ def test_a_resolved_config_is_a_config(write, config):
         (
             {"space": {"depth": {"group": 4}}},
             "space.depth.group: unknown key; did you mean 'groups'?",
+        ),
+        ({"seed": -1}, "seed: Input should be greater than or equal to 0 (got -1)"),
+        ({"seed": 2**63}, "seed: Input should be less than 9223372036854775808"),
+        (
+            {"prefer": "median"},
+            "prefer: 'median' is neither `front`, `mean` nor weights by objective",
+        ),
+        ({"prefer": {"pics": 2}}, "prefer.pics: is not an objective; did you mean 'picks'?"),
+        ({"prefer": {}}, "prefer: gives no objective a weight"),
+        (
+            {"prefer": "mean", "sampler": {"type": "tpe"}},
+            "prefer: only the sampler auto searches for a mean, not tpe",
         ),
         (
             {"sampler": {"type": "nsga2", "populaton": 3}},
