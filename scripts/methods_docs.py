@@ -1,19 +1,18 @@
-"""Writes what is generated from the declarations: docs/methods.md and the table in README.md.
+"""Writes docs/methods.md from the declarations of the methods.
 
-`scripts/docs` writes both; `scripts/docs --check` lists stale files, with status 1 if any.
+`scripts/docs` writes it; `scripts/docs --check` reports whether it is stale, with status 1 if so.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 from workers.methods import METHODS, Method, Parameter
 
 ROOT = Path(__file__).parent.parent
-PAGE, README = ROOT / "docs" / "methods.md", ROOT / "README.md"
+PAGE = ROOT / "docs" / "methods.md"
 
 HEAD = """\
 # Merge methods
@@ -61,8 +60,8 @@ def ties(
 Keyword-only arguments are the parameters, annotations their ranges. `stats` has the dot products,
 norms and magnitudes of the tensor. The function returns one of the three passes of
 `workers/methods/passes.py`. Search space, recipe, validation and the tests of all methods follow
-from this. Then run `scripts/docs`, which writes this page and the table in the README, and add a
-vector computed by hand to `tests/workers/test_golden.py`.
+from this. Then run `scripts/docs`, which writes this page, and add a vector computed by hand to
+`tests/workers/test_golden.py`. [architecture.md](architecture.md) has the whole diff of an example.
 """
 
 
@@ -80,28 +79,16 @@ def table() -> str:
     return "\n".join(["| method | | requires | parameters |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def readme() -> str:
-    """README.md with the table between its markers."""
-    return re.sub(
-        r"(<!-- methods -->\n).*?(<!-- /methods -->)",
-        lambda found: found.group(1) + table() + found.group(2),
-        README.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-
-
 def main() -> None:
     """Writes or checks."""
     parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = False
-    for path, text in ((PAGE, page()), (README, readme())):
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale = True
-            print(f"{path.relative_to(ROOT)} {'is stale' if check else 'written'}")
-            if not check:
-                path.write_text(text, encoding="utf-8")
+    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page()
+    if stale:
+        print(f"{PAGE.relative_to(ROOT)} {'is stale' if check else 'written'}")
+        if not check:
+            PAGE.write_text(page(), encoding="utf-8")
     sys.exit(int(check and stale))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,14 @@ def test_the_task_that_the_docs_show_can_be_scored(tmp_path):
     (tmp_path / "my_code_task.jsonl").write_text("\n".join(lines))
     suite = Suite(SuiteSettings(tasks=("my_code_task",), folder=tmp_path))
     assert suite.metrics()["my_code_task"]["acc,none"] is True
+
+
+def diffs() -> list[str]:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    return re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("diff", diffs(), ids=["method", "sampler", "evaluator", "store"])
+def test_the_diffs_of_the_examples_apply(diff):
+    # if this fails: make the example again in a clone, and paste its `git diff -U1`
+    subprocess.run(["git", "apply", "--check", "-"], cwd=ROOT, input=diff, text=True, check=True)
