@@ -73,7 +73,6 @@ class Study:
         )
         self._id = self._storage.get_study_id_from_name(self._study.study_name)
         self._threads = ThreadpoolController()
-        self._inputs: set[int] = set()  # numbers of the trials of base and models
         self._worst: list[float] | None = None
         self._is_constrained = False
 
@@ -120,7 +119,7 @@ class Study:
         number = len(self._trials) - 1
         trial = self._trials[number]
         if is_input:
-            self._inputs.add(number)
+            trial.user_attrs[INPUT] = None  # its values follow
         if params is None:
             self._end(trial, TrialState.FAIL)
             return number
@@ -136,7 +135,7 @@ class Study:
         A broken model violates a constraint and has the worst values known.
         """
         trial = self._trials[number]
-        if number in self._inputs and values is not None:
+        if INPUT in trial.user_attrs and values is not None:
             trial.user_attrs[INPUT] = list(values)
         if trial.state.is_finished():
             return  # a recipe outside the space was added so: no sampler can learn from it

@@ -29,10 +29,10 @@ KEEPS_ALL = {"density": 1.0, "gamma": 0.0}
 class Embedding:
     """Features of many points at once, in blocks of one kind each.
 
-    `coefficients`: log(1 + c), c being how much of a model's task vector is added, per model as
-    the mean over the places of the model (depth ranges times module classes); `variation`: how it
-    differs from that mean, per place; `density` and `gamma`, per place, counted as far as the
-    model takes part; `method`, one-hot.
+    `coefficients`: log(1 + c), where c is how much of a model's task vector is added; per model,
+    the mean over the positions (depth ranges times module classes). `variation`: the difference
+    from that mean, per position. `density` and `gamma`: how sparse, as far as the model takes
+    part. `method`: one-hot.
 
     Args:
         space: of the points.
@@ -43,11 +43,11 @@ class Embedding:
         self._models = list(space.models)
         layouts = [number.layout for number in space.parameters.values()]
         whole = Layout(space.n_layers, ((0, space.n_layers),), False, ())
-        self._places = [
+        self._positions = [
             (layers[0], modules[0]) for layers, modules in constant_regions([*layouts, whole])
         ]
         self._values = {
-            name: _Values(number, self._models, self._places, list(space.axes))
+            name: _Values(number, self._models, self._positions, list(space.axes))
             for name, number in space.parameters.items()
         }
 
@@ -62,55 +62,59 @@ class Embedding:
         values = {name: each(numbers) for name, each in self._values.items()}
         members = self._members(choices, n)
         methods = choices.get("method", np.full(n, self._space.methods[0]))
-        shape = n, len(self._places), len(self._models)
+        shape = n, len(self._positions), len(self._models)
         coefficients = np.zeros(shape)
         sparsity = {
             name: np.full(shape, all_) for name, all_ in KEEPS_ALL.items() if name in values
         }
         for name in dict.fromkeys(self._space.methods):
             rows = np.flatnonzero(methods == name)
-            mine = {parameter: each[rows] for parameter, each in values.items()}
+            selected = {parameter: each[rows] for parameter, each in values.items()}
             pair = choices["pair"][rows] if "pair" in choices else None
-            coefficients[rows] = self._coefficients(name, mine, members[rows], pair)
+            coefficients[rows] = self._coefficients(name, selected, members[rows], pair)
             for parameter in sparsity.keys() & METHODS[name].parameters.keys():
-                sparsity[parameter][rows] = mine[parameter]
+                sparsity[parameter][rows] = selected[parameter]
         return self._blocks(coefficients, sparsity, methods)
 
     def _blocks(
         self, coefficients: Array, sparsity: Mapping[str, Array], methods: NDArray[Any]
     ) -> dict[str, Array]:
-        n, n_places, _ = coefficients.shape
+        n, n_positions, _ = coefficients.shape
         logs = np.log1p(np.maximum(coefficients, 0.0))
         mean = logs.mean(1)
         found = {"coefficients": mean}
-        if n_places > 1:
-            found["variation"] = (logs - mean[:, None]).reshape(n, -1) / np.sqrt(n_places)
+        if n_positions > 1:
+            found["variation"] = (logs - mean[:, None]).reshape(n, -1) / np.sqrt(n_positions)
         part = np.minimum(coefficients, 1.0)
         for name, values in sparsity.items():
             counted = (values - KEEPS_ALL[name]) * part
-            found[name] = counted.reshape(n, -1) / np.sqrt(n_places)
+            if (
+                len(self._space.parameters[name].layout.suffixes) == 1
+            ):  # one value for all positions
+                counted = counted.mean(1, keepdims=True)
+            found[name] = counted.reshape(n, -1) / np.sqrt(counted.shape[1])
         if len(self._space.methods) > 1:
             found["method"] = (methods[:, None] == self._space.methods) / np.sqrt(2.0)
         return found
 
     def _members(self, choices: Mapping[str, NDArray[Any]], n: int) -> Array:
         """1 for the models that take part, shape (n_points, n_models)."""
-        drawn = [choices.get(f"include[{name}]", np.ones(n)) for name in self._models]
-        members = np.stack([np.asarray(each, dtype=np.float64) for each in drawn], axis=1)
+        included = [choices.get(f"include[{name}]", np.ones(n)) for name in self._models]
+        members = np.stack([np.asarray(each, dtype=np.float64) for each in included], axis=1)
         members[members.sum(1) < self._space.least_members] = 1.0  # as `Space.recipe` does
         return members
 
     def _coefficients(
         self, name: str, values: Mapping[str, Array], members: Array, pair: NDArray[Any] | None
     ) -> Array:
-        """What a method adds of each task vector, shape (n_points, n_places, n_models)."""
-        method, n_places = METHODS[name], len(self._places)
+        """What a method adds of each task vector, shape (n_points, n_positions, n_models)."""
+        method, n_positions = METHODS[name], len(self._positions)
         if method.models == (2, 2):
             members, first = self._pair(pair, len(members))
             if "t" in method.parameters:
                 t = values["t"][:, :, :1]
                 return members[:, None] * np.where(first[:, None] > 0, 1.0 - t, t)
-        part = np.repeat(members[:, None], n_places, axis=1)
+        part = np.repeat(members[:, None], n_positions, axis=1)
         if "weight" in method.parameters:
             part = part * values["weight"]
         if self._divides(name):
@@ -168,7 +172,7 @@ class _Values:
         self._shares = np.array([each.ravel() for each in terms.values()])
 
     def __call__(self, numbers: Array) -> Array:
-        """Shape (n_points, n_places, n_models)."""
+        """Shape (n_points, n_positions, n_models)."""
         found = np.tile(self._fixed.ravel(), (len(numbers), 1))
         if self._columns:
             values = numbers[:, self._columns]

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from search.objectives import Losses, crowding, ranks
 
-INPUT = "input"  # user attribute of the trials of base and models: their values
+INPUT = "input"  # user attribute of the trials of base and models: their values, once scored
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,6 +28,7 @@ class Observations:
         """Losses of the base and the models, as far as they are scored."""
         self._encoding = encoding
         self._running: dict[int, Rows] = {}  # by number
+        self._inputs: list[int] = []  # numbers of the trials of base and models
         self._seen = 0  # trials with a smaller number are finished or running
         self._n = 0
         self._points: Rows = np.empty((0, len(encoding)))
@@ -58,10 +59,12 @@ class Observations:
     def update(self, study: Study, asking: int) -> None:
         """Adds what has happened since the last call; trial `asking` has no point yet."""
         trials = study.get_trials(deepcopy=False)
-        for number in [*self._running, *range(self._seen, min(asking, len(trials)))]:
+        new = range(self._seen, min(asking, len(trials)))
+        self._inputs += [number for number in new if INPUT in trials[number].user_attrs]
+        for number in [*self._running, *new]:
             self._add(trials[number], study.directions)
         self._seen = max(self._seen, min(asking, len(trials)))
-        rows = [each.user_attrs[INPUT] for each in trials[:asking] if INPUT in each.user_attrs]
+        rows = [values for n in self._inputs if (values := trials[n].user_attrs[INPUT])]
         self.inputs = np.array(rows).reshape(-1, len(study.directions)) * _signs(study.directions)
 
     def _add(self, trial: FrozenTrial, directions: list[StudyDirection]) -> None:

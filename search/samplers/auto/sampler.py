@@ -82,15 +82,16 @@ class AutoSampler(WholeSpaceSampler):
             return self._encoding.params(candidates.random(1)[0])
         kept = best(seen.losses, seen.is_feasible, MOST)
         points, feasible = seen.points[kept], seen.is_feasible[kept]
-        losses = self._normalised(seen.losses[kept], feasible)
+        losses, units = self._normalised(seen.losses[kept], feasible)
         process = self._process(points, losses, feasible)
-        acquisition = self._acquisition(losses[feasible], trial.number, rng)
+        acquisition = self._acquisition(losses[feasible], units, trial.number, rng)
         leaders = _leaders(points[feasible], losses[feasible])
 
         def score(rows: Rows) -> NDArray[np.float64]:
             expected, deviation = process.predict(self._blocks(rows))
-            is_whole = np.clip(1.0 - expected[:, -1], 0.0, 1.0)
-            return acquisition(expected[:, :-1], deviation[:, :-1]) * is_whole
+            # as likely broken as not is worth nothing: a broken trial teaches little
+            trust = np.clip(1.0 - 2.0 * expected[:, -1], 0.0, 1.0) ** 2
+            return acquisition(expected[:, :-1], deviation[:, :-1]) * trust
 
         return self._encoding.params(self._best_candidate(candidates, leaders, score))
 
@@ -99,22 +100,30 @@ class AutoSampler(WholeSpaceSampler):
         if SCALES in note:
             self._scales, self._fitted = np.array(note[SCALES]), note[TRIALS]
 
-    def _normalised(self, losses: Losses, is_feasible: NDArray[np.bool_]) -> Losses:
-        """Losses on a scale on which the ideal point is 0 and the reference point 1.
+    def _normalised(
+        self, losses: Losses, is_feasible: NDArray[np.bool_]
+    ) -> tuple[Losses, NDArray[np.float64]]:
+        """Losses on a scale on which the front's ideal point is 0 and a reference point is 1.
 
-        Ideal and reference are those of the run's hypervolume where the scores of base and models
-        are known. Behind the reference losses grow slowly, so that very bad merges do not hide
-        the differences between good ones; a broken merge counts as twice that far away.
+        The reference point is that of the front or, where it is nearer, of base and models. Behind
+        it losses grow slowly, so that very bad merges do not hide the differences between good
+        ones; a broken merge counts as one that is twice as far away.
+
+        Returns:
+            The losses, and how much each column counts in the mean over the objectives.
         """
         good = losses[is_feasible]
         ideal, reference = good.min(0), reference_point(good)
+        span = reference - ideal
         if len(inputs := self._observations.inputs) > 1:
-            span = np.ptp(inputs, axis=0)
-            ideal = np.where(span > 0, inputs.min(0), ideal)
-            reference = np.where(span > 0, inputs.max(0) + MARGIN * span, reference)
+            width = np.ptp(inputs, axis=0)
+            worst = inputs.max(0) + MARGIN * width
+            reference = np.where(worst > ideal, np.minimum(reference, worst), reference)
+            span = np.where(width > 0, width, span)
         scaled = (losses - ideal) / (reference - ideal)
         beyond = np.where(is_feasible[:, None], np.maximum(scaled - 1.0, 0.0), 1.0)
-        return np.where(beyond > 0, 1.0 + BEHIND * np.log1p(beyond), scaled)
+        found = np.where(beyond > 0, 1.0 + BEHIND * np.log1p(beyond), scaled)
+        return found, (reference - ideal) / span
 
     def _process(
         self, points: Rows, losses: Losses, is_feasible: NDArray[np.bool_]
@@ -131,11 +140,13 @@ class AutoSampler(WholeSpaceSampler):
         running = self._observations.running
         return process.believing(self._blocks(running)) if len(running) else process
 
-    def _acquisition(self, losses: Losses, number: int, rng: np.random.Generator) -> Acquisition:
+    def _acquisition(
+        self, losses: Losses, units: NDArray[np.float64], number: int, rng: np.random.Generator
+    ) -> Acquisition:
         """What this ask looks for: the best mean, or a larger front."""
         n_objectives = losses.shape[1]
         given = self._problem.weights
-        weights = np.array(given or [1.0] * n_objectives)
+        weights = units * (given or [1.0] * n_objectives)
         weights /= weights.sum()
         if given or n_objectives == 1 or number % MEAN_EVERY == 0:
             self.note[GOAL] = "mean"
