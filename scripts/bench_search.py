@@ -79,6 +79,7 @@ def _print(records: RecordFile, options: argparse.Namespace) -> None:
         print("\n" + family_table(name, rows, _best(name, options.cache)))
         print("\n" + method_table(rows))
     print("\n" + comparison(families))
+    print("\n" + comparison(families, gains=True))
 
 
 def _best(name: str, cache: Path) -> Best:

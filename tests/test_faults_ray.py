@@ -112,7 +112,7 @@ class Reaper:
             if slot.process and slot.stage in ("idle", "busy")
         ]
         victims = [slot for slot in innocent if not pool._health.is_suspect(slot.number, slot.node)]
-        if victims and psutil.pid_exists(pid := self._chance.choice(victims).place.pid):
+        if victims and psutil.pid_exists(pid := self._chance.choice(victims).process.pid):
             os.kill(pid, signal.SIGKILL)
 
 

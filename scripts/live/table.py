@@ -48,17 +48,23 @@ def method_table(rows: Rows) -> str:
     return _aligned([head, *lines])
 
 
-def comparison(families: Mapping[str, Rows]) -> str:
-    """Each sampler's median hypervolume over that of the best other one, and geometric means."""
+def comparison(families: Mapping[str, Rows], *, gains: bool = False) -> str:
+    """Each sampler's median hypervolume over that of the best other one, and geometric means.
+
+    Args:
+        families: the records to compare.
+        gains: compare what is gained over the hypervolume of the baselines.
+    """
     samplers = list(dict.fromkeys(name for rows in families.values() for name in rows))
     count = max((_count(rows) for rows in families.values()), default=0)
     marks = [mark for mark in COMPARED if mark <= count]
     found = {
-        (family, mark): ratios(_medians(rows, mark))
+        (family, mark): ratios(_medians(rows, mark, gains))
         for family, rows in families.items()
         for mark in marks
     }
-    lines = [["hypervolume / best other's", "trials", *samplers]]
+    what = "gain over baselines" if gains else "hypervolume"
+    lines = [[f"{what} / best other's", "trials", *samplers]]
     for (family, mark), values in found.items():
         lines.append([family, str(mark), *(_number(values.get(each), 3) for each in samplers)])
     for mark in marks:
@@ -89,13 +95,18 @@ def _geometric(values: Iterable[float | None]) -> float | None:
     return float(np.exp(np.mean(np.log(np.array(given, dtype=float)))))
 
 
-def _medians(rows: Rows, mark: int) -> dict[str, float]:
+def _medians(rows: Rows, mark: int, gains: bool) -> dict[str, float]:
     done = {name: _done(its) for name, its in rows.items()}
     return {
-        name: median(each.hypervolume[mark - 1] for each in its)
+        name: median(each.hypervolume[mark - 1] - gains * _start(each) for each in its)
         for name, its in done.items()
         if its and its[0].count >= mark
     }
+
+
+def _start(record: Record) -> float:
+    """The hypervolume when the last baseline had finished."""
+    return record.hypervolume[max(n for n, name in enumerate(record.methods) if name is None)]
 
 
 def _cells(records: Sequence[Record], marks: Sequence[int], best: Best) -> list[str]:

@@ -20,6 +20,9 @@ def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         known = _keys(model.model_json_schema(), path[:-1])
         return f"{where}: unknown key; {suggestion(path[-1], known)}"
+    if error["type"] == "union_tag_invalid":
+        tag, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{where}.type: unknown type {tag!r}; {suggestion(tag, known)}"
     if error["type"] == "missing":
         return f"{where}: is required and missing"
     if error["type"] == "value_error":

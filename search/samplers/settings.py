@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -16,7 +17,7 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from evaluators.settings import Settings
 from search.samplers.auto import AutoSampler
@@ -24,6 +25,8 @@ from search.samplers.cma import CmaSampler
 from search.samplers.gp import GpSampler
 from search.samplers.problem import Problem
 from search.samplers.seeded import SeededSampler
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -111,10 +114,22 @@ class Cmaes(Settings):
         return CmaSampler(problem.distributions, problem.seed, self.population)
 
 
+_OLD_SETTINGS = {"startup", "gp_axes", "gp_trials", "gp_workers", "evolution"}
+
+
 class Auto(Settings):
     """Bayesian optimisation over what the merges are made of: milliseconds an ask."""
 
     type: Literal["auto"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_old_settings(cls, given: Any) -> Any:
+        """Configs of earlier versions, which runs keep, have settings of an earlier `auto`."""
+        if not isinstance(given, dict) or not (old := _OLD_SETTINGS & given.keys()):
+            return given
+        log.warning("sampler: auto has no settings any more; ignored: %s", ", ".join(sorted(old)))
+        return {key: value for key, value in given.items() if key not in old}
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""

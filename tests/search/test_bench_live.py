@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,8 @@ from scripts.live.score_file import Score, ScoreFile
 from scripts.live.table import by_sampler, comparison, family_table, method_table, ratios
 from scripts.simulation import finished
 from search.driver import baselines
-from search.objectives import Objective
-from search.samplers import Cmaes
-from search.samplers.settings import Random
+from search.objectives import Objective, losses, normalised
+from search.samplers import Cmaes, Random
 from search.space import Space
 from workers.recipe import Source
 
@@ -205,4 +205,29 @@ def test_a_real_family_is_made_once_and_searched(tmp_path, monkeypatch):
     assert len(digests) == len(set(digests)) <= count
     assert bench.search(job).hypervolume == found.hypervolume  # all scores are known
     assert (folder / "scores.jsonl").read_text() == lines
+    bench.opened.cache_clear()
+
+
+@pytest.mark.slow
+def test_auto_beats_random_on_a_live_family_spreads_over_methods_and_gets_better(tmp_path):
+    bench.opened.cache_clear()
+    (summary,) = bench.make(["qwen2-pair"], tmp_path, processes=1)
+    assert summary.family == "qwen2-pair"
+    jobs = [bench.Job("qwen2-pair", "random", seed, 100, 60.0, tmp_path) for seed in range(3)]
+    auto = bench.search(bench.Job("qwen2-pair", "auto", 0, 100, 60.0, tmp_path))
+    random = sorted(bench.search(job).hypervolume[-1] for job in jobs)
+    assert auto.hypervolume[-1] > random[1]
+
+    live = bench.opened("qwen2-pair", tmp_path)
+    means = {
+        n: 1.0 - normalised(losses(live.objectives, scores)[None], live.anchors).mean()
+        for n, scores in enumerate(auto.scores)
+        if scores
+    }
+    late = auto.methods[50:]
+    common, count = Counter(late).most_common(1)[0]
+    best_trial = max(means, key=lambda n: means[n])
+    assert count <= 0.7 * len(late) or auto.methods[best_trial] == common
+    early, end = ([means[n] for n in range(a, b) if n in means] for a, b in ((20, 60), (60, 100)))
+    assert np.median(end) >= np.median(early)
     bench.opened.cache_clear()

@@ -9,6 +9,7 @@ import yaml
 
 from search.cli.demo import SEARCH
 from search.config import ConfigError, ConfigFile, plan
+from search.samplers import Auto
 from tests.search.conftest import write_task
 from workers.recipe import Source
 
@@ -30,6 +31,12 @@ def test_a_valid_config_becomes_a_plan(write, config):
     ]
     assert list(prepared.models) == ["a", "b", "c"]
     assert all(source.fingerprint for source in prepared.models.values())
+
+
+def test_settings_of_the_earlier_auto_are_ignored_with_a_warning(write, config, caplog):
+    old = {"type": "auto", "startup": 24, "gp_axes": 60, "evolution": {"startup": 24}}
+    assert plan(write({**config, "sampler": old})).config.sampler == Auto()
+    assert "auto has no settings any more; ignored: evolution, gp_axes, startup" in caplog.text
 
 
 def test_preferred_objectives_are_weighted_in_means_and_the_others_count_nothing(write, config):
@@ -86,7 +93,7 @@ def test_a_resolved_config_is_a_config(write, config):
         ({"models": {"lambda": "x", "b": "y"}}, "models.lambda: 'lambda' cannot be a name"),
         ({"models": {"7b": "x", "b": "y"}}, "models.7b: '7b' cannot be a name; it must begin with"),
         ({"models": {"a-b": "x", "a_b": "y"}}, "models: 'a-b' and 'a_b' differ only in - and _"),
-        ({"sampler": {"type": "tp"}}, "sampler: Input tag 'tp' found"),
+        ({"sampler": {"type": "tp"}}, "sampler.type: unknown type 'tp'; did you mean 'tpe'?"),
         ({"sampler": {"type": "tpe", "populaton": 1}}, "sampler.tpe.populaton: unknown key"),
         ({"documents": {"search": 0.5, "selection": 0.1, "report": 0.1}}, "must be 1, not 0.7"),
         ({"space": {"depth": {"groups": 9}}}, "9 groups, but the models have 4 layers"),
@@ -112,6 +119,11 @@ def test_a_resolved_config_is_a_config(write, config):
             {"prefer": "mean", "sampler": {"type": "tpe"}},
             "prefer: only the sampler auto searches for a mean, not tpe",
         ),
+        (
+            {"sampler": {"type": "evolution"}},
+            "sampler.type: unknown type 'evolution'; choose one of auto, cmaes, gp, nsga2",
+        ),
+        ({"sampler": {"type": "nsga"}}, "sampler.type: unknown type 'nsga'; did you mean 'nsga"),
         (
             {"sampler": {"type": "nsga2", "populaton": 3}},
             "sampler.nsga2.populaton: unknown key; did you mean 'population'?",
