@@ -94,7 +94,7 @@ class SleepingPool:
             "workers": self.workers,
             "starting": 0,
             "busy": len(self._due),
-            "beginning": "",
+            "preparing": "",
             "troubles": [],
         }
 

@@ -19,7 +19,7 @@ METHODS = ("linear", "slerp", "task_arithmetic", "ties", "dare_ties")
 def speed() -> str:
     """One line for each figure."""
     random, space = np.random.default_rng(0), _space()
-    study = Study(Auto(), space.axes, ["minimize", "maximize"], 0, space.embedding)
+    study = Study(Auto(), space.axes, ["minimize", "maximize"], 0, space.features)
     for number in range(TRIALS):
         row = zip(space.axes.items(), random.random(len(space.axes)), strict=True)
         study.add(

@@ -37,9 +37,9 @@ def test_only_the_three_rooms_are_installed():
     assert installed.split() == ["evaluators", "search", "workers"]
 
 
-@pytest.mark.parametrize("room", ["search", "workers", "evaluators"])
-def test_every_room_is_typed(room):
-    assert (ROOT / room / "py.typed").exists()
+@pytest.mark.parametrize("package", ["search", "workers", "evaluators"])
+def test_every_room_is_typed(package):
+    assert (ROOT / package / "py.typed").exists()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evaluators.scores import Conditions
     from workers.recipe import Recipe
 
-BEGINNING = "beginning: "
+PREPARING = "preparing: "
 """The prefix of a worker's log lines about its progress before the first candidate."""
 
 State = Literal["scored", "stopped", "broken", "failed"]

@@ -9,10 +9,10 @@ from pathlib import Path
 import yaml
 
 from workers import mergekit
-from workers.card import card
 from workers.checkpoint import Checkpoint, align, open_checkpoint, write_model
 from workers.doctor import Finding, examine
-from workers.portions import stream
+from workers.merge_stream import stream
+from workers.model_card import card
 from workers.recipe import Recipe, Source
 
 RECIPE, MERGEKIT, CARD = "recipe.json", "mergekit_config.yml", "README.md"

@@ -16,7 +16,7 @@ from evaluators.gate_limits import GateSettings, Measurements
 from evaluators.scores import BrokenModel, Scores
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
-from workers.candidate import BEGINNING, Candidate, Outcome, State
+from workers.candidate import PREPARING, Candidate, Outcome, State
 from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source
@@ -56,9 +56,9 @@ class Worker:
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
         self._engine = Engine(models, base=base, settings=setup.merging, device=device)
-        self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", BEGINNING, progress)))
+        self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode
-        log.info("%sthe models lie %s, merges are %s", BEGINNING, where, how)
+        log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
         self._model = load_model(base, device=device, spread=len(gpus) > 1)
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)

@@ -62,7 +62,7 @@ class Replay:
             self.space.axes,
             ["minimize"] if self._is_weighted else directions,
             self.seed,
-            self.space.embedding,
+            self.space.features,
         )
 
     def run(self, count: int) -> list[Trial]:

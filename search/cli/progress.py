@@ -73,7 +73,7 @@ class Progress:
             f"front {len(results.front)}",
             f"best by {best}" if best else "",
             "" if driver.trials else "starting workers",
-            "" if driver.trials else str(driver.pool.report.get("beginning", "")),
+            "" if driver.trials else str(driver.pool.report.get("preparing", "")),
             *self._rate(driver),
         ]
         return " · ".join(part for part in parts if part)

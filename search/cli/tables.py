@@ -109,7 +109,7 @@ def _driver_lines(status: Mapping[str, Any]) -> list[str]:
     return [
         f"driver: {driver['who']} since {driver['since']}{pace}",
         f"workers: {workers['workers']}, {workers['busy']} busy, {workers['starting']} starting"
-        + (f" ({status['beginning']})" if status["beginning"] else ""),
+        + (f" ({status['preparing']})" if status["preparing"] else ""),
     ]
 
 

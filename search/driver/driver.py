@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from search.driver.ask_thread import AskThread
 from search.driver.budget import Budget
+from search.driver.duplicate import duplicate_trial
 from search.driver.history import History
-from search.driver.outcome import OutcomeReader, duplicate
-from search.driver.queue import ProposalQueue
+from search.driver.outcome import OutcomeReader
+from search.driver.proposal_queue import ProposalQueue
+from search.driver.replay import full_scoring_rows, replay
 from search.ledger import Proposal, Trial
 from search.objectives import Objective
 from search.results import ENOUGH, RunResults, check_objectives
@@ -36,7 +37,6 @@ WORKERS_PER_PROPOSAL = 16  # that are asked ahead for: so many may finish during
 SHORT_WAIT = 0.02  # seconds of a wait for an outcome while an ask is under way
 LONG_WAIT = 0.5  # seconds of a wait otherwise, and so between two updates of the progress shown
 LAST_WAIT = 15.0  # seconds that running candidates have to finish once the search is stopped
-FILES_TRIED = 5  # scored trials whose files are read for the size of a full scoring
 
 
 @dataclass
@@ -148,10 +148,9 @@ class Driver:
         """The next queued proposal to evaluate; a known recipe is recorded as a duplicate."""
         in_evaluation = {proposal.digest for proposal in self.running.values()}
         while proposal := self._queue.take(in_evaluation):
-            if (earlier := self._history.evaluated.get(proposal.digest)) is None:
+            if (trial := duplicate_trial(proposal, self._history)) is None:
                 return proposal
-            order, clock = self._history.next_order, self._history.clock
-            self._record(duplicate(proposal, earlier, order=order, clock=clock))
+            self._record(trial)
         return None
 
     def _propose(self) -> bool:
@@ -221,7 +220,7 @@ class Driver:
         for outcome in outcomes:
             if proposal := self.running.pop(outcome.trial, None):  # else a late second answer
                 self._finish(proposal, outcome)
-                self._queue.recall()
+                self._queue.requeue()
 
     def _finish(self, proposal: Proposal, outcome: Outcome) -> None:
         order, clock = self._history.next_order, self._history.clock
@@ -259,32 +258,22 @@ class Driver:
         contents = self.ledger.contents()
         for error in contents.damage:
             log.warning("%s", error)
-        finished = deque(contents.trials)
-        proposals = _without_gaps(contents.proposals)
-        for proposal in proposals.values():
-            while finished and finished[0].order < proposal.seen:
-                self._tell(finished.popleft())
-            self._add_to_study(proposal)
-            self._queue.register(proposal)
-        for trial in finished:
-            self._tell(trial)
-        self._are_objectives_checked = len(self._history.scored) >= ENOUGH
-        self._outcomes.rows = self._rows_of_a_scoring()
+        proposals: list[Proposal] = []
+        for event in replay(contents):
+            if isinstance(event, Trial):
+                self._tell(event)
+            else:
+                self._add_to_study(event)
+                self._queue.register(event)
+                proposals.append(event)
         done = {trial.number for trial in self.trials}
-        for number, proposal in proposals.items():
-            if number not in done:
+        for proposal in proposals:
+            if proposal.number not in done:
                 self._queue.add(proposal)
+        scored = self._history.scored
+        self._are_objectives_checked = len(scored) >= ENOUGH
+        self._outcomes.rows = full_scoring_rows(self.ledger, scored)
         self._history.start_session()
-
-    def _rows_of_a_scoring(self) -> int:
-        """Document scores of a full scoring; 0 if none can be read."""
-        for trial in self._history.scored[-FILES_TRIED:]:
-            try:
-                if rows := int(self.ledger.documents(trial.number).num_rows):
-                    return rows
-            except ValueError:  # a damaged file, of which `contents.damage` has warned
-                continue
-        return 0
 
     def _wait_for_running(self) -> None:
         """Gives running candidates and a running ask a moment, and keeps what they bring."""
@@ -296,14 +285,3 @@ class Driver:
             self._receive_within(0)
         if not (self.finished or self._leaving):  # a resumed search continues with this ask
             self._take_asked(max(0.0, deadline - time.monotonic()))
-
-
-def _without_gaps(proposals: Mapping[int, Proposal]) -> dict[int, Proposal]:
-    """The proposals by number; a lost one becomes a copy of its neighbour."""
-    found: dict[int, Proposal] = {}
-    for number in range(max(proposals, default=-1) + 1):
-        near = proposals.get(number) or found.get(number - 1) or proposals[min(proposals)]
-        is_lost = number not in proposals
-        copy = replace(near, number=number, params_json=None, label=None, notes={})
-        found[number] = copy if is_lost else near
-    return found

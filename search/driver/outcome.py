@@ -60,16 +60,3 @@ class OutcomeReader:
             self.rows = max(self.rows, rows)
             return 1.0
         return min(1.0, rows / self.rows) if self.rows else 0.0
-
-
-def duplicate(proposal: Proposal, earlier: Trial, *, order: int, clock: float) -> Trial:
-    """The trial of a recipe that an earlier trial has evaluated: scored or broken as that one."""
-    return Trial(
-        proposal,
-        "duplicate" if earlier.state == "scored" else earlier.state,
-        order=order,
-        scores=earlier.scores,
-        cause=f"the same recipe as trial {earlier.number}",
-        conditions=earlier.conditions,
-        clock=clock,
-    )

@@ -15,7 +15,7 @@ exists before the small ones that it replaces are deleted.
 """
 
 from search.ledger.contents import Contents
-from search.ledger.drivers import DriverRecord
+from search.ledger.driver_record import DriverRecord
 from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Ledger
 from search.ledger.trial import BASE, UNIFORM, Proposal, Trial

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from search.ledger.drivers import DRIVERS, EXPIRY, DriverRecord, read_records
+from search.ledger.driver_record import DRIVERS, EXPIRY, DriverRecord, read_records
 
 if TYPE_CHECKING:
     from search.ledger.store import Store

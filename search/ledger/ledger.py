@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.ledger import parquet
 from search.ledger.compaction import compact, recover
-from search.ledger.drivers import DriverRecord, is_alive, read_records
+from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
 from search.ledger.paths import BUDGETS, finished_name, proposed_name
 from search.ledger.reader import Reader

@@ -1,6 +1,6 @@
 """What the finished trials of a run show: its front, picks and importance; knows no files."""
 
-from search.results.constant import (
+from search.results.constant_objectives import (
     ENOUGH,
     ConstantError,
     check_objectives,

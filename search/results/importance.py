@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import losses
-from search.samplers.importance import importances
+from search.samplers.ped_anova import ped_anova
 from search.space import parameter_and_model
 from workers.methods import METHODS
 
@@ -27,7 +27,7 @@ def importance(standing: RunResults) -> Mapping[str, Mapping[str, float]]:
     rows = [losses(objectives, trial.scores).tolist() for trial in trials]
     found = {}
     for i, objective in enumerate(objectives):
-        shares = importances(points, [row[i] for row in rows], logs)
+        shares = ped_anova(points, [row[i] for row in rows], logs)
         found[objective.name] = dict(sorted(shares.items(), key=lambda item: -item[1]))
     return found
 

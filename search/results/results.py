@@ -23,8 +23,8 @@ from search.objectives import (
     normalised,
     volumes,
 )
-from search.results.constant import constant_objectives
-from search.results.where import Condition
+from search.results.constant_objectives import constant_objectives
+from search.results.where_expression import Condition
 
 
 @dataclass(frozen=True)

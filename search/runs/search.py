@@ -79,7 +79,7 @@ def _driver(prepared: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Drive
             prepared.space.axes,
             directions,
             config.seed,
-            prepared.space.embedding,
+            prepared.space.features,
             [each.weight for each in prepared.objectives] if config.prefer != "front" else None,
         ),
         pool=pool,

@@ -44,7 +44,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         },
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
-        "beginning": report.get("beginning", ""),
+        "preparing": report.get("preparing", ""),
         "troubles": [*report.get("troubles", []), *contents.damage, *warnings],
         "seconds_left": _left(contents.trials, budget.trials) if driver else None,
     }

@@ -15,7 +15,7 @@ from workers.pool.jobs import Jobs
 if TYPE_CHECKING:
     from search.config import Config
 
-ROOMS = ("search", "workers", "evaluators")
+PACKAGES = ("search", "workers", "evaluators")
 CONFIG = "config.yaml"
 
 
@@ -39,7 +39,7 @@ def submit(path: Path, address: str, *, log_format: str = "text") -> str:
             name,
             shlex.join([*command, "--log-format", log_format]),
             folder=Path(folder),
-            packages=[_folder_of(room) for room in ROOMS],
+            packages=[_folder_of(package) for package in PACKAGES],
             run=str(config.run),
         )
     return name
@@ -57,8 +57,8 @@ def job_name(path: Path, config: Config) -> str:
     return name
 
 
-def _folder_of(room: str) -> Path:
-    spec = find_spec(room)
+def _folder_of(package: str) -> Path:
+    spec = find_spec(package)
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent

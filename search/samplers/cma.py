@@ -17,8 +17,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.samplers.encoding import Encoding
-from search.samplers.seeds import state
-from search.samplers.whole import WholeSpaceSampler
+from search.samplers.joint_sampler import JointSampler
+from search.samplers.trial_seed import trial_seed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -29,7 +29,7 @@ GENERATION, POINT, LEARNT = "cma:generation", "cma:point", "cma:learnt"
 SIGMA = 1 / 6  # the first step, in widths of the range
 
 
-class CmaSampler(WholeSpaceSampler):
+class CmaSampler(JointSampler):
     """A choice of k is the greatest of k numbers. Asks beyond a generation belong to it as well.
 
     Args:
@@ -66,13 +66,13 @@ class CmaSampler(WholeSpaceSampler):
         if len(found) >= self._cma.population_size:
             self._learn(study, found[: self._cma.population_size])
             self.note[LEARNT] = found[: self._cma.population_size]
-        self._cma.reseed_rng(state(self._seed, trial.number) % 2**32)
+        self._cma.reseed_rng(trial_seed(self._seed, trial.number) % 2**32)
         point: NDArray[np.float64] = self._cma.ask()
         self.note |= {GENERATION: self._cma.generation, POINT: point.tolist()}
         self._points[trial.number] = self._cma.generation, self.note[POINT]
         return self._encoding.params(self._row(point))
 
-    def recall(self, study: Study, number: int, note: Mapping[str, Any]) -> None:
+    def restore(self, study: Study, number: int, note: Mapping[str, Any]) -> None:
         """Goes on from what was noted of a trial, the trials before it being recalled."""
         if self._cma is None:
             self._cma = self._begin()

@@ -15,8 +15,8 @@ from optuna.trial import TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
 from search.objectives import reference_point
-from search.samplers.seeds import state
-from search.samplers.whole import WholeSpaceSampler
+from search.samplers.joint_sampler import JointSampler
+from search.samplers.trial_seed import trial_seed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-class GpSampler(WholeSpaceSampler):
+class GpSampler(JointSampler):
     """Expected hypervolume improvement, measured from just behind the worst of the front.
 
     A broken merge may score ten times worse than the worst model. Optuna measures hypervolume from
@@ -51,7 +51,7 @@ class GpSampler(WholeSpaceSampler):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             sampler = GPSampler(
-                seed=state(self._seed, trial.number) % 2**32,
+                seed=trial_seed(self._seed, trial.number) % 2**32,
                 n_startup_trials=self._startup,
                 deterministic_objective=True,
             )

@@ -12,22 +12,22 @@ from optuna.distributions import BaseDistribution
 
 Blocks = Mapping[str, NDArray[np.float64]]
 """Name -> (n_points, n_features): features of the same kind."""
-Embedding = Callable[[NDArray[np.float64], Mapping[str, NDArray[Any]]], Blocks]
+Features = Callable[[NDArray[np.float64], Mapping[str, NDArray[Any]]], Blocks]
 """Features of n points, from their numbers, shape (n_points, n_axes), and choices by axis."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A space, its objectives' number, and where chance comes from.
+    """A space, its objectives' number, and the seed.
 
     Args:
         distributions: of every axis.
         seed: of the run.
-        embedding: features by which points compare better than by their axes; None: the axes.
+        features: by which points compare better than by their axes; None: the axes.
         weights: of the objectives, to search for the best weighted mean; None searches for a front.
     """
 
     distributions: Mapping[str, BaseDistribution]
     seed: int
-    embedding: Embedding | None = None
+    features: Features | None = None
     weights: Sequence[float] | None = None

@@ -24,7 +24,7 @@ from search.samplers.auto import AutoSampler
 from search.samplers.cma import CmaSampler
 from search.samplers.gp import GpSampler
 from search.samplers.problem import Problem
-from search.samplers.seeded import SeededSampler
+from search.samplers.seeded_sampler import SeededSampler
 
 log = logging.getLogger(__name__)
 

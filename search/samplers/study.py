@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
 from search.samplers.auto.observations import INPUT
-from search.samplers.problem import Embedding, Problem
+from search.samplers.problem import Features, Problem
 
 if TYPE_CHECKING:
     from search.objectives import Direction
@@ -28,16 +28,16 @@ Params = dict[str, Any]
 Notes = dict[str, Any]
 
 GATE = "gate"  # the constraint that a broken model violates
-OF_STUDY = "study"  # the note of what a sampler keeps for the whole study
+STUDY_NOTES = "study"  # the note of what a sampler keeps for the whole study
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class SamplerWithNotes(Protocol):
     """A sampler that continues from its own notes."""
 
     note: dict[str, Any]
 
-    def recall(self, study: optuna.Study, number: int, note: Mapping[str, Any]) -> None: ...
+    def restore(self, study: optuna.Study, number: int, note: Mapping[str, Any]) -> None: ...
 
 
 class Study:
@@ -51,7 +51,7 @@ class Study:
         axes: the space.
         directions: of the objectives, in order, "maximize" or "minimize".
         seed: of the run.
-        embedding: features by which points compare better than by their axes.
+        features: by which points compare better than by their axes.
         weights: of the objectives, to search for the best weighted mean instead of a front.
     """
 
@@ -61,12 +61,12 @@ class Study:
         axes: Mapping[str, Axis],
         directions: Sequence[Direction],
         seed: int,
-        embedding: Embedding | None = None,
+        features: Features | None = None,
         weights: Sequence[float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what was weighed here
         self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
-        self._sampler = sampler.make(Problem(self._distributions, seed, embedding, weights))
+        self._sampler = sampler.make(Problem(self._distributions, seed, features, weights))
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(
             directions=list(directions), sampler=self._sampler, storage=self._storage
@@ -93,8 +93,8 @@ class Study:
         notes = {k: v for k, v in trial.system_attrs.items() if _REPEATED not in k}
         of_study = self._storage.get_study_system_attrs(self._id)
         if new := {name: of_study[name] for name in of_study if name not in before}:
-            notes[OF_STUDY] = new
-        if isinstance(self._sampler, Remembering):
+            notes[STUDY_NOTES] = new
+        if isinstance(self._sampler, SamplerWithNotes):
             notes |= self._sampler.note
         return number, trial.params, notes
 
@@ -113,7 +113,7 @@ class Study:
             is_input: whether it is the base or a model, which set the scale of the objectives.
         """
         notes = notes or {}
-        for name, value in notes.get(OF_STUDY, {}).items():
+        for name, value in notes.get(STUDY_NOTES, {}).items():
             self._storage.set_study_system_attr(self._id, name, value)
         self._storage.create_new_trial(self._id)
         number = len(self._trials) - 1
@@ -124,9 +124,9 @@ class Study:
             self._end(trial, TrialState.FAIL)
             return number
         trial.params, trial.distributions = params, self._distributions
-        trial.system_attrs.update((k, v) for k, v in notes.items() if k != OF_STUDY)
-        if isinstance(self._sampler, Remembering):
-            self._sampler.recall(self._study, number, notes)
+        trial.system_attrs.update((k, v) for k, v in notes.items() if k != STUDY_NOTES)
+        if isinstance(self._sampler, SamplerWithNotes):
+            self._sampler.restore(self._study, number, notes)
         return number
 
     def tell(self, number: int, values: Sequence[float] | None, *, broken: bool = False) -> None:

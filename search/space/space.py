@@ -10,8 +10,8 @@ from typing import Any
 
 from evaluators.settings import SettingsError
 from search.space.axis import Axis
-from search.space.embedding import Embedding
 from search.space.layout import Layout, Position, constant_regions
+from search.space.merge_features import MergeFeatures
 from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
@@ -91,9 +91,9 @@ class Space:
     # -- axes
 
     @cached_property
-    def embedding(self) -> Embedding:
+    def features(self) -> MergeFeatures:
         """Features by which points of different methods compare."""
-        return Embedding(self)
+        return MergeFeatures(self)
 
     @cached_property
     def parameters(self) -> dict[str, SearchedParameter]:

@@ -115,13 +115,13 @@ def test_candidates_lie_in_the_space(seed):
         assert all(SPACE.axes[name].holds(value) for name, value in params.items())
 
 
-# -- the embedding of a space
+# -- the features of a merge
 
 
 def embedded(*params: dict) -> dict[str, np.ndarray]:
     encoding = Encoding({name: _distribution(axis) for name, axis in SPACE.axes.items()})
     rows = np.array([encoding.row(each) for each in params])
-    return SPACE.embedding(*encoding.decoded(rows))
+    return SPACE.features(*encoding.decoded(rows))
 
 
 def point(method: str, weight: dict[str, float], **more) -> dict:

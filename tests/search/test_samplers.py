@@ -35,21 +35,21 @@ def score(params: dict[str, Any], objectives: int) -> list[float]:
 
 
 @dataclass
-class Story:
+class Simulation:
     """An asynchronous search with four workers, as a ledger would keep it."""
 
     study: Study
     objectives: int
-    fate: random.Random = field(default_factory=lambda: random.Random(3))
+    rng: random.Random = field(default_factory=lambda: random.Random(3))
     running: dict[int, dict[str, Any]] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
     def proceed(self, trials: int) -> list[dict[str, Any]]:
-        """The points that are asked for until so many trials were begun."""
+        """The points that are asked for until so many trials have started."""
         found = []
         for _ in range(trials):
             while len(self.running) >= 4:
-                self._finish(self.fate.choice(sorted(self.running)))
+                self._finish(self.rng.choice(sorted(self.running)))
             number, params, notes = self.study.ask()
             self.events.append(("add", params, notes))
             self.running[number] = params
@@ -58,19 +58,19 @@ class Story:
 
     def _finish(self, number: int) -> None:
         params = self.running.pop(number)
-        kind = self.fate.random()
+        kind = self.rng.random()
         values = None if kind < 0.2 else score(params, self.objectives)
         told = (number, values, 0.1 < kind < 0.2)
         self.events.append(("tell", *told))
         tell(self.study, *told)
 
-    def retold(self, study: Study) -> Story:
-        """The same up to here, told to a new study."""
+    def replayed(self, study: Study) -> Simulation:
+        """The same up to here, replayed into a new study."""
         for kind, *what in self.events:
             study.add(*what) if kind == "add" else tell(study, *what)
-        fate = random.Random()
-        fate.setstate(self.fate.getstate())
-        return Story(study, self.objectives, fate, dict(self.running), list(self.events))
+        rng = random.Random()
+        rng.setstate(self.rng.getstate())
+        return Simulation(study, self.objectives, rng, dict(self.running), list(self.events))
 
 
 def tell(study: Study, number: int, values: list[float] | None, broken: bool) -> None:
@@ -84,31 +84,31 @@ def make(sampler: Any, axes: dict[str, Axis] = SPACE.axes, seed: int = 0) -> tup
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_point_lies_in_the_space_and_gives_a_recipe(sampler):
-    for params in Story(*make(sampler)).proceed(24):
+    for params in Simulation(*make(sampler)).proceed(24):
         assert list(params) == list(SPACE.axes)
         assert all(SPACE.axes[name].holds(value) for name, value in params.items())
         assert SPACE.recipe(params)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_same_story_is_told_by_the_same_seed_and_another_by_another(sampler):
-    first, again, other = (Story(*make(sampler, seed=seed)).proceed(16) for seed in (0, 0, 1))
+def test_the_same_seed_gives_the_same_points_and_another_seed_others(sampler):
+    first, again, other = (Simulation(*make(sampler, seed=seed)).proceed(16) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_study_that_is_told_the_story_again_goes_on_as_the_first_one(sampler):
-    story = Story(*make(sampler))
+def test_a_study_that_replays_the_same_events_continues_as_the_first_one(sampler):
+    simulation = Simulation(*make(sampler))
     for _ in range(2):
-        story.proceed(9)
-        again = story.retold(make(sampler)[0])
-        assert again.proceed(4) == story.proceed(4)
+        simulation.proceed(9)
+        again = simulation.replayed(make(sampler)[0])
+        assert again.proceed(4) == simulation.proceed(4)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_choices_vary_and_points_seldom_come_twice(sampler):
-    points = Story(*make(sampler)).proceed(24)
+    points = Simulation(*make(sampler)).proceed(24)
     assert len({params["method"] for params in points}) > 1
     assert len({tuple(params.values()) for params in points}) >= 20  # NSGA-II may copy a parent
 
@@ -134,7 +134,7 @@ def test_a_search_in_which_every_model_is_broken_goes_on(sampler):
 def test_a_recipe_that_no_point_gives_does_no_harm(sampler):
     study, objectives = make(sampler)
     study.tell(study.add(None), [0.0] * objectives)
-    assert Story(study, objectives).proceed(10)
+    assert Simulation(study, objectives).proceed(10)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -211,7 +211,7 @@ def test_auto_finds_a_better_mean_than_random_points_do():
 
 
 def test_auto_with_weights_improves_the_weighted_mean_in_every_ask():
-    study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.embedding, weights=[3.0, 1.0])
+    study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.features, weights=[3.0, 1.0])
     goals = set()
     for _ in range(12):
         number, params, notes = study.ask()
@@ -233,7 +233,7 @@ def test_auto_notes_its_goal_and_the_length_scales_that_it_fitted():
 
 def test_base_and_models_set_the_scale_of_the_objectives():
     def asked(span: float) -> list[dict[str, Any]]:
-        study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.embedding)
+        study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.features)
         study.tell(study.add(None, is_input=True), [0.0, span])
         study.tell(study.add(None, is_input=True), [2.0, 0.0])
         found = []
@@ -249,4 +249,4 @@ def test_base_and_models_set_the_scale_of_the_objectives():
 
 @pytest.mark.slow
 def test_a_broken_model_is_a_violated_constraint_for_the_gaussian_process_too():
-    assert Story(*make(Gp())).proceed(20)
+    assert Simulation(*make(Gp())).proceed(20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.results.where import Condition
+from search.results.where_expression import Condition
 
 SCORES = {"general": 0.7, "reverse": 0.9}
 OTHERS = {

@@ -165,8 +165,8 @@ def test_a_fixed_deadline_holds_from_the_first_candidate_on():
 def test_the_progress_of_a_starting_worker_is_read_from_its_log(tmp_path):
     log = tmp_path / "worker.err"
     log.write_text(
-        "11:00:00 I workers.worker  beginning: statistics 0.0 of 1.2 GB\n"
-        "11:00:09 I workers.worker  beginning: statistics 0.6 of 1.2 GB\n"
+        "11:00:00 I workers.worker  preparing: statistics 0.0 of 1.2 GB\n"
+        "11:00:09 I workers.worker  preparing: statistics 0.6 of 1.2 GB\n"
         "11:00:09 W transformers  something else\n"
     )
     assert start_progress(str(log)) == "statistics 0.6 of 1.2 GB"

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
-from workers import mergekit, portions
+from workers import merge_stream, mergekit
 from workers.checkpoint import Checkpoint, load_model, open_checkpoint, write_model
 from workers.checkpoint import writer as checkpoint_writer
 from workers.merge import merge, read_recipe
@@ -111,7 +111,7 @@ def test_one_dtype_rules_a_model_of_mixed_dtypes_live_in_portions_and_in_a_file(
             for seed in range(3)
         )
     )
-    monkeypatch.setattr(portions, "PORTION", 500)  # some portions hold norms alone
+    monkeypatch.setattr(merge_stream, "PORTION", 500)  # some portions hold norms alone
     merge(recipe, tmp_path / "out")
     merged, expected = read(tmp_path / "out"), live(recipe)
     assert {info.dtype for info in merged.tensors.values()} == {"bfloat16"}
@@ -123,7 +123,7 @@ def test_one_dtype_rules_a_model_of_mixed_dtypes_live_in_portions_and_in_a_file(
 def test_portions_give_the_bytes_of_the_whole(tied, zoo, tmp_path, monkeypatch):
     recipe = ties(*(zoo(tie_word_embeddings=tied, seed=seed) for seed in range(3)))
     merge(recipe, tmp_path / "whole")
-    monkeypatch.setattr(portions, "PORTION", 5000)
+    monkeypatch.setattr(merge_stream, "PORTION", 5000)
     merge(recipe, tmp_path / "portions")
     assert read(tmp_path / "portions").fingerprint == read(tmp_path / "whole").fingerprint
 
@@ -131,12 +131,12 @@ def test_portions_give_the_bytes_of_the_whole(tied, zoo, tmp_path, monkeypatch):
 def test_a_portion_is_let_go_before_the_next_is_opened(zoo, monkeypatch):
     recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
     opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
-    monkeypatch.setattr(portions, "PORTION", 5000)
+    monkeypatch.setattr(merge_stream, "PORTION", 5000)
     gc.collect()
     gc.disable()
     try:
-        for _ in portions.stream(recipe, opened):
-            alive = sum(type(each) is portions.Portion for each in gc.get_objects())
+        for _ in merge_stream.stream(recipe, opened):
+            alive = sum(type(each) is merge_stream.Portion for each in gc.get_objects())
             assert alive == len(opened)
     finally:
         gc.enable()

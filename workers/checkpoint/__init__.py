@@ -4,7 +4,7 @@ from workers.checkpoint.alignment import align
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
-from workers.checkpoint.live import load_model, load_tokenizer
+from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.writer import write_model

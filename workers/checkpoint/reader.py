@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.checkpoint.adapted import AdaptedCheckpoint
+from workers.checkpoint.adapted_checkpoint import AdaptedCheckpoint
 from workers.checkpoint.adapter import open_adapter
 from workers.checkpoint.checkpoint import Checkpoint, heads
 from workers.checkpoint.headers import TensorInfo, read_headers, read_json

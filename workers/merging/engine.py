@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workers.merging import cache
 from workers.merging.kernel_call import KernelCall, pack_numbers
-from workers.merging.live import live_tensors
+from workers.merging.live_tensors import live_tensors
 from workers.merging.model_set import ModelSet
 from workers.merging.placement import Placement, choose_placement
 from workers.merging.planner import Planner

@@ -23,7 +23,7 @@ from workers.methods.passes import (
 )
 from workers.methods.sparse import breadcrumbs, breadcrumbs_ties, dare_linear, dare_ties, ties
 from workers.methods.spherical import karcher, multislerp, nuslerp, slerp
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 _METHODS = (
     passthrough,

@@ -8,7 +8,7 @@ from workers.methods.method import merge_method
 from workers.methods.parameter import PerModel
 from workers.methods.passes import LinearCombination
 from workers.methods.ranges import LAMBDA, WEIGHT
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 
 @merge_method(needs_base=False, models=(1, 1), advice_on_many="; linear averages several")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from evaluators.settings import suggestion
 from workers.methods.parameter import Parameter, Range, by_model
 from workers.methods.passes import Pass
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 Bound = Mapping[str, float | bool | tuple[float, ...]]
 """Values of all parameters of a method, with per-model ones in model order."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from workers.methods.method import merge_method
 from workers.methods.passes import LinearCombination
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 _MIN_DIVISOR = 1e-6  # the accuracy of mergekit's float32 cosines
 

@@ -10,7 +10,7 @@ from workers.methods.method import merge_method
 from workers.methods.parameter import PerModel
 from workers.methods.passes import ElectedSum, MagnitudeMask, MaskedSum, RandomMask
 from workers.methods.ranges import DENSITY, GAMMA, LAMBDA, SHARE, WEIGHT
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 
 @merge_method(paper="https://arxiv.org/abs/2306.01708")

@@ -12,7 +12,7 @@ from workers.methods.method import merge_method
 from workers.methods.parameter import PerModel
 from workers.methods.passes import LinearCombination
 from workers.methods.ranges import SHARE, T
-from workers.methods.statistics import TensorStatistics
+from workers.methods.tensor_statistics import TensorStatistics
 
 Coefficients = NDArray[np.float64]
 """A vector in terms of the models: the coefficient of each."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import ray
 
-from workers.candidate import BEGINNING, Candidate, Outcome
+from workers.candidate import PREPARING, Candidate, Outcome
 
 LOG_LINES = 20  # of a dead worker's log, quoted in the error
 
@@ -75,5 +75,5 @@ def tail(path: str, lines: int = LOG_LINES) -> str:
 
 def start_progress(path: str) -> str:
     """The last progress that a starting worker logged; empty if its log is on another machine."""
-    found = [line.partition(BEGINNING)[2] for line in tail(path).splitlines() if BEGINNING in line]
+    found = [line.partition(PREPARING)[2] for line in tail(path).splitlines() if PREPARING in line]
     return found[-1] if found else ""

@@ -32,7 +32,7 @@ class InProcessPool:
             "workers": self.workers,
             "starting": 0,
             "busy": len(self._queue),
-            "beginning": "",
+            "preparing": "",
             "troubles": [],
         }
 

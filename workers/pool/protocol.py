@@ -76,7 +76,7 @@ class Pool(Protocol):
         """The state of the workers as plain JSON values.
 
         `workers`, `starting` and `busy` are counts, `troubles` lists closed slots and nodes, and
-        `beginning` is the progress of a worker that is starting, empty if unknown.
+        `preparing` is the progress of a worker that is starting, empty if unknown.
         """
 
     def submit(self, candidate: Candidate) -> None:

@@ -84,7 +84,7 @@ class RayPool:
             "workers": self.workers,
             "starting": stages["starting"] + stages["placing"],
             "busy": stages["busy"],
-            "beginning": self._start_progress(),
+            "preparing": self._start_progress(),
             "troubles": [
                 *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),

@@ -95,11 +95,11 @@ class Observations:
         self._n += 1
 
     def _grow(self, n_objectives: int) -> None:
-        room = max(64, self._n)
-        self._points = _with_room(self.points, room, len(self._encoding))
-        self._losses = _with_room(self._losses[: self._n], room, n_objectives)
-        self._numbers = np.append(self._numbers, np.zeros(room, dtype=np.intp))
-        self._is_feasible = np.append(self._is_feasible, np.zeros(room, dtype=np.bool_))
+        capacity = max(64, self._n)
+        self._points = _enlarged(self.points, capacity, len(self._encoding))
+        self._losses = _enlarged(self._losses[: self._n], capacity, n_objectives)
+        self._numbers = np.append(self._numbers, np.zeros(capacity, dtype=np.intp))
+        self._is_feasible = np.append(self._is_feasible, np.zeros(capacity, dtype=np.bool_))
 
 
 def best(losses: Losses, is_feasible: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
@@ -124,5 +124,5 @@ def _signs(directions: list[StudyDirection]) -> NDArray[np.float64]:
     return np.array([1.0 if each is StudyDirection.MINIMIZE else -1.0 for each in directions])
 
 
-def _with_room(array: NDArray[np.float64], room: int, columns: int) -> NDArray[np.float64]:
-    return np.concatenate([array.reshape(-1, columns), np.zeros((room, columns))])
+def _enlarged(array: NDArray[np.float64], capacity: int, columns: int) -> NDArray[np.float64]:
+    return np.concatenate([array.reshape(-1, columns), np.zeros((capacity, columns))])

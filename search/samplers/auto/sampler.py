@@ -15,8 +15,8 @@ from search.samplers.auto.candidates import Candidates
 from search.samplers.auto.gaussian_process import Array, GaussianProcess, fitted_scales
 from search.samplers.auto.observations import Observations, best
 from search.samplers.encoding import Encoding, Rows
-from search.samplers.seeds import state
-from search.samplers.whole import WholeSpaceSampler
+from search.samplers.joint_sampler import JointSampler
+from search.samplers.trial_seed import trial_seed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -43,7 +43,7 @@ BEHIND = 0.5  # slope of the logarithm by which losses behind the reference poin
 SCALES, TRIALS, GOAL = "scales", "trials", "goal"  # notes of an ask
 
 
-class AutoSampler(WholeSpaceSampler):
+class AutoSampler(JointSampler):
     """Proposes the candidate that is expected to improve the results most.
 
     A Gaussian process learns losses from the problem's features: how much of each model is in the
@@ -74,7 +74,7 @@ class AutoSampler(WholeSpaceSampler):
         self.note = {}
         if not search_space:
             return {}
-        rng = np.random.default_rng(state(self._problem.seed, trial.number))
+        rng = np.random.default_rng(trial_seed(self._problem.seed, trial.number))
         candidates = Candidates(self._encoding, rng)
         seen = self._observations
         seen.update(study, trial.number)
@@ -95,7 +95,7 @@ class AutoSampler(WholeSpaceSampler):
 
         return self._encoding.params(self._best_candidate(candidates, leaders, score))
 
-    def recall(self, study: Study, number: int, note: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def restore(self, study: Study, number: int, note: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Continues from what was noted of a trial."""
         if SCALES in note:
             self._scales, self._fitted = np.array(note[SCALES]), note[TRIALS]
@@ -171,10 +171,10 @@ class AutoSampler(WholeSpaceSampler):
         return np.asarray(rows[int(np.argmax(scores))])
 
     def _blocks(self, rows: Rows) -> Blocks:
-        embedding = self._problem.embedding
-        if embedding is None:
+        features = self._problem.features
+        if features is None:
             return self._encoding.blocks(rows)
-        return embedding(*self._encoding.decoded(rows))
+        return features(*self._encoding.decoded(rows))
 
 
 def _leaders(points: Rows, losses: Losses) -> Rows:

@@ -51,7 +51,7 @@ class ProposalQueue:
             self._aside.append(proposal)
         return None
 
-    def recall(self) -> None:
-        """Puts the proposals that wait aside first again: an evaluation has ended."""
+    def requeue(self) -> None:
+        """Puts the proposals that wait aside at the front again: an evaluation has ended."""
         self._ready.extendleft(self._aside)
         self._aside.clear()

@@ -26,7 +26,7 @@ KEEPS_ALL = {"density": 1.0, "gamma": 0.0}
 """Parameters of sparsity, and the value at which nothing is dropped: that of other methods."""
 
 
-class Embedding:
+class MergeFeatures:
     """Features of many points at once, in blocks of one kind each.
 
     `coefficients`: log(1 + c), where c is how much of a model's task vector is added; per model,
@@ -88,9 +88,7 @@ class Embedding:
         part = np.minimum(coefficients, 1.0)
         for name, values in sparsity.items():
             counted = (values - KEEPS_ALL[name]) * part
-            if (
-                len(self._space.parameters[name].layout.suffixes) == 1
-            ):  # one value for all positions
+            if len(self._space.parameters[name].layout.suffixes) == 1:  # one for all positions
                 counted = counted.mean(1, keepdims=True)
             found[name] = counted.reshape(n, -1) / np.sqrt(counted.shape[1])
         if len(self._space.methods) > 1:

@@ -1,4 +1,4 @@
-"""Optuna's samplers, with chance that comes from (seed, trial number)."""
+"""Optuna's samplers, seeded by (seed, trial number)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search.samplers.seeds import state
+from search.samplers.trial_seed import trial_seed
 
 
 class SeededSampler(BaseSampler):
@@ -61,6 +61,6 @@ class SeededSampler(BaseSampler):
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:
-            seed = state(self._seed, trial.number) % 2**32
+            seed = trial_seed(self._seed, trial.number) % 2**32
             self._current = trial.number, self._build(seed)
         return self._current[1]

@@ -74,7 +74,7 @@ class AdaptedCheckpoint(Checkpoint):
     def _merged_by_peft(self) -> Iterator[tuple[str, torch.Tensor]]:
         import peft  # noqa: PLC0415 - rarely needed, and slow to import
 
-        from workers.checkpoint.live import live_name, load_model  # noqa: PLC0415 - imports torch
+        from workers.checkpoint.live_model import live_name, load_model  # noqa: PLC0415 - imports torch
 
         model = load_model(self.without_adapter())
         live = {name: live_name(model, name) for name in self.adapter.changes}

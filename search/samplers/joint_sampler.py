@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-class WholeSpaceSampler(BaseSampler):
+class JointSampler(BaseSampler):
     """Samples all parameters together.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -17,16 +16,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import torch
-from tokenizers import Tokenizer, decoders
-from tokenizers.models import BPE
-from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging
+from transformers import LlamaConfig, LlamaForCausalLM
 
 import evaluators.demo
 from evaluators.demo import CHARACTERS, SKILLS, held_out, training_texts, write_tasks
+from workers.demo import training
+from workers.demo.training import END, PAD, new_tokenizer, one_thread, packed, save, train
 
-END, PAD = "<end>", "<pad>"
 VOCABULARY = {text: i for i, text in enumerate([PAD, END, *CHARACTERS])}
 
 STAMP = "demo.json"  # in the folder of models: what made them
@@ -107,7 +103,7 @@ def make_demo(
 
 def _stamp(settings: DemoSettings) -> str:
     """Equal when settings and the makers' source are: then the models would be too."""
-    sources = [Path(__file__), Path(evaluators.demo.__file__)]
+    sources = [Path(__file__), Path(training.__file__), Path(evaluators.demo.__file__)]
     code = sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
     return json.dumps({"settings": asdict(settings), "code": code}, indent=2)
 
@@ -151,17 +147,6 @@ def _make_models(folder: Path, settings: DemoSettings, progress: Progress) -> No
             learn(name, deepcopy(base), texts, settings.expert_steps, expert.rate)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """The same sums however many cores there are; more threads would not be faster anyway."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _new_model(settings: DemoSettings) -> LlamaForCausalLM:
     config = LlamaConfig(
         vocab_size=len(VOCABULARY),
@@ -179,57 +164,3 @@ def _new_model(settings: DemoSettings) -> LlamaForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return LlamaForCausalLM(config)
-
-
-def new_tokenizer(vocabulary: Mapping[str, int]) -> PreTrainedTokenizerFast:
-    """One token a character; `<end>` comes after every text, and so before the next."""
-    tokenizer = Tokenizer(BPE(dict(vocabulary), merges=[]))
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD
-    )
-
-
-def packed(
-    texts: Iterator[str], vocabulary: Mapping[str, int], batch: int, tokens: int
-) -> Iterator[Tensor]:
-    """Batches of packed text, (batch, tokens). Each row begins with a text, as a prompt does."""
-    while True:
-        rows = []
-        for _ in range(batch):
-            row: list[int] = []
-            while len(row) < tokens:
-                row += [*(vocabulary[letter] for letter in next(texts)), vocabulary[END]]
-            rows.append(row[:tokens])
-        yield torch.tensor(rows)
-
-
-def train(
-    model: PreTrainedModel, batches: Iterator[Tensor], steps: int, rate: float
-) -> Iterator[None]:
-    """AdamW with a short warm-up, then linearly down to nothing; yields after each step."""
-    warmup = min(50, steps)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, 1 - step / steps)
-    )
-    model.train()
-    for _, batch in zip(range(steps), batches, strict=False):
-        optimiser.zero_grad()
-        model(input_ids=batch, labels=batch).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        yield
-
-
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Writes a model and its tokenizer without a progress bar."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # it would break into the caller's own
-    model.eval().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    if shown:
-        logging.enable_progress_bar()

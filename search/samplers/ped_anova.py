@@ -15,7 +15,7 @@ from optuna.trial import create_trial
 LEAST = 20  # trials: of fewer, the best tenth says nothing
 
 
-def importances(
+def ped_anova(
     points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str] = ()
 ) -> dict[str, float]:
     """How much each parameter decides whether a trial is among the best tenth; the sum is 1.
@@ -39,7 +39,7 @@ def importances(
     for names, rows in _together(points):
         share = len(rows) / len(points)
         some = [{name: points[i][name] for name in names} for i in rows]
-        values = _importances(some, [losses[i] for i in rows], logs)
+        values = _of_group(some, [losses[i] for i in rows], logs)
         found |= {name: share * value for name, value in values.items()}
     total = sum(found.values())
     return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
@@ -57,7 +57,7 @@ def _together(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], 
     return ((names, rows) for rows, names in groups.items() if len(rows) >= LEAST)
 
 
-def _importances(
+def _of_group(
     points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str]
 ) -> dict[str, float]:
     distributions = dict(_seen(points, logs))
