@@ -1,6 +1,6 @@
 """Reads config files and reports every error in them at once; knows no runs, starts nothing."""
 
-from search.config.diagnosis import Diagnosis, diagnose
+from search.config.doctor import Diagnosis, diagnose
 from search.config.file import ConfigFile
 from search.config.plan import Plan, plan
 from search.config.schema import Config, ConfigError

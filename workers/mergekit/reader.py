@@ -9,9 +9,9 @@ from workers.checkpoint import Checkpoint, open_headers
 from workers.mergekit.checks import check_filters, check_models, check_parameters
 from workers.mergekit.document import Document, SourceModel
 from workers.mergekit.groups import to_groups
-from workers.mergekit.native_recipe import embedded_recipe, verified
 from workers.mergekit.parser import parse
 from workers.mergekit.positions import Position, positions
+from workers.mergekit.recipe_comment import embedded_recipe, verified
 from workers.mergekit.yaml_nodes import Errors
 from workers.methods import METHODS, Parameter
 from workers.recipe import Recipe, Source, Value
