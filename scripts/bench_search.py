@@ -75,11 +75,12 @@ def _print(records: RecordFile, options: argparse.Namespace) -> None:
         each for each in records if each.count == options.trials and each.seed in options.seeds
     ]
     families = {name: by_sampler(shown, name, options.samplers) for name in options.families}
+    bests = {name: _best(name, options.cache) for name in families}
     for name, rows in families.items():
-        print("\n" + family_table(name, rows, _best(name, options.cache)))
+        print("\n" + family_table(name, rows, bests[name]))
         print("\n" + method_table(rows))
-    print("\n" + comparison(families))
-    print("\n" + comparison(families, gains=True))
+    print("\n" + comparison(families, bests))
+    print("\n" + comparison(families, bests, gains=True))
 
 
 def _best(name: str, cache: Path) -> Best:
@@ -100,12 +101,12 @@ def _line(summary: Summary) -> str:
     return (
         f"{summary.family}: {summary.axes} axes, {len(family.models)} models of "
         f"{summary.parameters:,} numbers, {len(family.objectives)} objectives, "
-        f"workers: {family.workers}; hypervolume of the first trials {summary.hypervolume:.4f}"
+        f"workers: {family.workers}; hypervolume of the baselines {summary.hypervolume:.4f}"
     )
 
 
 def _text(summary: Summary) -> str:
-    """A family and its first trials."""
+    """A family and its baselines."""
     lines = [_line(summary)]
     for label, (scores, mean, seconds, cause) in summary.first.items():
         what = " ".join(f"{name}={value:.3f}" for name, value in scores.items()) or f"({cause})"

@@ -46,11 +46,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Summary:
-    """A family that is made, and its first trials.
+    """A family that is made, and its baselines.
 
     Args:
         first: label -> scores, the mean over the objectives, seconds, and why it is broken.
-        hypervolume: of the first trials.
+        hypervolume: of the baselines.
     """
 
     family: str
@@ -68,7 +68,7 @@ def run(jobs: Sequence[Job], processes: int) -> Iterator[Record]:
 
 
 def make(families: Iterable[str], cache: Path, processes: int) -> Iterator[Summary]:
-    """Makes families that are not made yet, and scores the first trials of each."""
+    """Makes families that are not made yet, and scores the baselines of each."""
     with _pool(processes) as pool:
         names = list(families)
         yield from pool.map(summarise, names, [cache] * len(names))
@@ -88,7 +88,7 @@ def search(job: Job) -> Record:
 
 
 def summarise(name: str, cache: Path) -> Summary:
-    """Scores the first trials of a family, as every search of it does."""
+    """Scores the baselines of a family, as every search of it does."""
     live = opened(name, cache)
     replay = _replay(live, Job(name, "random", 0, 0, 60.0, cache))
     trials = replay.run_baselines()
@@ -116,7 +116,7 @@ def _replay(live: LiveFamily, job: Job) -> Replay:
     return Replay(
         space=live.space,
         objectives=live.objectives,
-        baselines=live.first_trials(),
+        baselines=live.baselines(),
         score=live.score,
         anchors=live.anchors,
         sampler=SAMPLERS[job.sampler],

@@ -23,7 +23,7 @@ from workers.worker import Setup, Worker
 
 
 class LiveFamily:
-    """A family whose models exist: its space, its first trials, and the score of any recipe.
+    """A family whose models exist: its space, its baselines, and the score of any recipe.
 
     Args:
         cache: the folder of all families.
@@ -39,7 +39,7 @@ class LiveFamily:
         self.objectives = family.objectives
         self.scores = ScoreFile(self._folder / "scores.jsonl")
 
-    def first_trials(self) -> Baselines:
+    def baselines(self) -> Baselines:
         """What every search begins with."""
         return baselines(self.space)
 
@@ -66,7 +66,7 @@ class LiveFamily:
     @cached_property
     def anchors(self) -> Losses:
         """The losses of base and models, one row each."""
-        known = {each.label: each.recipe for each in self.first_trials().known}
+        known = {each.label: each.recipe for each in self.baselines().known}
         rows = [self.score(known[name]).scores for name in (BASE, *self.family.models)]
         return np.array([losses(self.objectives, row) for row in rows])
 

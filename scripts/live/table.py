@@ -15,6 +15,7 @@ MARKS = (25, 50, 100, 200)  # trials at which a curve is read
 COMPARED = (50, 100, 200)
 STAGES = ((0, 50), (50, 100), (100, 200))
 NONE = "–"
+CEILING = "best known"
 
 Rows = Mapping[str, Sequence[Record]]
 """Sampler -> its records of one family, one for each seed."""
@@ -48,21 +49,28 @@ def method_table(rows: Rows) -> str:
     return _aligned([head, *lines])
 
 
-def comparison(families: Mapping[str, Rows], *, gains: bool = False) -> str:
+def comparison(
+    families: Mapping[str, Rows], bests: Mapping[str, Best], *, gains: bool = False
+) -> str:
     """Each sampler's median hypervolume over that of the best other one, and geometric means.
+
+    The last column is what a perfect sampler could have, as far as known: the hypervolume of all
+    recipes ever scored, over that of the best sampler but the first.
 
     Args:
         families: the records to compare.
+        bests: the best known of each family.
         gains: compare what is gained over the hypervolume of the baselines.
     """
     samplers = list(dict.fromkeys(name for rows in families.values() for name in rows))
     count = max((_count(rows) for rows in families.values()), default=0)
     marks = [mark for mark in COMPARED if mark <= count]
     found = {
-        (family, mark): ratios(_medians(rows, mark, gains))
+        (family, mark): _compared(rows, bests[family], mark, gains)
         for family, rows in families.items()
         for mark in marks
     }
+    samplers.append(CEILING)
     what = "gain over baselines" if gains else "hypervolume"
     lines = [[f"{what} / best other's", "trials", *samplers]]
     for (family, mark), values in found.items():
@@ -71,6 +79,14 @@ def comparison(families: Mapping[str, Rows], *, gains: bool = False) -> str:
         columns = [[found[family, mark].get(name) for family in families] for name in samplers]
         lines.append(["geometric mean", str(mark), *(_number(_geometric(c), 3) for c in columns)])
     return _aligned(lines)
+
+
+def _compared(rows: Rows, best: Best, mark: int, gains: bool) -> dict[str, float]:
+    medians = _medians(rows, mark, gains)
+    others = list(medians.values())[1:]
+    start = median(_start(each) for its in rows.values() for each in _done(its)) if gains else 0.0
+    ceiling = {CEILING: (best.hypervolume - start) / max(others)} if others else {}
+    return ratios(medians) | ceiling
 
 
 def ratios(values: Mapping[str, float]) -> dict[str, float]:
@@ -132,7 +148,7 @@ def _cells(records: Sequence[Record], marks: Sequence[int], best: Best) -> list[
 
 
 def _shares(records: Sequence[Record], first: int, last: int) -> str:
-    """Methods by how often they were asked for; first trials left out."""
+    """Methods by how often they were asked for; baselines left out."""
     asked = [name for each in records for name in each.methods[first:last] if name is not None]
     counts = Counter(asked).most_common()
     return " ".join(f"{name} {count / len(asked):.0%}" for name, count in counts) or NONE

@@ -116,7 +116,7 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
 
 
 def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
-    """A run whose first trials are scored, as many as there are scores of text."""
+    """A run whose baselines are scored, as many as there are scores of text."""
     ledger = create_run(prepared)
     for number, (first, text) in enumerate(
         zip(baselines(prepared.space).known, texts, strict=False)

@@ -22,7 +22,7 @@ def finished(first: Baseline, order: int, picks: float | None) -> Trial:
 
 
 def cook(picks_of) -> list[str]:
-    """The labels of all first trials when each gets the score that `picks_of` says."""
+    """The labels of all baselines when each gets the score that `picks_of` says."""
     plan = baselines(SPACE)
     trials: list[Trial] = []
     while True:

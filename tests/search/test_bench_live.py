@@ -84,7 +84,7 @@ def test_a_replay_depends_on_its_seed_alone():
     assert [trial.proposal for trial in one] != [trial.proposal for trial in other]
 
 
-def test_every_replay_begins_with_the_first_trials_and_a_broken_one_counts():
+def test_every_replay_begins_with_the_baselines_and_a_broken_one_counts():
     trials = replay(workers=1).run(30)
     labels = [trial.label for trial in trials if trial.label]
     assert [trial.label for trial in trials][: len(labels)] == labels
@@ -140,7 +140,8 @@ def test_tables_show_medians_regrets_and_why_a_sampler_is_left_out():
     ]  # fmt: skip
     assert lines[-1] == "– gp: too slow"
     assert "linear 59% ties 41%" in method_table(rows)
-    assert comparison({"soup": rows}).splitlines()[-1].split()[-3:] == ["2.000", "0.500", "–"]
+    lines = comparison({"soup": rows}, {"soup": known}).splitlines()
+    assert lines[-1].split()[-4:] == ["2.000", "0.500", "–", "4.000"]
 
 
 def test_records_are_read_back_and_those_of_a_changed_family_are_not_used(tmp_path):

@@ -29,7 +29,7 @@ def run(monkeypatch):
 
 @pytest.fixture
 def finished(write, config):
-    """A run whose first trials are scored, written by the ledger alone."""
+    """A run whose baselines are scored, written by the ledger alone."""
     return begin_scored(plan(write(config)), texts=(3.0, 3.0, 3.0, 3.0, 2.0))
 
 

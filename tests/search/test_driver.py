@@ -270,7 +270,7 @@ def test_a_broken_model_is_told_as_a_constraint_and_a_failed_one_as_a_failure(tm
     assert (told[17], told[18], told[19]) == ((True, False), (False, True), (False, False))
 
 
-def test_a_space_with_nothing_to_search_ends_after_the_first_trials(tmp_path):
+def test_a_space_with_nothing_to_search_ends_after_the_baselines(tmp_path):
     space = make_space("karcher")
     driver = make_driver(tmp_path / "run")
     driver.study = Study(Random(), space.axes, ["maximize", "minimize"], seed=0)

@@ -35,7 +35,7 @@ SOUP = {
 
 @pytest.fixture
 def begun(write, config):
-    """A run with its first trials scored."""
+    """A run with its baselines scored."""
     return begin_scored(plan(write(config)), texts=(3.0,) * 5)
 
 

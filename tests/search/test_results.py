@@ -76,7 +76,7 @@ def test_a_weighted_mean_counts_objectives_by_their_weights_and_its_best_is_pick
     assert Objective.from_dict("picks", first.objectives[0].to_dict()) == first.objectives[0]
 
 
-def test_models_are_told_from_other_first_trials_by_their_names():
+def test_models_are_told_from_other_baselines_by_their_names():
     assert list(make_results(10).models) == ["a", "b", "c"]
 
 
