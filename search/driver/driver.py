@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from search.driver.ask_thread import AskThread
@@ -17,23 +16,23 @@ from search.driver.budget import Budget
 from search.driver.duplicate import duplicate_trial
 from search.driver.history import History
 from search.driver.outcome import OutcomeReader
-from search.driver.proposal_queue import ProposalQueue
+from search.driver.proposer import Proposer
 from search.driver.replay import full_scoring_rows, replay
 from search.ledger import Proposal, Trial
 from search.objectives import Objective
-from search.results import ENOUGH, RunResults, check_objectives
+from search.results import ENOUGH, check_objectives
 from search.samplers import Study
 from workers.candidate import Candidate, Outcome
 from workers.recipe import Recipe
 
 if TYPE_CHECKING:
-    from search.driver.baselines import Baseline, Baselines
+    from search.driver.baselines import Baselines
     from search.ledger import Ledger
     from workers.pool import Pool
 
 log = logging.getLogger(__name__)
 
-WORKERS_PER_PROPOSAL = 16  # that are asked ahead for: so many may finish during one ask
+WORKERS_PER_PROPOSAL = 16  # one proposal is queued in advance for so many workers
 SHORT_WAIT = 0.02  # seconds of a wait for an outcome while an ask is under way
 LONG_WAIT = 0.5  # seconds of a wait otherwise, and so between two updates of the progress shown
 LAST_WAIT = 15.0  # seconds that running candidates have to finish once the search is stopped
@@ -62,9 +61,9 @@ class Driver:
     running: dict[int, Proposal] = field(default_factory=dict)
     """Submitted and not yet back, by number."""
     _history: History = field(default_factory=History)
-    _queue: ProposalQueue = field(default_factory=ProposalQueue)
-    _asks: AskThread = field(init=False, repr=False)
-    _outcomes: OutcomeReader = field(init=False, repr=False)
+    _ask_thread: AskThread = field(init=False, repr=False)
+    _proposer: Proposer = field(init=False, repr=False)
+    _outcome_reader: OutcomeReader = field(init=False, repr=False)
     _are_objectives_checked: bool = False
     _limit_at: tuple[tuple[int, int], str | None] = ((-1, -1), None)
     _stopping: bool = False
@@ -78,17 +77,29 @@ class Driver:
             ConstantError: if after a few trials all of them score the same on every objective; a
                 resumed search continues all the same.
         """
-        self._asks, self._outcomes = AskThread(self.study), OutcomeReader(self.objectives)
+        self._ask_thread = AskThread(self.study)
+        self._proposer = Proposer(
+            self.study,
+            self._ask_thread,
+            self.baselines,
+            self.recipe_of,
+            self.objectives,
+            self._history,
+            self.ledger,
+        )
+        self._outcome_reader = OutcomeReader(self.objectives)
         try:
             self._restore()
             while not (self.finished or self._stopping):
-                self._ask_and_submit()
-                self._receive()
+                self._submit()
+                while self._ask_and_record():
+                    self._submit()
+                self._record_and_tell(self._receive())
                 self.watch(self)
                 self._check_objectives()
             self._wait_for_running()
         finally:
-            self._asks.close()
+            self._ask_thread.close()
 
     def stop(self) -> None:
         """Ends the search soon: nothing new starts, running candidates have a moment to finish.
@@ -116,8 +127,7 @@ class Driver:
         """Why the search is over, in words, or None."""
         if self._limit:
             return self._limit
-        is_idle = not (self.running or self._queue.ready or self._asks.is_under_way)
-        if is_idle and not self.study.can_ask and self._next_baseline() is None:
+        if not self.running and self._proposer.is_done:
             return "there is nothing to search but the baselines"
         return None
 
@@ -132,11 +142,14 @@ class Driver:
 
     # -- ask, record, submit
 
-    def _ask_and_submit(self) -> None:
-        self._submit()
+    def _ask_and_record(self) -> bool:
+        """Queues one more recorded proposal, unless enough are queued or none is there yet."""
+        queued = len(self._proposer.queue)
         ahead = max(1, self.pool.workers // WORKERS_PER_PROPOSAL)
-        while self._queue.ready < ahead and self._propose():
-            self._submit()
+        if self._proposer.queue.ready >= ahead:
+            return False
+        number = len(self.trials) + len(self.running) + queued
+        return self._proposer.propose(number, self.budget.trials)
 
     def _submit(self) -> None:
         """Gives every free worker a queued proposal, as far as there are any."""
@@ -147,95 +160,42 @@ class Driver:
     def _next_proposal(self) -> Proposal | None:
         """The next queued proposal to evaluate; a known recipe is recorded as a duplicate."""
         in_evaluation = {proposal.digest for proposal in self.running.values()}
-        while proposal := self._queue.take(in_evaluation):
+        while proposal := self._proposer.take(in_evaluation):
             if (trial := duplicate_trial(proposal, self._history)) is None:
                 return proposal
-            self._record(trial)
+            self.ledger.finish(trial)
+            self._tell(trial)
         return None
-
-    def _propose(self) -> bool:
-        """Queues one more proposal; False if there is none, or none yet."""
-        if self._asks.is_under_way:
-            return self._take_asked()
-        number = len(self.trials) + len(self.running) + len(self._queue)
-        if number >= self.budget.trials:
-            return False
-        seen = self._history.next_order
-        if baseline := self._next_baseline():
-            proposal = Proposal.create(
-                number, baseline.recipe, baseline.params, baseline.label, seen=seen
-            )
-            self._add_to_study(proposal)
-            self.ledger.propose(proposal)
-            self._enqueue(proposal)
-            return True
-        if self.study.can_ask:
-            self._asks.start(number, partial(self._record_asked, seen))
-        return False
-
-    def _next_baseline(self) -> Baseline | None:
-        results = RunResults(self.objectives, self.trials)
-        return self.baselines.next(self._queue.labels, self._queue.digests, results)
-
-    def _record_asked(
-        self, seen: int, number: int, params: dict[str, Any], notes: dict[str, Any]
-    ) -> Proposal:
-        proposal = Proposal.create(number, self.recipe_of(params), params, notes=notes, seen=seen)
-        self.ledger.propose(proposal)
-        return proposal
-
-    def _take_asked(self, seconds: float = 0.0) -> bool:
-        if (proposal := self._asks.take(seconds)) is None:
-            return False
-        self._enqueue(proposal)
-        return True
-
-    def _enqueue(self, proposal: Proposal) -> None:
-        self._queue.register(proposal)
-        self._queue.add(proposal)
-
-    def _add_to_study(self, proposal: Proposal) -> None:
-        number, params, notes = proposal.number, proposal.params, proposal.notes
-
-        def add(study: Study) -> None:
-            point = None if params is None else dict(params)
-            given = study.add(point, notes, is_input=proposal.is_input)
-            assert given == number, f"the study calls trial {number} {given}"
-
-        self._asks.update(add)
 
     # -- receive, record, tell
 
-    def _receive(self) -> None:
-        """Waits for an outcome, or for the sampler while no candidate is running."""
-        if self._asks.is_under_way and not self.running:
-            self._take_asked(LONG_WAIT)
-        else:
-            self._receive_within(SHORT_WAIT if self._asks.is_under_way else LONG_WAIT)
+    def _receive(self) -> list[Outcome]:
+        """Waits for outcomes, or for the sampler while no candidate is running."""
+        is_asking = self._ask_thread.is_under_way
+        if is_asking and not self.running:
+            self._proposer.take_asked(LONG_WAIT)
+            return []
+        return self._receive_within(SHORT_WAIT if is_asking else LONG_WAIT)
 
-    def _receive_within(self, seconds: float) -> None:
-        outcomes = self.pool.wait(seconds)
+    def _receive_within(self, seconds: float) -> list[Outcome]:
+        outcomes = list(self.pool.wait(seconds))
         if not (self._stopping or self._limit):
             self._submit()  # no worker waits for the disk
+        return outcomes
+
+    def _record_and_tell(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             if proposal := self.running.pop(outcome.trial, None):  # else a late second answer
-                self._finish(proposal, outcome)
-                self._queue.requeue()
+                trial = self._record(proposal, outcome)
+                self._tell(trial)
+                _log(trial)
+                self._proposer.queue.requeue()
 
-    def _finish(self, proposal: Proposal, outcome: Outcome) -> None:
+    def _record(self, proposal: Proposal, outcome: Outcome) -> Trial:
         order, clock = self._history.next_order, self._history.clock
-        trial = self._outcomes.trial(proposal, outcome, order=order, clock=clock)
-        self._record(trial, outcome)
-        if trial.state == "scored":
-            scores = " ".join(f"{name}={value:.4f}" for name, value in trial.scores.items())
-            log.info("trial %d scored  %s", trial.number, scores)
-        else:
-            what = proposal.label or proposal.recipe.method
-            log.warning("trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)
-
-    def _record(self, trial: Trial, outcome: Outcome | None = None) -> None:
-        self.ledger.finish(trial, outcome.documents if outcome else None)
-        self._tell(trial)
+        trial = self._outcome_reader.trial(proposal, outcome, order=order, clock=clock)
+        self.ledger.finish(trial, outcome.documents)
+        return trial
 
     def _tell(self, trial: Trial) -> None:
         """Adds a recorded trial to the history, and queues its scores for the study."""
@@ -243,7 +203,7 @@ class Driver:
         has_scores = trial.state in ("scored", "duplicate")
         values = [trial.scores[each.name] for each in self.objectives] if has_scores else None
         broken = trial.state == "broken"
-        self._asks.update(lambda study: study.tell(trial.number, values, broken=broken))
+        self._ask_thread.update(lambda study: study.tell(trial.number, values, broken=broken))
 
     def _check_objectives(self) -> None:
         if not self._are_objectives_checked and len(self._history.scored) >= ENOUGH:
@@ -263,25 +223,33 @@ class Driver:
             if isinstance(event, Trial):
                 self._tell(event)
             else:
-                self._add_to_study(event)
-                self._queue.register(event)
+                self._proposer.register(event)
                 proposals.append(event)
         done = {trial.number for trial in self.trials}
         for proposal in proposals:
             if proposal.number not in done:
-                self._queue.add(proposal)
+                self._proposer.queue.add(proposal)
         scored = self._history.scored
         self._are_objectives_checked = len(scored) >= ENOUGH
-        self._outcomes.rows = full_scoring_rows(self.ledger, scored)
+        self._outcome_reader.rows = full_scoring_rows(self.ledger, scored)
         self._history.start_session()
 
     def _wait_for_running(self) -> None:
         """Gives running candidates and a running ask a moment, and keeps what they bring."""
         deadline = time.monotonic() + LAST_WAIT
         while self.running and not self._leaving and (left := deadline - time.monotonic()) > 0:
-            self._receive_within(min(left, LONG_WAIT))
+            self._record_and_tell(self._receive_within(min(left, LONG_WAIT)))
             self.watch(self)
         if self.running:  # what came back in the last moment is kept too
-            self._receive_within(0)
+            self._record_and_tell(self._receive_within(0))
         if not (self.finished or self._leaving):  # a resumed search continues with this ask
-            self._take_asked(max(0.0, deadline - time.monotonic()))
+            self._proposer.take_asked(max(0.0, deadline - time.monotonic()))
+
+
+def _log(trial: Trial) -> None:
+    if trial.state == "scored":
+        scores = " ".join(f"{name}={value:.4f}" for name, value in trial.scores.items())
+        log.info("trial %d scored  %s", trial.number, scores)
+    else:
+        what = trial.proposal.label or trial.proposal.recipe.method
+        log.warning("trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)
