@@ -9,7 +9,7 @@ import numpy as np
 
 from search.objectives import front
 from search.samplers import Auto, Study
-from search.space import Space, SpaceSettings
+from search.space import MergeFeatures, Space, SpaceSettings
 from workers.recipe import Source
 
 TRIALS = 5000
@@ -19,7 +19,7 @@ METHODS = ("linear", "slerp", "task_arithmetic", "ties", "dare_ties")
 def speed() -> str:
     """One line for each figure."""
     random, space = np.random.default_rng(0), _space()
-    study = Study(Auto(), space.axes, ["minimize", "maximize"], 0, space.features)
+    study = Study(Auto(), space.axes, ["minimize", "maximize"], 0, MergeFeatures(space))
     for number in range(TRIALS):
         row = zip(space.axes.items(), random.random(len(space.axes)), strict=True)
         study.add(

@@ -1,1 +1,1 @@
-"""What to try next, and what came of it; knows nothing of tensors, Ray or lm-eval."""
+"""Searches for good recipes and reports the results; knows nothing of tensors, Ray or lm-eval."""

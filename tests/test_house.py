@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("search", "workers", "evaluators")
 SCRIPTS = ("scripts/setup", "scripts/test", "scripts/demo", ".ci/run")
 PINS = {
     canonicalize_name(name): version
@@ -32,14 +35,35 @@ def requirements() -> list[Requirement]:
     return [Requirement(line) for line in wanted]
 
 
-def test_only_the_three_rooms_are_installed():
+def test_only_the_three_packages_are_installed():
     installed = importlib.metadata.distribution("mergefront").read_text("top_level.txt")
     assert installed.split() == ["evaluators", "search", "workers"]
 
 
-@pytest.mark.parametrize("package", ["search", "workers", "evaluators"])
-def test_every_room_is_typed(package):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_is_typed(package):
     assert (ROOT / package / "py.typed").exists()
+
+
+NEED_RAY = {"workers.pool.jobs", "workers.pool.ray_pool"}  # importing a folder must not start Ray
+
+
+def imported_modules(file: Path) -> Iterator[str]:
+    """The modules of ours that a file imports names from."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        module = node.module if isinstance(node, ast.ImportFrom) else None
+        if module and module.partition(".")[0] in PACKAGES:
+            yield module
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_are_imported_from_a_folder_and_not_from_its_files(package):
+    for file in (ROOT / package).rglob("*.py"):
+        for module in imported_modules(file):
+            folder = (ROOT / module.replace(".", "/")).parent
+            is_file = (ROOT / (module.replace(".", "/") + ".py")).exists()
+            is_inner = folder.parent == ROOT or folder in file.parents
+            assert not is_file or is_inner or module in NEED_RAY, f"{file}: {module}"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

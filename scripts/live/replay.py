@@ -15,7 +15,7 @@ from search.ledger import Proposal, Trial
 from search.objectives import Losses, Objective, losses, normalised
 from search.results import RunResults
 from search.samplers import Cmaes, SamplerSettings, Study
-from search.space import Space
+from search.space import MergeFeatures, Space
 from workers.recipe import Recipe
 
 SPREAD = 0.4  # standard deviation of the logarithm of an evaluation's time
@@ -62,7 +62,7 @@ class Replay:
             self.space.axes,
             ["minimize"] if self._is_weighted else directions,
             self.seed,
-            self.space.features,
+            MergeFeatures(self.space),
         )
 
     def run(self, count: int) -> list[Trial]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from search.cli.errors import FAILED, STOPPED, fail, input_errors
-from search.cli.options import LOCAL_DASHBOARD, ConfigFile, Dashboard, Follow, JobName, Logs
+from search.cli.options import LOCAL_DASHBOARD, ConfigPath, Dashboard, Follow, JobName, Logs
 
 
 def submit(
-    config: ConfigFile,
+    config: ConfigPath,
     address: Dashboard = LOCAL_DASHBOARD,
     follow: Follow = False,
     log_format: Logs = "text",

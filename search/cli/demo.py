@@ -18,7 +18,7 @@ from rich.table import Table
 
 from search.cli.session import run_session
 from search.cli.tables import history_table, importance_table
-from search.config import plan
+from search.config import make_plan
 from search.ledger import BASE, UNIFORM
 from search.results import importance
 from search.runs import create_run, export, results_of
@@ -64,19 +64,19 @@ def run_demo(folder: Path, console: Console) -> None:
     _make_models(folder, console)
     config = _write_config(folder)
     console.print(f"searching {config}")
-    prepared = plan(config)
-    ledger = create_run(prepared)
-    run_session(prepared, ledger, prepared.config.budget)
+    plan = make_plan(config)
+    ledger = create_run(plan)
+    run_session(plan, ledger, plan.config.budget)
     results = results_of(ledger)
     console.print(history_table(results))
     console.print(importance_table(importance(results)))
     _compare_with_inputs(results, console)
     chosen = results.pick("knee")
-    out = Path(prepared.config.run) / "merged"
-    written = export(prepared, chosen, out)
+    out = Path(plan.config.run) / "merged"
+    written = export(plan, chosen, out)
     console.print(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
     console.print(f"  {written.command}", soft_wrap=True)
-    _compare_scores(chosen, rescore(written.recheck), prepared.objectives, console)
+    _compare_scores(chosen, rescore(written.recheck), plan.objectives, console)
 
 
 def rescore(command: list[str]) -> dict[str, dict[str, float]]:

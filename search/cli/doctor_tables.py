@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from search.config import Diagnosis, Plan
     from search.space import Axis
-    from workers.checkpoint.differences import Difference
+    from workers.checkpoint import Difference
     from workers.doctor import Finding
 
 COLOURS = {"error": "red", "warning": "yellow"}

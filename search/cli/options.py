@@ -13,7 +13,7 @@ Run = Annotated[
     str,
     typer.Argument(help="The folder of the run, or its URI: s3://bucket/run.", show_default=False),
 ]
-ConfigFile = Annotated[
+ConfigPath = Annotated[
     Path, typer.Argument(help="The YAML file that describes the search.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -33,7 +33,10 @@ Where = Annotated[
 ]
 Takeover = Annotated[
     bool,
-    typer.Option("--takeover", help="Use the run's lease even if another driver seems to hold it."),
+    typer.Option(
+        "--takeover",
+        help="Take the run over from another driver; only if that driver is certainly dead.",
+    ),
 ]
 Logs = Annotated[
     LogFormat,

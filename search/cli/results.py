@@ -94,11 +94,11 @@ def export(
         from search.runs import export as write
         from search.runs import open_run
 
-        prepared, ledger = open_run(run)
+        plan, ledger = open_run(run)
         results = _results(ledger, where)
         chosen = results.trial(trial) if trial is not None else results.pick(pick)
         with write_errors():
-            written = write(prepared, chosen, out, beside=results.baselines, force=force)
+            written = write(plan, chosen, out, beside=results.baselines, force=force)
     terminal = console()
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")

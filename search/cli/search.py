@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.errors import FAILED, fail, input_errors
-from search.cli.options import Address, ConfigFile, Logs, Run, Takeover
+from search.cli.options import Address, ConfigPath, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.session import run_session
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    config: ConfigFile,
+    config: ConfigPath,
     address: Address = "local",
     earlier: Annotated[
         str | None,
@@ -33,22 +33,22 @@ def search(
 ) -> None:
     """Run the search that CONFIG describes and print its front."""
     with input_errors(log_format):
-        from search.config import plan
+        from search.config import make_plan
         from search.ledger import Ledger
         from search.runs import create_run, resume_run
 
-        prepared = plan(config)
-        if resume and Ledger.is_at(prepared.config.run):
-            prepared, ledger, changes = resume_run(prepared.config.run, config)
+        plan = make_plan(config)
+        if resume and Ledger.is_at(plan.config.run):
+            plan, ledger, changes = resume_run(plan.config.run, config)
             _print_changes(changes)
         else:
             old = Ledger(earlier) if earlier else None
-            ledger = create_run(prepared)
+            ledger = create_run(plan)
             if old:
-                _transfer(prepared, old, ledger)
-    for finding in prepared.warnings:
+                _transfer(plan, old, ledger)
+    for finding in plan.warnings:
         note(f"warning: {finding}")
-    run_session(prepared, ledger, prepared.config.budget, address, takeover, log_format)
+    run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
 
 
 def resume(
@@ -70,13 +70,13 @@ def resume(
     with input_errors(log_format):
         from search.runs import resume_run
 
-        prepared, ledger, changes = resume_run(run, config)
+        plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
         raised = {"trials": trials, "hours": hours}
-        budget = prepared.config.budget.model_copy(
+        budget = plan.config.budget.model_copy(
             update={limit: value for limit, value in raised.items() if value is not None}
         )
-    run_session(prepared, ledger, budget, address, takeover, log_format)
+    run_session(plan, ledger, budget, address, takeover, log_format)
 
 
 def demo(
@@ -99,10 +99,10 @@ def _print_changes(changes: Sequence[str]) -> None:
         note(f"note: {change}")
 
 
-def _transfer(prepared: Plan, old: Ledger, new: Ledger) -> None:
+def _transfer(plan: Plan, old: Ledger, new: Ledger) -> None:
     from search.runs import transfer_trials
 
-    copied = transfer_trials(prepared, old, new)
+    copied = transfer_trials(plan, old, new)
     which = "with their scores" if copied.scored else "from its front, to be scored again"
     note(f"{copied.trials} trials of {old.root} are copied {which}")
     if copied.outside:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run_session(
-    prepared: Plan,
+    plan: Plan,
     ledger: Ledger,
     budget: Budget,
     address: str = "local",
@@ -43,9 +43,7 @@ def run_session(
         report(f"nothing to do: {limit}; raise the budget to continue")
         return _print_front(ledger)
     with _session_errors(ledger), Progress(terminal).shown() as watch:
-        driver = run_search(
-            prepared, ledger, budget, address=address, takeover=takeover, watch=watch
-        )
+        driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
     if not driver.finished:
         done = f"{len(driver.trials)} of {budget.trials} trials"
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)

@@ -94,7 +94,7 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     return [
         f"{status['run']}: {status['state']}, {budget['spent']} of {budget['trials']} trials",
         f"trials: {trials or 'none yet'}",
-        f"front: {status['front']}   best {best or ': nothing scored yet'}",
+        f"front: {status['front']}   {f'best {best}' if best else 'nothing scored yet'}",
         *_driver_lines(status),
         *(f"warning: {warning}" for warning in status["troubles"]),
     ]

@@ -1,8 +1,8 @@
 """Reads config files and reports every error in them at once; knows no runs, starts nothing."""
 
 from search.config.doctor import Diagnosis, diagnose
-from search.config.file import ConfigFile
-from search.config.plan import Plan, plan
+from search.config.file import ConfigFile, parse_config
+from search.config.plan import Plan, make_plan
 from search.config.schema import Config, ConfigError
 from search.config.tasks import suite_settings
 
@@ -13,6 +13,7 @@ __all__ = [
     "Diagnosis",
     "Plan",
     "diagnose",
-    "plan",
+    "make_plan",
+    "parse_config",
     "suite_settings",
 ]

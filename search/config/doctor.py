@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config.plan import Plan, plan
+from search.config.plan import Plan, make_plan
 from search.space import recommended_trials
 from workers.recipe import Source
 
 if TYPE_CHECKING:
-    from workers.checkpoint.differences import Difference
-    from workers.doctor import Finding
-    from workers.doctor.estimate import Estimate
+    from workers.checkpoint import Difference
+    from workers.doctor import Estimate, Finding
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, object]:
         """What `mergefront doctor --json` prints; the keys are kept stable."""
-        from workers.doctor.weights import to_json
+        from workers.doctor import differences_to_json
 
         levels: dict[str, list[str]] = {"errors": [], "warnings": []}
         for finding in self.findings:
@@ -45,14 +44,14 @@ class Diagnosis:
             "findings": [vars(finding) for finding in self.findings],
             "estimate": self.estimate.to_json() if self.estimate else None,
             **(_plan_json(self.plan) if self.plan else {}),
-            **({"deep": to_json(self.deep)} if self.deep else {}),
+            **({"deep": differences_to_json(self.deep)} if self.deep else {}),
         }
 
     def deep_page(self) -> str:
         """The differences between the models as an HTML page of heat maps."""
-        from workers.doctor.weights import to_html
+        from workers.doctor import differences_to_html
 
-        return to_html(self.deep, "the base")
+        return differences_to_html(self.deep, "the base")
 
 
 def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
@@ -62,21 +61,19 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
         ValueError: if the config is invalid.
     """
     is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
-    prepared = plan(Path(inputs[0])) if is_config else None
-    from workers.doctor import examine  # imports torch
-    from workers.doctor.estimate import estimate
-    from workers.doctor.weights import compare_weights
+    plan = make_plan(Path(inputs[0])) if is_config else None
+    from workers.doctor import compare_weights, estimate, examine  # imports torch
 
-    base, models = (prepared.base, prepared.models) if prepared else _models(inputs)
-    findings = prepared.warnings if prepared else examine(base, models, live=False)
+    base, models = (plan.base, plan.models) if plan else _models(inputs)
+    findings = plan.warnings if plan else examine(base, models, live=False)
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
     differences = compare_weights(base, models) if deep and base else ()
-    return Diagnosis(findings, estimate(base, models), prepared, differences)
+    return Diagnosis(findings, estimate(base, models), plan, differences)
 
 
-def _plan_json(prepared: Plan) -> dict[str, object]:
-    config, axes = prepared.config, prepared.space.axes
+def _plan_json(plan: Plan) -> dict[str, object]:
+    config, axes = plan.config, plan.space.axes
     return {
         "methods": list(config.methods),
         "parameters": list(axes),

@@ -19,6 +19,19 @@ from search.config.schema import Config, ConfigError
 from workers.recipe import Source
 
 
+def parse_config(raw: Mapping[str, Any], path: Path) -> Config:
+    """The config that a mapping describes.
+
+    Raises:
+        ConfigError: with every invalid key, under the path.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        errors = [describe(each, Config) for each in error.errors()]
+        raise ConfigError(path, errors) from None
+
+
 class ConfigFile:
     """The valid fields of a config file, and the errors in the others.
 
@@ -33,11 +46,11 @@ class ConfigFile:
         self.path = path
         raw = _read(path)
         self.errors: list[str] = []
+        self.config: Config | None = None
         try:
-            self.config: Config | None = Config.model_validate(raw)
-        except ValidationError as error:
-            self.config = None
-            self.errors = [describe(each, Config) for each in error.errors()]
+            self.config = parse_config(raw, path)
+        except ConfigError as error:
+            self.errors += error.errors
         readable = raw if self.config is None else self.config.model_dump(by_alias=True)
         self._fields = dict(_valid_fields(readable))
         if self._is_own_folder(self["run"]):

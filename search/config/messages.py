@@ -12,6 +12,8 @@ from evaluators.settings import suggestion
 
 Schema = Mapping[str, Any]
 
+REMOVED_TYPES = {"evolution": "this sampler was removed, replace its settings by {type: auto}"}
+
 
 def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
     """One line for one error of validating a `model`."""
@@ -22,7 +24,8 @@ def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{where}: unknown key; {suggestion(path[-1], known)}"
     if error["type"] == "union_tag_invalid":
         tag, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{where}.type: unknown type {tag!r}; {suggestion(tag, known)}"
+        advice = REMOVED_TYPES.get(tag) or suggestion(tag, known)
+        return f"{where}.type: unknown type {tag!r}; {advice}"
     if error["type"] == "missing":
         return f"{where}: is required and missing"
     if error["type"] == "value_error":

@@ -41,7 +41,7 @@ class Plan:
     tasks: TaskDigests
 
 
-def plan(path: Path) -> Plan:
+def make_plan(path: Path) -> Plan:
     """Reads and checks a config file.
 
     Fingerprints, which need the whole models, are compared only if there is no other error.

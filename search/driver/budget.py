@@ -19,9 +19,9 @@ class Patience(Settings):
     """How long a search may go on without getting better."""
 
     trials: PositiveInt
-    """So many scored trials in a row, and at least as many besides the baselines, ..."""
+    """Scored trials in a row that are looked at; as many besides the baselines must be scored."""
     share: PositiveFloat = 0.01
-    """... in which the hypervolume grew by no more than this share of itself."""
+    """The search ends when the hypervolume grew by no more than this share in these trials."""
 
 
 class Budget(Settings):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def duplicate_trial(proposal: Proposal, history: History) -> Trial | None:
     """A trial with the results of the earlier one with the same recipe digest; None if none has.
 
-    Scored or broken as that one: a failed candidate may be tried again.
+    It has the state of the earlier trial, scored or broken; failed candidates may be tried again.
     """
     if (earlier := history.evaluated.get(proposal.digest)) is None:
         return None

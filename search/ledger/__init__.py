@@ -2,7 +2,7 @@
 
     run.json                        format version, name, objectives, models and tasks
     config.yaml                     the config, with all defaults
-    proposed/000012.json            one proposed trial
+    proposed/000012.json            one proposal
     finished/000012.parquet         one finished trial: document scores as rows, the rest as
                                     metadata
     finished/000000-000255.parquet  the same for many trials, once there are many

@@ -73,11 +73,11 @@ def _undominated(rows: Losses) -> NDArray[np.bool_]:
     """Which of the sorted rows are on the front."""
     is_new = np.append(True, (rows[1:] != rows[:-1]).any(1))[: len(rows)]
     unique = rows[is_new]
-    kept = _sweep(unique) if rows.shape[1] <= 2 else _blocked(unique)
+    kept = _front_of_two(unique) if rows.shape[1] <= 2 else _front_by_blocks(unique)
     return np.asarray(kept[np.cumsum(is_new) - 1])
 
 
-def _sweep(rows: Losses) -> NDArray[np.bool_]:
+def _front_of_two(rows: Losses) -> NDArray[np.bool_]:
     """Which of the unique sorted rows of one or two columns are on the front.
 
     With the first column rising, a row is dominated exactly if an earlier one's last is as low.
@@ -87,7 +87,7 @@ def _sweep(rows: Losses) -> NDArray[np.bool_]:
     return np.asarray(last < lowest_before, dtype=np.bool_)
 
 
-def _blocked(rows: Losses) -> NDArray[np.bool_]:
+def _front_by_blocks(rows: Losses) -> NDArray[np.bool_]:
     """Which of the unique sorted rows are on the front.
 
     A row can be dominated only by an earlier one, and if so by one on the front, so each block is
@@ -97,7 +97,7 @@ def _blocked(rows: Losses) -> NDArray[np.bool_]:
     found = rows[:0]
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        alive = np.flatnonzero(~_beaten(block, found))
+        alive = np.flatnonzero(~_no_worse(block, found).any(1))
         earlier = np.tri(len(alive), k=-1, dtype=np.bool_)  # [i, j]: j comes before i
         alive = alive[~(_no_worse(block[alive], block[alive]) & earlier).any(1)]
         kept[start + alive] = True
@@ -105,12 +105,8 @@ def _blocked(rows: Losses) -> NDArray[np.bool_]:
     return kept
 
 
-def _beaten(block: Losses, by: Losses) -> NDArray[np.bool_]:
-    return np.asarray(_no_worse(block, by).any(1), dtype=np.bool_)
-
-
 def _no_worse(rows: Losses, than: Losses) -> NDArray[np.bool_]:
-    """[i, j]: row j of `than` is as good as row i everywhere, their first column being sorted."""
+    """[i, j]: whether `than[j]` is no worse than `rows[i]`; both are sorted by the first column."""
     found = np.ones((len(rows), len(than)), dtype=np.bool_)
     for column in range(1, rows.shape[1]):
         found &= than[:, column] <= rows[:, column, None]

@@ -48,7 +48,7 @@ class ObjectiveSettings(Settings):
 
     @property
     def metrics(self) -> dict[str, MetricSettings]:
-        """What it is the mean of, by the place where it stands in a config."""
+        """The metrics that it is the weighted mean of, by their path in a config."""
         if self.mean is not None:
             return {f"mean.{i}.": each for i, each in enumerate(self.mean)}
         return {
@@ -58,7 +58,7 @@ class ObjectiveSettings(Settings):
 
 @dataclass(frozen=True)
 class Metric:
-    """Where a value stands: a task, and "metric,filter" as lm-eval names it."""
+    """The address of a value: a task, and "metric,filter" as lm-eval names it."""
 
     task: str
     key: str
@@ -116,27 +116,27 @@ class Objective:
         if len(found) == 1:
             return found[0]  # to the last bit as lm-eval has it
         weights = [each.weight for each in self.metrics]
-        weighed = [weight * value for weight, value in zip(weights, found, strict=True)]
-        return math.fsum(weighed) / math.fsum(weights)
+        weighted = [weight * value for weight, value in zip(weights, found, strict=True)]
+        return math.fsum(weighted) / math.fsum(weights)
 
 
 def resolve(
     objectives: Mapping[str, ObjectiveSettings], metrics: TaskMetrics
 ) -> tuple[list[Objective], list[str]]:
-    """Finds each objective's metric in the tasks; returns them and every fault found.
+    """Finds each objective's metric in the tasks; returns them and every error found.
 
     Args:
         objectives: of tasks that are known.
         metrics: of those tasks.
     """
     found: list[Objective] = []
-    faults: list[str] = []
+    errors: list[str] = []
     for name, settings in objectives.items():
         try:
             found.append(_resolve(name, settings, metrics))
         except ValueError as error:
-            faults.append(f"objectives.{name}.{error}")
-    return found, faults
+            errors.append(f"objectives.{name}.{error}")
+    return found, errors
 
 
 def losses(objectives: list[Objective], scores: Mapping[str, float]) -> NDArray[np.float64]:
@@ -147,19 +147,19 @@ def losses(objectives: list[Objective], scores: Mapping[str, float]) -> NDArray[
 def _resolve(name: str, settings: ObjectiveSettings, metrics: TaskMetrics) -> Objective:
     found: list[Metric] = []
     better: dict[str, bool | None] = {}  # metric -> whether higher is, if its task says
-    for place, each in settings.metrics.items():
+    for path, each in settings.metrics.items():
         keys = metrics[each.task]
         try:
             key = _key(each, keys)
         except ValueError as error:
-            raise ValueError(f"{place}{error}") from None
+            raise ValueError(f"{path}{error}") from None
         found.append(Metric(each.task, key, each.weight))
         better[each.metric] = keys[key]
     return Objective(name, _direction(settings.direction, better), tuple(found))
 
 
 def _key(settings: MetricSettings, keys: Iterable[str]) -> str:
-    """Where the metric stands among what its task reports."""
+    """The key of the metric among those that its task reports."""
     matching = [key for key in keys if key.partition(",")[0] == settings.metric]
     if not matching:
         known = {key.partition(",")[0] for key in keys}
@@ -170,7 +170,8 @@ def _key(settings: MetricSettings, keys: Iterable[str]) -> str:
     filters = [key.partition(",")[2] for key in matching]
     if settings.filter is None and len(filters) > 1:
         raise ValueError(
-            f"filter: {settings.metric!r} comes by {', '.join(filters)}; name one of them"
+            f"filter: the task reports {settings.metric!r} with the filters "
+            f"{', '.join(filters)}; name one of them"
         )
     chosen = settings.filter or filters[0]
     if chosen not in filters:
@@ -181,14 +182,16 @@ def _key(settings: MetricSettings, keys: Iterable[str]) -> str:
 def _direction(given: Direction | None, better: Mapping[str, bool | None]) -> Direction:
     """What the tasks say, or else the config."""
     names = ", ".join(better)
-    told = {higher for higher in better.values() if higher is not None}
-    if len(told) > 1:
-        raise ValueError(f"mean: of {names} some are better when higher, some when lower")
-    if not told:
+    directions = {higher for higher in better.values() if higher is not None}
+    if len(directions) > 1:
+        raise ValueError(f"mean: {names} have different directions")
+    if not directions:
         if given is None:
-            raise ValueError(f"direction: the task does not say for {names}; give one")
+            raise ValueError(
+                f"direction: the task declares none for {names}; set maximize or minimize"
+            )
         return given
-    direction: Direction = "maximize" if told.pop() else "minimize"
+    direction: Direction = "maximize" if directions.pop() else "minimize"
     if given not in (None, direction):
         raise ValueError(
             f"direction: {given!r} contradicts the task, which says {direction!r} "

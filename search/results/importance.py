@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import losses
-from search.samplers.ped_anova import ped_anova
+from search.samplers import parameter_importance
 from search.space import parameter_and_model
 from workers.methods import METHODS
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from search.results.results import RunResults
 
 
-def importance(standing: RunResults) -> Mapping[str, Mapping[str, float]]:
+def importance(results: RunResults) -> Mapping[str, Mapping[str, float]]:
     """Objective -> parameter -> its share, greatest first; over the trials that are points.
 
     Raises:
         ValueError: if too few trials are scored.
     """
-    objectives = list(standing.objectives)
-    trials = [trial for trial in standing.scored if trial.proposal.params is not None]
+    objectives = list(results.objectives)
+    trials = [trial for trial in results.scored if trial.proposal.params is not None]
     points = [dict(_used(trial.proposal.params or {})) for trial in trials]
     logs = {name for name in set().union(*points) if _is_log(name)}
     rows = [losses(objectives, trial.scores).tolist() for trial in trials]
     found = {}
     for i, objective in enumerate(objectives):
-        shares = ped_anova(points, [row[i] for row in rows], logs)
+        shares = parameter_importance(points, [row[i] for row in rows], logs)
         found[objective.name] = dict(sorted(shares.items(), key=lambda item: -item[1]))
     return found
 

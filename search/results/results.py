@@ -24,7 +24,7 @@ from search.objectives import (
     volumes,
 )
 from search.results.constant_objectives import constant_objectives
-from search.results.where_expression import Condition
+from search.results.where_expression import WhereExpression
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RunResults:
 
     objectives: Sequence[Objective]
     trials: Sequence[Trial]
-    condition: Condition | None = None
+    condition: WhereExpression | None = None
 
     @classmethod
     def of(cls, objectives: Mapping[str, Any], trials: Sequence[Trial]) -> RunResults:
@@ -209,7 +209,7 @@ class RunResults:
         Raises:
             ValueError: if it is no expression, or names what does not exist.
         """
-        found = replace(self, condition=Condition(expression))
+        found = replace(self, condition=WhereExpression(expression))
         _ = found.front  # an unknown name is an error here, not where the front is first used
         return found
 

@@ -35,8 +35,8 @@ _ALLOWED = (
 _DASHED = re.compile(r"[A-Za-z_]\w*(?:-(?=\w*[A-Za-z_])\w+)+")  # my-model, model-7b
 
 
-class Condition:
-    """A yes or no about the scores of a trial.
+class WhereExpression:
+    """A condition on the scores of a trial.
 
     A name may be written with its dashes (`my-model.maths`); a minus between names needs spaces.
 
@@ -53,7 +53,7 @@ class Condition:
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise ValueError(f"--where {text!r} is not an expression of {_ALLOWED}") from None
         if not _is_yes_or_no(self._tree):
-            raise self._fault(self._tree, "is a number, and a comparison is wanted")
+            raise self._error(self._tree, "is a number; expected a comparison")
 
     def __call__(
         self, scores: Scores, others: Mapping[str, Scores], objectives: Collection[str]
@@ -107,11 +107,11 @@ class Condition:
                 return number
             case ast.Name() | ast.Attribute(value=ast.Name()):
                 return self._named(ast.unparse(node), names)
-        raise self._fault(node, f"is not allowed; there are {_ALLOWED}")
+        raise self._error(node, f"is not allowed; there are {_ALLOWED}")
 
     def _number(self, node: ast.expr, names: Mapping[str, float]) -> float:
         if _is_yes_or_no(node):
-            raise self._fault(node, "is a yes or no, and a number is wanted")
+            raise self._error(node, "is a comparison; expected a number")
         return self._value(node, names)
 
     def _named(self, name: str, names: Mapping[str, float]) -> float:
@@ -121,10 +121,10 @@ class Condition:
 
     def _of(self, known: Mapping[Any, Any], op: ast.AST, node: ast.expr) -> Any:
         if type(op) not in known:
-            raise self._fault(node, f"is not allowed; there are {_ALLOWED}")
+            raise self._error(node, f"is not allowed; there are {_ALLOWED}")
         return known[type(op)]
 
-    def _fault(self, node: ast.expr, what: str) -> ValueError:
+    def _error(self, node: ast.expr, what: str) -> ValueError:
         return ValueError(f"--where {self.text!r}: {ast.unparse(node)!r} {what}")
 
 

@@ -38,7 +38,7 @@ class Exported:
 
 
 def export(
-    prepared: Plan,
+    plan: Plan,
     trial: Trial,
     out: Path,
     *,
@@ -48,7 +48,7 @@ def export(
     """Writes the model of a scored trial.
 
     Args:
-        prepared: the run.
+        plan: the run.
         trial: a scored trial of it.
         out: the directory to make.
         beside: trials that the model card shows for comparison, by label.
@@ -62,10 +62,10 @@ def export(
         trial.proposal.recipe,
         out,
         files=_files(trial),
-        evidence=_evidence(prepared, trial, beside or {}),
+        evidence=_evidence(plan, trial, beside or {}),
         force=force,
     )
-    suite = Suite(suite_settings(prepared.config))
+    suite = Suite(suite_settings(plan.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
     return Exported(out, command, suite.random_fewshot)
@@ -81,16 +81,16 @@ def _files(trial: Trial) -> dict[str, str]:
     return {SCORES: json.dumps(scores, indent=2) + "\n"}
 
 
-def _evidence(prepared: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
+def _evidence(plan: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
     """The scores as a section of the model card."""
     columns = {"this model": trial, **beside}
     lines = [
         f"| objective | better | {' | '.join(columns)} |",
         f"|---|---|{'---|' * len(columns)}",
-        *(_scores(each, list(columns.values())) for each in prepared.objectives),
+        *(_scores(each, list(columns.values())) for each in plan.objectives),
     ]
     intro = (
-        f"Trial {trial.number} of a search with seed {prepared.config.seed}, scored with the LM "
+        f"Trial {trial.number} of a search with seed {plan.config.seed}, scored with the LM "
         "Evaluation Harness on the documents that it was picked on, so these numbers flatter it."
     )
     return "\n".join(["## Scores", "", intro, "", *lines, ""])

@@ -14,11 +14,11 @@ BY_CONTENT = ("base", "models", "tasks")
 """Keys whose files may move, so their digests are compared instead."""
 
 
-def inputs(prepared: Plan) -> dict[str, str]:
+def inputs(plan: Plan) -> dict[str, str]:
     """Digests of everything that decides a score: models, tasks and documents, by name."""
-    found = {"base": str(prepared.base.fingerprint)}
-    found |= {f"models.{name}": str(each.fingerprint) for name, each in prepared.models.items()}
-    for name, (task, documents) in prepared.tasks.items():
+    found = {"base": str(plan.base.fingerprint)}
+    found |= {f"models.{name}": str(each.fingerprint) for name, each in plan.models.items()}
+    for name, (task, documents) in plan.tasks.items():
         found |= {f"task {name}": task, f"documents of {name}": documents}
     return found
 

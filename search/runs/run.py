@@ -9,25 +9,25 @@ from typing import Any
 
 import yaml
 
-from search.config import Config, Plan, plan
+from search.config import Config, Plan, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
 from search.runs.inputs import changed_inputs, changed_keys, inputs
 
 
-def create_run(prepared: Plan) -> Ledger:
+def create_run(plan: Plan) -> Ledger:
     """A new run folder for a plan.
 
     Raises:
         ValueError: if there is a run already.
     """
-    config = prepared.config
+    config = plan.config
     header = {
         "name": config.name,
-        "objectives": {each.name: each.to_dict() for each in prepared.objectives},
+        "objectives": {each.name: each.to_dict() for each in plan.objectives},
         "budget": config.budget.model_dump(mode="json"),
-        "inputs": inputs(prepared),
+        "inputs": inputs(plan),
     }
     return Ledger.create(config.run, header, config.to_yaml())
 
@@ -39,8 +39,8 @@ def open_run(root: str | Path) -> tuple[Plan, Ledger]:
         ValueError: if it is no run, or a model, task or metric is not there any more.
     """
     ledger = Ledger(root)
-    prepared = _plan_of(ledger)
-    return replace(prepared, config=_with_budget(prepared.config, ledger)), ledger
+    plan = _plan_of(ledger)
+    return replace(plan, config=_with_budget(plan.config, ledger)), ledger
 
 
 def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledger, list[str]]:
@@ -59,19 +59,19 @@ def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledg
     """
     changed, harmless = list[str](), list[str]()
     if config is None:
-        prepared, ledger = open_run(root)
+        plan, ledger = open_run(root)
     else:
-        prepared, ledger = plan(config), Ledger(root)
-        own = _with_budget(Config.model_validate(config_of(ledger)), ledger)
-        changed, harmless = changed_keys(own, prepared.config)
-    if matters := changed_inputs(ledger.header["inputs"], inputs(prepared)) + changed:
+        plan, ledger = make_plan(config), Ledger(root)
+        own = _with_budget(parse_config(config_of(ledger), Path(CONFIG)), ledger)
+        changed, harmless = changed_keys(own, plan.config)
+    if matters := changed_inputs(ledger.header["inputs"], inputs(plan)) + changed:
         raise ValueError(
             f"{root} cannot be resumed, because its trials would not be comparable:\n"
             + "".join(f"  {each}\n" for each in matters)
             + "Undo these changes, or start a new run with the trials of this one: set another "
             f"`run:` in a config and `mergefront search CONFIG --from {root}`"
         )
-    return prepared, ledger, harmless
+    return plan, ledger, harmless
 
 
 def results_of(ledger: Ledger) -> RunResults:
@@ -93,11 +93,11 @@ def config_of(ledger: Ledger) -> dict[str, Any]:
 
 def _plan_of(ledger: Ledger) -> Plan:
     if ledger.is_local:
-        return plan(Path(ledger.root) / CONFIG)
+        return make_plan(Path(ledger.root) / CONFIG)
     with tempfile.TemporaryDirectory() as folder:  # its paths are absolute: any folder will do
         copy = Path(folder) / CONFIG
         copy.write_text(ledger.config, encoding="utf-8")
-        return plan(copy)
+        return make_plan(copy)
 
 
 def _with_budget(config: Config, ledger: Ledger) -> Config:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search.driver import Budget, Driver, baselines, stopped_by_signals
 from search.samplers import Study
+from search.space import MergeFeatures
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -17,7 +18,7 @@ MakePool = Callable[["Plan", str], "Pool"]
 
 
 def run_search(
-    prepared: Plan,
+    plan: Plan,
     ledger: Ledger,
     budget: Budget,
     *,
@@ -29,7 +30,7 @@ def run_search(
     """Starts or continues a search; returns when its budget is spent or it was stopped.
 
     Args:
-        prepared: what to search.
+        plan: what to search.
         ledger: where it is recorded.
         budget: when it ends; what earlier sessions spent counts. A new budget is kept in the run.
         address: of the Ray cluster; "local" starts one here.
@@ -44,8 +45,8 @@ def run_search(
     """
     with ledger.driving(takeover=takeover) as lease:
         ledger.record_budget(budget.model_dump(mode="json"))
-        pool = (make_pool or ray_pool)(prepared, address)
-        driver = _driver(prepared, pool, ledger, budget)
+        pool = (make_pool or ray_pool)(plan, address)
+        driver = _driver(plan, pool, ledger, budget)
         driver.watch = lambda driver: _report(driver, lease, watch)
         try:
             with stopped_by_signals(driver):
@@ -55,38 +56,38 @@ def run_search(
     return driver
 
 
-def ray_pool(prepared: Plan, address: str) -> Pool:
+def ray_pool(plan: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
     from workers.pool.ray_pool import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
     from workers.worker import Setup, Worker  # noqa: PLC0415
 
     setup = Setup(
-        base=prepared.base,
-        models=prepared.models,
-        suite=prepared.suite,
-        gate=prepared.config.gate,
-        merging=prepared.config.merging,
+        base=plan.base,
+        models=plan.models,
+        suite=plan.suite,
+        gate=plan.config.gate,
+        merging=plan.config.merging,
     )
-    return RayPool(Worker, setup, prepared.config.workers, address, prepared.config.name)
+    return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 
 
-def _driver(prepared: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
-    config = prepared.config
-    directions = [each.direction for each in prepared.objectives]
+def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
+    config = plan.config
+    directions = [each.direction for each in plan.objectives]
     return Driver(
         study=Study(
             config.sampler,
-            prepared.space.axes,
+            plan.space.axes,
             directions,
             config.seed,
-            prepared.space.features,
-            [each.weight for each in prepared.objectives] if config.prefer != "front" else None,
+            MergeFeatures(plan.space),
+            [each.weight for each in plan.objectives] if config.prefer != "front" else None,
         ),
         pool=pool,
         ledger=ledger,
-        recipe_of=prepared.space.recipe,
-        baselines=baselines(prepared.space, prepared.recipes),
-        objectives=prepared.objectives,
+        recipe_of=plan.space.recipe,
+        baselines=baselines(plan.space, plan.recipes),
+        objectives=plan.objectives,
         budget=budget,
     )
 

@@ -26,39 +26,39 @@ SCORE_KEYS = ("documents", "scoring")
 
 
 class Transfer(NamedTuple):
-    """What a new run has got from an old one."""
+    """What was copied from an old run into a new one."""
 
     trials: int
     """Finished trials or points."""
     scored: bool
-    """Whether with their scores."""
+    """Whether their scores were copied too."""
     outside: int = 0
     """Points of the old front that are outside the new space, and left out."""
 
 
-def transfer_trials(prepared: Plan, old: Ledger, new: Ledger) -> Transfer:
+def transfer_trials(plan: Plan, old: Ledger, new: Ledger) -> Transfer:
     """Copies trials of an old run into a new one.
 
     With the same models, tasks, documents and objectives, trials are copied with their scores, and
     proposals that had not finished are tried in the new run. Otherwise only the points of the old
     front that lie in the new space are copied, to be scored again.
     """
-    if _are_scores_valid(prepared, old, new):
-        return Transfer(_copy(prepared, old, new), scored=True)
+    if _are_scores_valid(plan, old, new):
+        return Transfer(_copy(plan, old, new), scored=True)
     front = [dict(params) for trial in results_of(old).front if (params := trial.proposal.params)]
-    points = [params for params in front if _has(prepared, params)]
-    known = baselines(prepared.space, prepared.recipes).known
+    points = [params for params in front if _has(plan, params)]
+    known = baselines(plan.space, plan.recipes).known
     labels = {each.recipe.digest: each.label for each in known}
     for number, params in enumerate(points):
-        recipe = prepared.space.recipe(params)
+        recipe = plan.space.recipe(params)
         new.propose(Proposal.create(number, recipe, params, labels.get(recipe.digest)))
     return Transfer(len(points), scored=False, outside=len(front) - len(points))
 
 
-def _are_scores_valid(prepared: Plan, old: Ledger, new: Ledger) -> bool:
+def _are_scores_valid(plan: Plan, old: Ledger, new: Ledger) -> bool:
     before, config = old.header["inputs"], config_of(old)
-    same = all(before.get(name) == digest for name, digest in inputs(prepared).items())
-    now = prepared.config.model_dump(mode="json")
+    same = all(before.get(name) == digest for name, digest in inputs(plan).items())
+    now = plan.config.model_dump(mode="json")
     alike = all(config[key] == now[key] for key in SCORE_KEYS)
     known, wanted = (_unweighted(each.header["objectives"]) for each in (old, new))
     return same and alike and all(known.get(name) == each for name, each in wanted.items())
@@ -72,14 +72,14 @@ def _unweighted(objectives: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
     }
 
 
-def _copy(prepared: Plan, old: Ledger, new: Ledger) -> int:
+def _copy(plan: Plan, old: Ledger, new: Ledger) -> int:
     """Keeps numbers and orders, except that gaps left by lost files are closed."""
     contents, wanted = old.contents(), new.header["objectives"]
     numbers = {known: number for number, known in enumerate(contents.proposals)}
     for kept in contents.proposals.values():
-        new.propose(_proposal(prepared, kept, numbers))
+        new.propose(_proposal(plan, kept, numbers))
     for order, trial in enumerate(contents.trials):
-        proposal = _proposal(prepared, trial.proposal, numbers)
+        proposal = _proposal(plan, trial.proposal, numbers)
         scores = {name: value for name, value in trial.scores.items() if name in wanted}
         # the new run's hours are its own
         copy = replace(trial, proposal=proposal, order=order, scores=scores, clock=0.0)
@@ -95,19 +95,19 @@ def _documents(old: Ledger, number: int) -> pa.Table | None:
         return None
 
 
-def _proposal(prepared: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Proposal:
-    params = _params(prepared, kept.recipe)
+def _proposal(plan: Plan, kept: Proposal, numbers: Mapping[int, int]) -> Proposal:
+    params = _params(plan, kept.recipe)
     return Proposal.create(numbers[kept.number], kept.recipe, params, kept.label)
 
 
-def _has(prepared: Plan, params: Mapping[str, Any]) -> bool:
+def _has(plan: Plan, params: Mapping[str, Any]) -> bool:
     """Whether the new space has this point of the old one."""
-    axes = prepared.space.axes
+    axes = plan.space.axes
     return set(params) == set(axes) and all(axes[name].holds(params[name]) for name in axes)
 
 
-def _params(prepared: Plan, recipe: Recipe) -> dict[str, Any] | None:
+def _params(plan: Plan, recipe: Recipe) -> dict[str, Any] | None:
     try:
-        return prepared.space.params(recipe)
+        return plan.space.params(recipe)
     except ValueError:  # no point of the new space: kept, but the sampler cannot learn from it
         return None

@@ -1,5 +1,6 @@
 """What to try next: Optuna's samplers and ours behind one settings union, and their study."""
 
+from search.samplers.ped_anova import parameter_importance
 from search.samplers.settings import (
     Auto,
     Cmaes,
@@ -22,4 +23,5 @@ __all__ = [
     "SamplerSettings",
     "Study",
     "Tpe",
+    "parameter_importance",
 ]

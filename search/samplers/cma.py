@@ -30,7 +30,9 @@ SIGMA = 1 / 6  # the first step, in widths of the range
 
 
 class CmaSampler(JointSampler):
-    """A choice of k is the greatest of k numbers. Asks beyond a generation belong to it as well.
+    """CMA-ES whose asks beyond the size of a generation belong to that generation too.
+
+    A choice of k is k numbers, of which the greatest decides.
 
     Args:
         distributions: the space.
@@ -59,7 +61,7 @@ class CmaSampler(JointSampler):
         if not search_space:
             return {}
         if self._cma is None:
-            self._cma = self._begin()
+            self._cma = self._new_optimiser()
         trials = study.get_trials(deepcopy=False)
         finished = [n for n in sorted(self._points) if trials[n].state is TrialState.COMPLETE]
         found = [n for n in finished if self._points[n][0] == self._cma.generation]
@@ -73,15 +75,15 @@ class CmaSampler(JointSampler):
         return self._encoding.params(self._row(point))
 
     def restore(self, study: Study, number: int, note: Mapping[str, Any]) -> None:
-        """Goes on from what was noted of a trial, the trials before it being recalled."""
+        """Restores the state from a trial's notes; earlier trials must be restored before it."""
         if self._cma is None:
-            self._cma = self._begin()
+            self._cma = self._new_optimiser()
         if LEARNT in note:
             self._learn(study, note[LEARNT])
         if POINT in note:
             self._points[number] = note[GENERATION], note[POINT]
 
-    def _begin(self) -> CMA:
+    def _new_optimiser(self) -> CMA:
         size = int(self._sizes.sum())
         return CMA(
             mean=np.full(size, 0.5),

@@ -1,4 +1,4 @@
-"""Optuna's Gaussian process sampler, shown only what matters of very bad scores."""
+"""Optuna's Gaussian process sampler, with very bad losses clipped."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class GpSampler(JointSampler):
     """Expected hypervolume improvement, measured from just behind the worst of the front.
 
     A broken merge may score ten times worse than the worst model. Optuna measures hypervolume from
-    the worst value there is, and beside that nothing on the front would count; so losses are cut
-    off behind the front, in a study that is made for each ask.
+    the worst value there is, and beside that nothing on the front would count; so losses are
+    clipped behind the front, in a study that is made for each ask.
 
     Args:
         distributions: the space.
@@ -55,13 +55,13 @@ class GpSampler(JointSampler):
                 n_startup_trials=self._startup,
                 deterministic_objective=True,
             )
-        shown = optuna.create_study(directions=study.directions, sampler=sampler)
-        shown.add_trials(self._shown(study, trial.number))
+        clipped = optuna.create_study(directions=study.directions, sampler=sampler)
+        clipped.add_trials(self._clipped_trials(study, trial.number))
         with threadpool_limits(1):  # torch's too, which the study does not know of
-            return shown.ask(search_space).params
+            return clipped.ask(search_space).params
 
-    def _shown(self, study: Study, number: int) -> list[FrozenTrial]:
-        """Copies of the finished and the running trials, with losses cut off at the corner."""
+    def _clipped_trials(self, study: Study, number: int) -> list[FrozenTrial]:
+        """Copies of finished and running trials, with losses clipped at the reference point."""
         trials = study.get_trials(deepcopy=False)[:number]
         finished = [each for each in trials if each.state is TrialState.COMPLETE]
         signs = np.array([1 if d is StudyDirection.MINIMIZE else -1 for d in study.directions])

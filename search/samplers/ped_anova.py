@@ -15,7 +15,7 @@ from optuna.trial import create_trial
 LEAST = 20  # trials: of fewer, the best tenth says nothing
 
 
-def ped_anova(
+def parameter_importance(
     points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str] = ()
 ) -> dict[str, float]:
     """How much each parameter decides whether a trial is among the best tenth; the sum is 1.
@@ -36,16 +36,16 @@ def ped_anova(
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: dict[str, float] = {}
-    for names, rows in _together(points):
+    for names, rows in _groups(points):
         share = len(rows) / len(points)
         some = [{name: points[i][name] for name in names} for i in rows]
-        values = _of_group(some, [losses[i] for i in rows], logs)
+        values = _importance_in_group(some, [losses[i] for i in rows], logs)
         found |= {name: share * value for name, value in values.items()}
     total = sum(found.values())
     return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
 
 
-def _together(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+def _groups(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """Parameters that the same trials used, and which these are; not where they are too few."""
     users: dict[str, list[int]] = {}
     for i, point in enumerate(points):
@@ -57,10 +57,10 @@ def _together(points: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], 
     return ((names, rows) for rows, names in groups.items() if len(rows) >= LEAST)
 
 
-def _of_group(
+def _importance_in_group(
     points: Sequence[Mapping[str, Any]], losses: Sequence[float], logs: Collection[str]
 ) -> dict[str, float]:
-    distributions = dict(_seen(points, logs))
+    distributions = dict(_distributions(points, logs))
     if min(losses) == max(losses):  # nothing mattered
         return dict.fromkeys(distributions, 0.0)
     study = optuna.create_study()
@@ -82,7 +82,7 @@ def _of_group(
         )
 
 
-def _seen(
+def _distributions(
     points: Sequence[Mapping[str, Any]], logs: Collection[str]
 ) -> list[tuple[str, BaseDistribution]]:
     """The axes as far as they were searched; one that never moved cannot have mattered."""

@@ -1,4 +1,4 @@
-"""What a sampler is made for."""
+"""The search problem that a sampler is made for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
+INPUT = "input"
+"""User attribute of the trials of base and models: their objective values, once scored."""
+
 Blocks = Mapping[str, NDArray[np.float64]]
 """Name -> (n_points, n_features): features of the same kind."""
 Features = Callable[[NDArray[np.float64], Mapping[str, NDArray[Any]]], Blocks]
@@ -18,7 +21,7 @@ Features = Callable[[NDArray[np.float64], Mapping[str, NDArray[Any]]], Blocks]
 
 @dataclass(frozen=True)
 class Problem:
-    """A space, its objectives' number, and the seed.
+    """What a sampler searches: axes, seed, and features and weights if there are any.
 
     Args:
         distributions: of every axis.

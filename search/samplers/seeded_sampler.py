@@ -16,12 +16,12 @@ from search.samplers.trial_seed import trial_seed
 class SeededSampler(BaseSampler):
     """Makes a fresh sampler for every trial, seeded by the run's seed and the trial's number.
 
-    Optuna's own samplers hold one random generator for a whole study; after a restart it begins
-    again and the search would draw the same numbers twice.
+    Optuna's own samplers have one random generator for a whole study; after a restart it would
+    draw the same numbers a second time.
     """
 
     def __init__(self, build: Callable[[int], BaseSampler], seed: int) -> None:
-        """Takes what builds a sampler from a seed, and the seed of the run."""
+        """Takes a function from a seed to a sampler, and the seed of the run."""
         self._build = build
         self._seed = seed
         self._current: tuple[int, BaseSampler] | None = None
@@ -29,13 +29,13 @@ class SeededSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """As the inner sampler says."""
+        """Delegates to the trial's sampler."""
         return self._for(trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the inner sampler draws."""
+        """Delegates to the trial's sampler."""
         return self._for(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -45,18 +45,18 @@ class SeededSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """As the inner sampler draws."""
+        """Delegates to the trial's sampler."""
         inner = self._for(trial)
         return inner.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """As the inner sampler does."""
+        """Delegates to the trial's sampler."""
         self._for(trial).before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """As the inner sampler does."""
+        """Delegates to the trial's sampler."""
         self._for(trial).after_trial(study, trial, state, values)
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def _experimental() -> Iterator[None]:
-    """Optuna calls these experimental at every use; that was weighed when they were listed here."""
+    """Silences Optuna's warning that these samplers are experimental; we accept that risk."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
@@ -41,7 +41,7 @@ class _FromOptuna(Settings):
     """A sampler of Optuna's."""
 
     def build(self, seed: int) -> BaseSampler:
-        """The sampler, with this state of chance."""
+        """The sampler, with this seed."""
         raise NotImplementedError
 
     def make(self, problem: Problem) -> BaseSampler:
@@ -118,7 +118,7 @@ _OLD_SETTINGS = {"startup", "gp_axes", "gp_trials", "gp_workers", "evolution"}
 
 
 class Auto(Settings):
-    """Bayesian optimisation over what the merges are made of: milliseconds an ask."""
+    """Bayesian optimisation over the coefficients of merges: some 50 ms an ask."""
 
     type: Literal["auto"] = "auto"
 

@@ -16,8 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
-from search.samplers.auto.observations import INPUT
-from search.samplers.problem import Features, Problem
+from search.samplers.problem import INPUT, Features, Problem
 
 if TYPE_CHECKING:
     from search.objectives import Direction
@@ -64,7 +63,7 @@ class Study:
         features: Features | None = None,
         weights: Sequence[float] | None = None,
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what was weighed here
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings are about risks we accept
         self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
         self._sampler = sampler.make(Problem(self._distributions, seed, features, weights))
         self._storage = InMemoryStorage()
@@ -85,10 +84,10 @@ class Study:
         """The next trial's number and point, and what the sampler wants kept beside it."""
         before = set(self._storage.get_study_system_attrs(self._id))
         number = self._study.ask().number
-        # threads would wait for each other on matrices so small; and last bits hang on their number
+        # with matrices so small, threads cost time, and the last bits depend on their number
         with self._threads.limit(limits=1):
             params = self._sample(self._trials[number])
-        trial = self._trials[number]  # another object than before: what a sampler notes replaces it
+        trial = self._trials[number]  # another object than before: a sampler's notes replace it
         trial.params, trial.distributions = params, self._distributions
         notes = {k: v for k, v in trial.system_attrs.items() if _REPEATED not in k}
         of_study = self._storage.get_study_system_attrs(self._id)

@@ -11,12 +11,14 @@ so a sampler can cross a TIES recipe with a DARE one. `method` is an axis like a
 """
 
 from search.space.axis import Axis, name_without_position, parameter_and_model
+from search.space.merge_features import MergeFeatures
 from search.space.settings import SpaceSettings
 from search.space.space import Params, Space
 from search.space.summary import parameter_summaries, recommended_trials
 
 __all__ = [
     "Axis",
+    "MergeFeatures",
     "Params",
     "Space",
     "SpaceSettings",

@@ -1,4 +1,4 @@
-"""Points as what their merges are made of, so that points of different methods compare.
+"""The coefficients of a point's merge, by which points of different methods compare.
 
 Two recipes are near each other if each task vector has nearly the same part in them, whatever
 methods and parameters say so: a SLERP of two models at t = 0.5, their uniform soup, and task
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.space.layout import Layout, constant_regions
+from search.space.space import Space
 from workers.methods import METHODS
 
 if TYPE_CHECKING:
     from search.space.parameters import SearchedParameter
-    from search.space.space import Space
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,6 @@ from typing import Any
 from evaluators.settings import SettingsError
 from search.space.axis import Axis
 from search.space.layout import Layout, Position, constant_regions
-from search.space.merge_features import MergeFeatures
 from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
@@ -89,11 +88,6 @@ class Space:
         return point
 
     # -- axes
-
-    @cached_property
-    def features(self) -> MergeFeatures:
-        """Features by which points of different methods compare."""
-        return MergeFeatures(self)
 
     @cached_property
     def parameters(self) -> dict[str, SearchedParameter]:

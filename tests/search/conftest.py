@@ -115,12 +115,10 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
     return to_file
 
 
-def begin_scored(prepared: Plan, texts: Sequence[float]) -> Ledger:
+def begin_scored(plan: Plan, texts: Sequence[float]) -> Ledger:
     """A run whose baselines are scored, as many as there are scores of text."""
-    ledger = create_run(prepared)
-    for number, (first, text) in enumerate(
-        zip(baselines(prepared.space).known, texts, strict=False)
-    ):
+    ledger = create_run(plan)
+    for number, (first, text) in enumerate(zip(baselines(plan.space).known, texts, strict=False)):
         proposal = Proposal.create(number, first.recipe, first.params, first.label)
         ledger.propose(proposal)
         ledger.finish(Trial(proposal, "scored", number, {"picks": 0.1 * number, "text": text}))

@@ -16,6 +16,7 @@ from search.samplers.auto.candidates import Candidates
 from search.samplers.auto.gaussian_process import GaussianProcess, fitted_scales
 from search.samplers.encoding import Encoding
 from search.samplers.study import _distribution
+from search.space import MergeFeatures
 from tests.search.conftest import make_space
 
 SPACE = make_space(
@@ -38,11 +39,11 @@ def test_the_process_passes_through_what_it_learned_and_doubts_what_is_far():
     assert (doubt > 10 * deviation).all()
 
 
-def test_believing_changes_no_expectation_but_leaves_less_doubt():
+def test_pending_points_change_no_expectation_but_leave_less_doubt():
     blocks, losses = points(12), np.random.default_rng(1).normal(size=(12, 1))
     process, more = GaussianProcess(blocks, losses, QUIET), points(3, seed=5)
     before, doubt = process.predict(more)
-    after, less = process.believing(more).predict(more)
+    after, less = process.with_pending(more).predict(more)
     assert after == pytest.approx(before, abs=0.05)
     assert (less < doubt).all()
 
@@ -121,7 +122,7 @@ def test_candidates_lie_in_the_space(seed):
 def embedded(*params: dict) -> dict[str, np.ndarray]:
     encoding = Encoding({name: _distribution(axis) for name, axis in SPACE.axes.items()})
     rows = np.array([encoding.row(each) for each in params])
-    return SPACE.features(*encoding.decoded(rows))
+    return MergeFeatures(SPACE)(*encoding.decoded(rows))
 
 
 def point(method: str, weight: dict[str, float], **more) -> dict:

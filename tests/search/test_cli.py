@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from search.cli.app import app
-from search.config import plan
+from search.config import make_plan
 from search.ledger import Trial
 from tests.search.conftest import begin_scored
 from tests.search.test_driver import evaluate
@@ -30,7 +30,7 @@ def run(monkeypatch):
 @pytest.fixture
 def finished(write, config):
     """A run whose baselines are scored, written by the ledger alone."""
-    return begin_scored(plan(write(config)), texts=(3.0, 3.0, 3.0, 3.0, 2.0))
+    return begin_scored(make_plan(write(config)), texts=(3.0, 3.0, 3.0, 3.0, 2.0))
 
 
 def test_help_imports_nothing_heavy():

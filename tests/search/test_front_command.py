@@ -72,7 +72,7 @@ def test_where_selects_a_part_of_the_front(show):
     [
         ("piks > 0.5", "--where: unknown name 'piks'; did you mean 'picks'?"),
         ("picks > d.picks", "--where: unknown name 'd.picks'; did you mean"),
-        ("picks", "'picks' is a number, and a comparison is wanted"),
+        ("picks", "'picks' is a number; expected a comparison"),
     ],
 )
 def test_an_invalid_condition_is_wrong_input(show, where, message):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from search.config import ConfigError, plan
+from search.config import ConfigError, make_plan
 from search.driver import baselines
 from search.ledger import Ledger, Proposal, Trial
 from search.runs import (
@@ -36,7 +36,7 @@ SOUP = {
 @pytest.fixture
 def begun(write, config):
     """A run with its baselines scored."""
-    return begin_scored(plan(write(config)), texts=(3.0,) * 5)
+    return begin_scored(make_plan(write(config)), texts=(3.0,) * 5)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_a_run_goes_on_when_nothing_has_changed(begun):
 
 def test_what_changes_no_trial_is_noted(begun, config, write):
     other = write({**config, "budget": {"trials": 99}, "workers": {"cpus": 1}})
-    prepared, _, changed = resume_run(begun.root, other)
-    assert prepared.config.budget.trials == 99
+    plan, _, changed = resume_run(begun.root, other)
+    assert plan.config.budget.trials == 99
     assert changed == ["budget.trials: was 12, is 99", "workers.cpus: was None, is 1.0"]
 
 
@@ -72,16 +72,16 @@ def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_aga
         more = {"run": str(folder / "run"), "recipes": [str(folder / "soup.yaml")]}
         return write({**config, **places, **more})
 
-    ledger = create_run(plan(at(here)))
-    prepared = open_run(ledger.root)[0]
+    ledger = create_run(make_plan(at(here)))
+    plan = open_run(ledger.root)[0]
     pools = {"make_pool": lambda *_: InProcessPool(evaluate, 2)}
-    run_search(prepared, ledger, prepared.config.budget, **pools)
+    run_search(plan, ledger, plan.config.budget, **pools)
     here.rename(there)
     with pytest.raises(ConfigError, match="here/base"):
         resume_run(there / "run")
-    prepared, ledger, _ = resume_run(there / "run", at(there))
-    budget = prepared.config.budget.model_copy(update={"trials": 16})
-    driver = run_search(prepared, ledger, budget, **pools)
+    plan, ledger, _ = resume_run(there / "run", at(there))
+    budget = plan.config.budget.model_copy(update={"trials": 16})
+    driver = run_search(plan, ledger, budget, **pools)
     labels = [trial.label for trial in driver.trials if trial.label]
     assert len(driver.trials) == 16
     assert len(labels) == len(set(labels))
@@ -89,10 +89,10 @@ def test_a_run_whose_models_tasks_and_folder_moved_goes_on_and_tries_nothing_aga
 
 
 def test_a_raised_budget_is_kept(begun):
-    prepared, ledger, _ = resume_run(begun.root)
+    plan, ledger, _ = resume_run(begun.root)
     for trials in (12, 14, 13):
-        budget = prepared.config.budget.model_copy(update={"trials": trials})
-        run_search(prepared, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+        budget = plan.config.budget.model_copy(update={"trials": trials})
+        run_search(plan, ledger, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
         found = status_of(Ledger(begun.root))
         assert found["budget"]["trials"] == trials
         assert found["state"] == "finished"
@@ -134,7 +134,7 @@ def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
         rest = {key: value for key, value in content.items() if key not in keep}
         write_task(tasks, name, [json.loads(doc) for doc in docs], **rest)
     config["tasks"] = str(tasks)
-    ledger = create_run(plan(write(config)))
+    ledger = create_run(make_plan(write(config)))
     resume_run(ledger.root)
     lines = (tasks / "text.jsonl").read_text().replace('number 1"', 'number 1000"')
     (tasks / "text.jsonl").write_text(lines)
@@ -146,9 +146,9 @@ def test_documents_that_were_changed_are_named(config, tmp_path, write, world):
 def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
     begun, config, write, tmp_path
 ):
-    prepared = plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
-    new = create_run(prepared)
-    assert transfer_trials(prepared, begun, new) == (5, True, 0)
+    plan = make_plan(write({**config, "run": str(tmp_path / "new"), "seed": 5}))
+    new = create_run(plan)
+    assert transfer_trials(plan, begun, new) == (5, True, 0)
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
     assert [trial.label for trial in taken] == [trial.label for trial in old]
@@ -158,25 +158,25 @@ def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tm
     late = begun.trials()[-1]
     begun.finish(replace(late, clock=12 * 3600.0))
     budget = {"trials": 12, "hours": 2}
-    prepared = plan(write({**config, "run": str(tmp_path / "new"), "budget": budget}))
-    new = create_run(prepared)
-    transfer_trials(prepared, begun, new)
-    assert reached_limit(begun, prepared.config.budget)
-    assert reached_limit(new, prepared.config.budget) is None
+    plan = make_plan(write({**config, "run": str(tmp_path / "new"), "budget": budget}))
+    new = create_run(plan)
+    transfer_trials(plan, begun, new)
+    assert reached_limit(begun, plan.config.budget)
+    assert reached_limit(new, plan.config.budget) is None
 
 
 def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_lost(
     begun, config, write, tmp_path
 ):
-    known = baselines(plan(Path(begun.root) / "config.yaml").space).known
+    known = baselines(make_plan(Path(begun.root) / "config.yaml").space).known
     for number, first in enumerate(known[5:8], 5):
         begun.propose(Proposal.create(number, first.recipe, first.params, first.label))
     begun.finish(Trial(begun.proposals()[7], "scored", 5, {"picks": 0.9, "text": 2.0}))
     for lost in ("proposed/000001.json", "finished/000001.parquet"):
         (Path(begun.root) / lost).unlink()
-    prepared = plan(write({**config, "run": str(tmp_path / "new")}))
-    new = create_run(prepared)
-    assert transfer_trials(prepared, begun, new) == (5, True, 0)
+    plan = make_plan(write({**config, "run": str(tmp_path / "new")}))
+    new = create_run(plan)
+    assert transfer_trials(plan, begun, new) == (5, True, 0)
     contents = new.contents()
     assert not contents.damage
     assert list(contents.proposals) == list(range(7))
@@ -186,9 +186,9 @@ def test_a_new_run_has_no_gaps_where_trials_of_the_old_one_were_under_way_or_los
 
 
 def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, config, write, tmp_path):
-    prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
-    new = create_run(prepared)
-    count, scored, left = transfer_trials(prepared, begun, new)
+    plan = make_plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
+    new = create_run(plan)
+    count, scored, left = transfer_trials(plan, begun, new)
     contents = Ledger(new.root).contents()
     assert not scored
     assert not left
@@ -200,21 +200,21 @@ def test_a_new_run_takes_over_points_alone_where_scores_do_not_hold(begun, confi
 
 
 def test_points_to_be_scored_anew_are_still_the_models_and_the_soup(begun, config, write, tmp_path):
-    for number, first in enumerate(baselines(plan(write(config)).space).known[1:5], 1):
+    for number, first in enumerate(baselines(make_plan(write(config)).space).known[1:5], 1):
         better = {"picks": 0.1 * number, "text": 3.0 + number}  # all of them on the front
         again = Proposal.create(number, first.recipe, first.params, first.label)
         begun.finish(Trial(again, "scored", number, better))
-    prepared = plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
-    new = create_run(prepared)
-    assert transfer_trials(prepared, begun, new).trials == 4
-    budget = prepared.config.budget
-    driver = run_search(prepared, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
+    plan = make_plan(write({**config, "run": str(tmp_path / "new"), "documents": "all"}))
+    new = create_run(plan)
+    assert transfer_trials(plan, begun, new).trials == 4
+    budget = plan.config.budget
+    driver = run_search(plan, new, budget, make_pool=lambda *_: InProcessPool(evaluate, 2))
     found = [trial.label for trial in driver.trials if trial.state == "scored"]
     assert {"base", "a", "b", "c", "uniform soup"} <= set(found)
 
 
 def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, write, tmp_path):
-    points = plan(write(config)).space
+    points = make_plan(write(config)).space
     params = {name: axis.centre for name, axis in points.axes.items()}
     for number, method in enumerate(("task_arithmetic", "ties"), 5):
         point = {**params, "method": method}
@@ -223,10 +223,10 @@ def test_points_outside_the_new_space_are_left_out_and_counted(begun, config, wr
         scores = {"picks": number, "text": number}  # both on the front
         begun.finish(Trial(proposal, "scored", number, scores))
     fewer = {"methods": ["linear", "slerp", "ties", "dare_ties"], "documents": "all"}
-    prepared = plan(write({**config, **fewer, "run": str(tmp_path / "new")}))
-    assert prepared.space.axes.keys() == params.keys()
-    new = create_run(prepared)
-    taken = transfer_trials(prepared, begun, new)
+    plan = make_plan(write({**config, **fewer, "run": str(tmp_path / "new")}))
+    assert plan.space.axes.keys() == params.keys()
+    new = create_run(plan)
+    taken = transfer_trials(plan, begun, new)
     assert taken.outside == 1
     methods = [proposal.params["method"] for proposal in new.proposals().values()]
     assert "task_arithmetic" not in methods

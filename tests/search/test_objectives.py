@@ -19,9 +19,9 @@ GENERAL = {
 
 
 def resolved(**given) -> Objective:
-    found, faults = resolve({"x": ObjectiveSettings.model_validate(given)}, METRICS)
-    if faults:
-        raise ValueError(*faults)
+    found, errors = resolve({"x": ObjectiveSettings.model_validate(given)}, METRICS)
+    if errors:
+        raise ValueError(*errors)
     return found[0]
 
 
@@ -61,17 +61,17 @@ def test_a_value_that_is_not_finite_is_named_with_its_objective_and_metric(value
         ({"mean": GENERAL["mean"][:1]}, "at least 2 items"),
         (
             {"mean": [*GENERAL["mean"], {"task": "arc", "metric": "brier"}]},
-            r"objectives.x.mean: of acc, brier some are better when higher, some when lower",
+            r"objectives.x.mean: acc, brier have different directions",
         ),
         (
             {"mean": [*GENERAL["mean"], {"task": "maths", "metric": "exact_match"}]},
-            "objectives.x.mean.2.filter: 'exact_match' comes by strict, flexible; name one of them",
+            "objectives.x.mean.2.filter: the task reports 'exact_match' with the filters",
         ),
         (
             {"mean": [*GENERAL["mean"], {"task": "arc", "metric": "ac"}]},
             "objectives.x.mean.2.metric: task 'arc' does not report 'ac'; did you mean 'acc'",
         ),
-        ({"task": "odd", "metric": "score"}, "objectives.x.direction: the task does not say"),
+        ({"task": "odd", "metric": "score"}, "objectives.x.direction: the task declares none"),
     ],
 )
 def test_what_cannot_be_an_objective_is_refused_with_its_place(given, message):

@@ -15,7 +15,7 @@ from search.ledger import Proposal, Trial
 from search.objectives import Objective, hypervolume, normalised
 from search.results import RunResults, importance
 from search.results.importance import _used
-from search.samplers.ped_anova import ped_anova
+from search.samplers import parameter_importance
 from tests.search.conftest import OBJECTIVES, make_space
 
 SPACE = make_space("linear", "ties")
@@ -115,7 +115,7 @@ def test_importance_looks_at_a_log_axis_on_its_log_scale():
     used = [dict(_used(trial.proposal.params)) for trial in trials]
     points = [{k: f(point[k]) for k, f in logs.items() if k in point} for point in used]
     losses = [-trial.scores["picks"] for trial in trials]
-    linear = ped_anova(points, losses)
+    linear = parameter_importance(points, losses)
     found = importance(RunResults(OBJECTIVES, trials))["picks"]
     assert found["lambda"] / found["weight[a]"] == pytest.approx(
         linear["lambda"] / linear["weight[a]"]
@@ -133,9 +133,9 @@ def test_a_parameter_counts_only_where_its_method_uses_it():
         losses.append(1 + chance.random())
     used = [dict(_used(point)) for point in points]
     assert all(("t" in point) is (point["method"] == "slerp") for point in used)
-    found = ped_anova(used, losses)
+    found = parameter_importance(used, losses)
     assert max(found, key=found.__getitem__) == "method"
-    assert found["t"] < 0.2 < ped_anova(points, losses)["t"]
+    assert found["t"] < 0.2 < parameter_importance(points, losses)["t"]
 
 
 def test_a_trial_without_scores_is_refused_with_its_cause():

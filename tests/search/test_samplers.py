@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from search.samplers import Auto, Cmaes, Gp, SamplerSettings, Study
-from search.space import Axis
+from search.space import Axis, MergeFeatures
 from tests.search.conftest import make_space
 
 SPACE = make_space("linear", "ties", "dare_ties", models="ab", membership=True)
@@ -211,7 +211,7 @@ def test_auto_finds_a_better_mean_than_random_points_do():
 
 
 def test_auto_with_weights_improves_the_weighted_mean_in_every_ask():
-    study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.features, weights=[3.0, 1.0])
+    study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, MergeFeatures(SPACE), weights=[3.0, 1.0])
     goals = set()
     for _ in range(12):
         number, params, notes = study.ask()
@@ -233,7 +233,7 @@ def test_auto_notes_its_goal_and_the_length_scales_that_it_fitted():
 
 def test_base_and_models_set_the_scale_of_the_objectives():
     def asked(span: float) -> list[dict[str, Any]]:
-        study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, SPACE.features)
+        study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0, MergeFeatures(SPACE))
         study.tell(study.add(None, is_input=True), [0.0, span])
         study.tell(study.add(None, is_input=True), [2.0, 0.0])
         found = []

@@ -2,23 +2,33 @@
 
 from workers.checkpoint.alignment import align
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.headers import TensorInfo
+from workers.checkpoint.differences import Difference, differences
+from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
+from workers.checkpoint.meta_model import MetaModel, meta_model, normalised_config
 from workers.checkpoint.reader import open_checkpoint, open_headers
+from workers.checkpoint.tensor_names import by_checkpoint_name
 from workers.checkpoint.writer import write_model
 
 __all__ = [
     "UNKNOWN_LICENCE",
     "Checkpoint",
+    "Difference",
+    "MetaModel",
     "TensorInfo",
     "align",
+    "by_checkpoint_name",
+    "differences",
     "is_hub_id",
     "licence_of",
     "load_model",
     "load_tokenizer",
+    "meta_model",
+    "normalised_config",
     "open_checkpoint",
     "open_headers",
+    "read_json",
     "write_model",
 ]

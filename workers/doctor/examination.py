@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.checkpoint import UNKNOWN_LICENCE, Checkpoint, licence_of, open_headers
-from workers.checkpoint.meta_model import normalised_config
+from workers.checkpoint import (
+    UNKNOWN_LICENCE,
+    Checkpoint,
+    licence_of,
+    normalised_config,
+    open_headers,
+)
 from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
 from workers.doctor.single_model import check_model

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workers.checkpoint import Checkpoint, TensorInfo
-from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model
 from workers.doctor.finding import Finding
 from workers.doctor.vocabulary import Vocabulary, vocabulary
 from workers.recipe import module_of

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.checkpoint import Checkpoint
-from workers.checkpoint.headers import read_json
+from workers.checkpoint import Checkpoint, read_json
 from workers.doctor.finding import Finding
 
 TOKENIZER, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from workers.checkpoint import align, open_checkpoint
-from workers.checkpoint.differences import Difference, differences
+from workers.checkpoint import Difference, align, differences, open_checkpoint
 from workers.recipe import Source
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Task vectors</title><style>
@@ -32,7 +31,7 @@ def compare_weights(base: Source, models: Mapping[str, Source]) -> list[Differen
     return differences(opened.pop("base"), opened)
 
 
-def to_json(found: Sequence[Difference]) -> list[dict[str, object]]:
+def differences_to_json(found: Sequence[Difference]) -> list[dict[str, object]]:
     """JSON values."""
     return [
         {
@@ -47,7 +46,7 @@ def to_json(found: Sequence[Difference]) -> list[dict[str, object]]:
     ]
 
 
-def to_html(found: Sequence[Difference], base: str) -> str:
+def differences_to_html(found: Sequence[Difference], base: str) -> str:
     """One self-contained page: a heat map for each model, each pair and the conflict of signs."""
     maps: list[tuple[str, Value, tuple[int, int, int]]] = [
         (f"length of {name} − base, relative to the base", _norm(name), (31, 119, 180))

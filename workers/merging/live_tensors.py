@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from workers.checkpoint.tensor_names import by_checkpoint_name
+from workers.checkpoint import by_checkpoint_name
 
 
 def live_tensors(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

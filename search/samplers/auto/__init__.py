@@ -1,4 +1,4 @@
-"""The default sampler: Bayesian optimisation over what the merges are made of."""
+"""The default sampler: Bayesian optimisation over the coefficients of merges."""
 
 from search.samplers.auto.sampler import AutoSampler
 

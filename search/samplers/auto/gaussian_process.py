@@ -50,7 +50,7 @@ class GaussianProcess:
         variance = np.maximum(1.0 - (solved**2).sum(0), 1e-9)
         return expected, np.sqrt(variance)[:, None] * self._deviation
 
-    def believing(self, blocks: Blocks) -> GaussianProcess:
+    def with_pending(self, blocks: Blocks) -> GaussianProcess:
         """The same process, with more points scored exactly as it expects (Ginsbourger 2010)."""
         expected, _ = self.predict(blocks)
         both = {name: np.concatenate([self._blocks[name], blocks[name]]) for name in self._blocks}

@@ -10,8 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.objectives import Losses, crowding, ranks
-
-INPUT = "input"  # user attribute of the trials of base and models: their values, once scored
+from search.samplers.problem import INPUT
 
 if TYPE_CHECKING:
     from optuna import Study

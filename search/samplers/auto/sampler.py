@@ -1,4 +1,4 @@
-"""The default sampler: a Gaussian process over what the merges are made of."""
+"""The default sampler: a Gaussian process over the coefficients of merges."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class AutoSampler(JointSampler):
     best trials, the one is proposed that is expected to add most to the hypervolume or, in every
     third ask, to improve the mean of the objectives most. Running trials count as scored as
     expected, broken ones as bad. Only the trials, the seed and the trial's number decide; length
-    scales are noted with the proposal that they were fitted for, so a resumed search goes on alike.
+    scales are noted with the proposal that they were fitted for, so a resumed search continues
+    identically.
 
     Args:
         problem: what to search.
@@ -96,7 +97,7 @@ class AutoSampler(JointSampler):
         return self._encoding.params(self._best_candidate(candidates, leaders, score))
 
     def restore(self, study: Study, number: int, note: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Continues from what was noted of a trial."""
+        """Restores the length scales from a trial's notes."""
         if SCALES in note:
             self._scales, self._fitted = np.array(note[SCALES]), note[TRIALS]
 
@@ -138,7 +139,7 @@ class AutoSampler(JointSampler):
             self.note |= {SCALES: self._scales.tolist(), TRIALS: self._fitted}
         process = GaussianProcess(blocks, np.column_stack([losses, ~is_feasible]), self._scales)
         running = self._observations.running
-        return process.believing(self._blocks(running)) if len(running) else process
+        return process.with_pending(self._blocks(running)) if len(running) else process
 
     def _acquisition(
         self, losses: Losses, units: NDArray[np.float64], number: int, rng: np.random.Generator

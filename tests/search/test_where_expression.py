@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.results.where_expression import Condition
+from search.results.where_expression import WhereExpression
 
 SCORES = {"general": 0.7, "reverse": 0.9}
 OTHERS = {
@@ -14,7 +14,7 @@ OTHERS = {
 
 
 def ask(text: str) -> bool:
-    return Condition(text)(SCORES, OTHERS, list(SCORES))
+    return WhereExpression(text)(SCORES, OTHERS, list(SCORES))
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_a_question_is_answered(text, expected):
     [
         ("genral > 0.5", "unknown name 'genral'; did you mean 'general'"),
         ("general > bse.general", "unknown name 'bse.general'; did you mean 'base.general'"),
-        ("general", "is a number, and a comparison is wanted"),
-        ("general > (reverse > 1)", "is a yes or no, and a number is wanted"),
+        ("general", "is a number; expected a comparison"),
+        ("general > (reverse > 1)", "is a comparison; expected a number"),
         ("general > 1 / 0", "divides by 0"),
         (f"general * 1{'0' * 400} > 0", "has too large a number"),
         (f"1{'0' * 200} * 1{'0' * 200} > general", "has too large a number"),
