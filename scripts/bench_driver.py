@@ -40,7 +40,7 @@ ROWS = 600  # document scores of a trial
 
 
 def documents() -> pa.Table:
-    """As many as a small suite has."""
+    """The document scores of one trial, as many as a small suite has."""
     chance = random.Random(0)
     columns: list[list[Any]] = [
         ["t"] * ROWS,
@@ -59,7 +59,7 @@ DOCUMENTS = documents()
 
 
 def answer(candidate: Candidate, seconds: float) -> Outcome:
-    """Two objectives that pull every weight apart."""
+    """The outcome of a candidate: two objectives whose best weights are opposite."""
     weights = [
         weight
         for group in candidate.recipe.groups
@@ -76,7 +76,7 @@ def duration(trial: int, mean: float) -> float:
 
 
 class SleepingPool:
-    """Workers that are only a time at which they are done."""
+    """A pool without processes: a worker is the time at which it will be done."""
 
     def __init__(self, workers: int, seconds: float) -> None:
         self.workers = workers
@@ -117,7 +117,7 @@ class SleepingPool:
 
 
 class Sleeper:
-    """The same as a Ray actor."""
+    """The same worker as a Ray actor."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -190,7 +190,7 @@ def measure_search(given: argparse.Namespace, run: Path) -> None:
 
 
 def say(driver: Driver, workers: int, before: Mark, now: Mark) -> None:
-    """What happened between two moments."""
+    """Prints the figures between two moments."""
     (first, cpu, wall), (last, cpu_now, wall_now) = before, now
     busy = sum(trial.seconds.get("score", 0.0) for trial in driver.trials[first:last])
     share = busy / (workers * (wall_now - wall))

@@ -40,7 +40,7 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """That of its record."""
+        """The unique key of its record."""
         return self.family, self.sampler, self.seed, self.trials
 
 

@@ -45,7 +45,7 @@ class Record:
 
     @property
     def key(self) -> Key:
-        """What two records never share."""
+        """The unique key of a record."""
         return self.family, self.sampler, self.seed, self.count
 
 

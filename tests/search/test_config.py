@@ -121,7 +121,7 @@ def test_a_resolved_config_is_a_config(write, config):
         ),
         (
             {"sampler": {"type": "evolution"}},
-            "sampler.type: unknown type 'evolution'; this sampler was removed, replace its settings",
+            "sampler.type: unknown type 'evolution'; this sampler was removed, replace",
         ),
         ({"sampler": {"type": "nsga"}}, "sampler.type: unknown type 'nsga'; did you mean 'nsga"),
         (
