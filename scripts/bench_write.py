@@ -54,7 +54,7 @@ def make(folder: Path, layers: int) -> None:
 
 
 def tensors(plan: dict[str, TensorInfo], number: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """Values like those of a model; random numbers repeat, because making new ones would take long."""
+    """Values like those of a model; random numbers repeat, because new ones take long."""
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(BLOCK, generator=generator) * 0.02
     moved = torch.randn(BLOCK, generator=generator.manual_seed(number)) * 0.002 * bool(number)
