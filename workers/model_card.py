@@ -115,10 +115,10 @@ def _row(name: str, source: Source, licence: str) -> str:
 def _title(source: Source) -> str:
     """A hub id, or the name of a local directory without its path."""
     path = source.path if is_hub_id(source.path) else Path(source.path).name
-    if not source.adapter:
-        return path
-    adapter = source.adapter if is_hub_id(source.adapter) else Path(source.adapter).name
-    return f"{path} + {adapter}"
+    adapter = source.adapter
+    if adapter and not is_hub_id(adapter):
+        adapter = Path(adapter).name
+    return str(Source(path, adapter=adapter, layers=source.layers))
 
 
 def _recipe_without_paths(recipe: Recipe) -> dict[str, object]:

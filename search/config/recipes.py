@@ -64,13 +64,19 @@ def _name_in_run(name: str, source: Source, known: Mapping[str, Source]) -> str:
                     f"but the model at that path now has {other.fingerprint}"
                 )
             return ours
+    if source.layers and source.layers not in {other.layers for other in known.values()}:
+        raise ValueError(
+            f"its model {source} is a stack, and the live model of a search has the layers of the "
+            "run's base: write this recipe with `mergefront merge`, or give the run's base and "
+            "models the same `layers`"
+        )
     if name not in known or source.fingerprint is not None:
         raise ValueError(f"its model {name!r} ({source.path}) is none of the run's: {list(known)}")
     return name
 
 
-def _location(source: Source) -> tuple[str | None, ...]:
-    return source.path, source.revision, source.adapter
+def _location(source: Source) -> tuple[object, ...]:
+    return source.path, source.revision, source.adapter, source.layers
 
 
 def _rename_models(group: Group, names: Mapping[str, str]) -> Group:

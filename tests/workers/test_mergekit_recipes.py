@@ -158,8 +158,16 @@ parameters: {{weight: 1}}
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("[2, 4]", "[1, 3]", r"line 10: layer 2 of the merged model would be layer 1 of .*/base"),
-        ("[0, 2]", "[0, 3]", r"line 7: the sources of a slice differ in length"),
+        (
+            "[2, 4]",
+            "[3, 5]",
+            r"line 10: layer_range: \[3, 5\] ends after the last layer of .*/base",
+        ),
+        (
+            "[0, 2]",
+            "[0, 3]",
+            r"line 7: the sources of a slice differ in length: .*/a has 2 .*/base 3",
+        ),
         ("[0, 2]", "[0]", r"line 6: layer_range: expected \[first, one after the last\]"),
         ("- sources:", "- residual_weight: 1\n    sources:", "line 4: residual_weight: mergekit"),
         ("- sources:", f"- base_model: {A}\n    sources:", "line 4: base_model: all slices must"),
@@ -171,10 +179,10 @@ def test_slices_that_cannot_be_kept_are_refused(old, new, expected):
         read(SLICES.replace(old, new, 1))
 
 
-def test_slices_that_end_early_are_refused():
+def test_slices_that_end_early_drop_layers():
     second = SLICES.index("  - sources:", SLICES.index("- sources:") + 9)
-    with pytest.raises(ValueError, match="the slices end at layer 2, but the models have 4"):
-        read(SLICES[:second] + "parameters: {weight: 1}\n")
+    recipe = read(SLICES[:second] + "parameters: {weight: 1}\n")
+    assert {source.layers for source in recipe.sources.values()} == {((0, 2),)}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import torch
 import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.meta_model import transformers_config
+from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 
 
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:
@@ -23,11 +25,19 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         ValueError: if a tensor is missing, unexpected or of another shape; transformers would
             only log it and use random numbers.
     """
-    model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        checkpoint.path,
+    kind: Any = transformers.AutoModelForCausalLM
+    given: dict[str, Any] = {}
+    if isinstance(checkpoint, StackedCheckpoint):  # no directory has these tensors
+        config = transformers_config(checkpoint)
+        kind = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        tensors = {name: checkpoint.tensor(name) for name in checkpoint.tensors}
+        given = {"config": config, "state_dict": tensors}
+    model, report = kind.from_pretrained(
+        None if given else checkpoint.path,
         dtype=checkpoint.dtype,
         device_map="balanced" if spread else None,
         output_loading_info=True,
+        **given,
     )
     unexpected = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
     names = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,7 +47,7 @@ def normalised_config(checkpoint: Checkpoint) -> dict[str, Any]:
         ValueError: if transformers does not know this type of model, or it is not a causal
             language model.
     """
-    config: dict[str, Any] = _config(checkpoint).to_dict()
+    config: dict[str, Any] = transformers_config(checkpoint).to_dict()
     return config
 
 
@@ -54,7 +57,7 @@ def meta_model(checkpoint: Checkpoint) -> MetaModel:
     Raises:
         ValueError: as `normalised_config`, and if the config contradicts itself.
     """
-    config = _config(checkpoint)
+    config = transformers_config(checkpoint)
     try:
         with torch.device("meta"):
             model = transformers.AutoModelForCausalLM.from_config(config)
@@ -66,7 +69,12 @@ def meta_model(checkpoint: Checkpoint) -> MetaModel:
     return MetaModel(shapes, f"{model.base_model_prefix}.", not mapped)
 
 
-def _config(checkpoint: Checkpoint) -> Any:
+def transformers_config(checkpoint: Checkpoint) -> Any:
+    """The config as transformers reads it from a file.
+
+    Raises:
+        ValueError: as `normalised_config`.
+    """
     where = checkpoint.path / "config.json"
     kind = checkpoint.config.get("model_type")
     if kind not in transformers.CONFIG_MAPPING:
@@ -75,7 +83,9 @@ def _config(checkpoint: Checkpoint) -> Any:
             f"{transformers.__version__}; only its own models can be merged"
         )
     try:
-        config = transformers.AutoConfig.from_pretrained(checkpoint.path)
+        with tempfile.TemporaryDirectory() as folder:  # a stack's config is not that of its path
+            Path(folder, "config.json").write_text(json.dumps(dict(checkpoint.config)))
+            config = transformers.AutoConfig.from_pretrained(folder)
     except _CONFIG_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: transformers cannot read it: {reason}") from None

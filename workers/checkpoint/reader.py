@@ -11,6 +11,7 @@ from workers.checkpoint.checkpoint import Checkpoint, heads
 from workers.checkpoint.headers import TensorInfo, read_headers, read_json
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
+from workers.checkpoint.stacked_checkpoint import stack
 from workers.recipe import Source
 
 
@@ -18,8 +19,8 @@ def open_checkpoint(source: Source) -> Checkpoint:
     """Opens a model by its headers; downloads the weights of a hub model if they are not cached.
 
     Raises:
-        ValueError: if it does not exist, has no safetensors, a file is damaged, or its adapter
-            was made for another model.
+        ValueError: if it does not exist, has no safetensors, a file is damaged, its adapter was
+            made for another model, or it has not all of the source's layers.
     """
     folder = model_folder(source.path, source.revision)
     return _checkpoint(folder, read_headers(folder), source)
@@ -44,6 +45,8 @@ def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source)
     if config.get("tie_word_embeddings"):  # some files store the tied head as well
         tied = heads(tensors)
         tensors = {name: info for name, info in tensors.items() if name not in tied}
-    if not source.adapter:
-        return Checkpoint(folder, tensors, config)
-    return AdaptedCheckpoint(folder, tensors, config, open_adapter(source.adapter, tensors))
+    opened = Checkpoint(folder, tensors, config)
+    if source.adapter:
+        adapter = open_adapter(source.adapter, tensors)
+        opened = AdaptedCheckpoint(folder, tensors, config, adapter)
+    return stack(opened, source.layers) if source.layers else opened

@@ -30,8 +30,6 @@ def check_parameters(document: Document, known: Sequence[str], errors: Errors) -
     neutral = _NEUTRAL.get(document.method, {})
     for settings in _all_settings(document):
         for name, setting in settings.items():
-            if name == "scale" and any(0.0 in each.values for each in setting.conditions):
-                errors.add(setting.line, "scale: must not be 0")
             if name in known or name in _IGNORED:
                 continue
             allowed = neutral.get(name)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from workers.checkpoint import Checkpoint, open_headers
 from workers.mergekit.checks import check_filters, check_models, check_parameters
 from workers.mergekit.document import Document, SourceModel
 from workers.mergekit.groups import to_groups
 from workers.mergekit.parser import parse
-from workers.mergekit.positions import Position, positions
+from workers.mergekit.positions import Position, check_ends, positions
 from workers.mergekit.recipe_comment import embedded_recipe, verified
+from workers.mergekit.stacks import check_layers, slice_ranges, stacks
 from workers.mergekit.yaml_nodes import Errors
 from workers.methods import METHODS, Parameter
 from workers.recipe import Recipe, Source, Value
@@ -56,29 +58,42 @@ class _Reader:
             self.method, self.aliases = METHODS["linear"], {"weight": "scale"}
         self.errors = Errors(where)
         self.names = dict(self._names())
-        self.checkpoints = [open_model(source) for source in self._sources()]
+        self.open_model = open_model
+        self.opened = {source: open_model(source) for source in self._sources()}
 
     def recipe(self, seed: int) -> Recipe:
         document = self.document
         known = ["scale"] if document.method == "passthrough" else list(self.method.parameters)
         check_parameters(document, known, self.errors)
         check_models(document, self.names, self.errors)
+        check_ends(document, self.errors)
+        check_layers(document, self.opened, self.errors)
         self.errors.raise_any()
-        found = positions(document, self.checkpoints, self.errors)
-        self.errors.raise_any()
+        stacked = self._stacked()
+        tensors = dict.fromkeys(
+            name for source in stacked.values() for name in self.open_model(source).tensors
+        )
+        found = positions(document, tensors, slice_ranges(document, self.opened))
         check_filters(document, list(found), self.errors)
         table = {tensor: self._parameters(tensor, position) for tensor, position in found.items()}
         self.errors.raise_any()
         return Recipe(
             method=self.method.name,
-            models={name: source for source, name in self.names.items()},
+            models={name: stacked[source] for source, name in self.names.items()},
             groups=to_groups(table),
-            base=document.base,
+            base=stacked[document.base] if document.base else None,
             seed=seed,
             dtype=document.dtype,
             compat="mergekit",
             tokenizer=self._tokenizer(),
         )
+
+    def _stacked(self) -> dict[Source, Source]:
+        """The models of the file, and the same ones with the layers that the slices take."""
+        return {
+            source: replace(source, layers=layers)
+            for source, layers in stacks(self.document, self.opened).items()
+        }
 
     def _sources(self) -> list[Source]:
         base = [self.document.base] if self.document.base else []

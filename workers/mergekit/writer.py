@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import yaml
@@ -57,7 +57,7 @@ class _Writer:
         if self.base:
             content["base_model"] = _reference(self.base)
         ranges = self._ranges()
-        if len(ranges) == 1:
+        if len(ranges) == 1 and not any(each.layers for each in self.recipe.sources.values()):
             content["models"] = [self._listed(name, self.names) for name in self._listing()]
             return {**content, **self._global(self.names)}
         slices = [self._slice(layers, ranges) for layers in ranges]
@@ -83,6 +83,8 @@ class _Writer:
         cuts = {0, self.n_layers}
         for group in self.recipe.groups:
             cuts |= {min(edge, self.n_layers) for edge in group.layers or ()}
+        for source in self.recipe.sources.values():
+            cuts |= set(accumulate(end - first for first, end in source.layers or ()))
         ordered = sorted(cuts)
         return list(pairwise(ordered))
 
@@ -92,11 +94,14 @@ class _Writer:
             ranges[-1],
         )  # also for embeddings, norm, head
         tensors = [n for n in self.names if _is_in(n, layers, outside=at_edge)]
+        models = self.recipe.sources
         sources = [
-            {**self._listed(name, tensors), "layer_range": list(layers)} for name in self._listing()
+            {**self._listed(name, tensors), "layer_range": _layer_range(models[name], layers)}
+            for name in self._listing()
         ]
         if self.base and _reference(self.base) not in [each["model"] for each in sources]:
-            sources.append({"model": _reference(self.base), "layer_range": list(layers)})
+            layer_range = _layer_range(self.base, layers)
+            sources.append({"model": _reference(self.base), "layer_range": layer_range})
         return {"sources": sources, **self._global(tensors)}
 
     def _listed(self, name: str, tensors: Sequence[str]) -> dict[str, Any]:
@@ -119,6 +124,16 @@ class _Writer:
             if not each.per_model
         }
         return {"parameters": parameters} if parameters else {}
+
+
+def _layer_range(source: Source, layers: tuple[int, int]) -> list[int]:
+    """The model's own layers that become these of the merged model, one range of its stack."""
+    at = 0
+    for first, end in source.layers or ():
+        if at <= layers[0] < at + end - first:
+            return [first + layers[0] - at, first + layers[1] - at]
+        at += end - first
+    return list(layers)
 
 
 def _is_in(tensor: str, layers: tuple[int, int], *, outside: bool) -> bool:

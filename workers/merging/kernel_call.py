@@ -94,7 +94,7 @@ def run_kernel(
 
 
 def _linear(plan: LinearCombination) -> KernelCall:
-    members = _members(plan.coefficients)
+    members = _members(plan.coefficients) or ((0,) if not plan.base else ())  # 0·x is 0
     base = (plan.base,) if plan.base else ()
     numbers = (*base, *_pick(plan.coefficients, members))
     return KernelCall(Layout("linear", len(numbers)), members, bool(base), numbers, ())

@@ -75,10 +75,12 @@ class Method:
         if "weight" not in self.parameters:
             return []
         weights = [float(each) for _, each in by_model(parameters["weight"], models)]
-        if not any(weights):  # with task vectors, the result is the base
-            return [] if self.needs_base else ["weight: is 0 for every model: nothing to merge"]
         normalize = self.parameters.get("normalize")
         divides = normalize and parameters.get("normalize", normalize.default)
+        if not any(weights):  # with task vectors, the result is the base
+            if self.needs_base or (normalize and not divides):  # or 0, as block expansion wants it
+                return []
+            return ["weight: is 0 for every model: nothing to merge"]
         if divides and abs(sum(weights)) < 1e-8:
             return [f"weight: {weights} sum to 0, and normalize divides by their sum"]
         return []

@@ -2,13 +2,14 @@
 
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
-from workers.recipe.source import Source
-from workers.recipe.tensors import MODULES, depth_of, is_vocabulary, layer_of, module_of
+from workers.recipe.source import Layers, Source
+from workers.recipe.tensors import MODULES, depth_of, is_vocabulary, layer_of, module_of, with_layer
 
 __all__ = [
     "DTYPES",
     "MODULES",
     "Group",
+    "Layers",
     "Recipe",
     "Source",
     "Value",
@@ -16,4 +17,5 @@ __all__ = [
     "is_vocabulary",
     "layer_of",
     "module_of",
+    "with_layer",
 ]

@@ -1,4 +1,4 @@
-"""A reference to a model: directory or hub id, revision, LoRA adapter."""
+"""A reference to a model: directory or hub id, revision, LoRA adapter, layers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import Any
 
 from workers.recipe.mappings import check_keys, without_none
 
+Layers = tuple[tuple[int, int], ...]
+"""Ranges of layers, each the first one and the one after the last."""
+
 _ADAPTER = re.compile(r"\s*\+\s*")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model to merge: a directory or hub id, optionally with a LoRA adapter."""
+    """A model to merge: a directory or hub id, optionally with a LoRA adapter.
+
+    Raises:
+        ValueError: if `layers` is empty or a range of it is.
+    """
 
     path: str
     revision: str | None = None
@@ -23,11 +30,23 @@ class Source:
     """A directory or hub id; a hub id may have its own `@revision`."""
     fingerprint: str | None = None
     """Hex digest of the content; without it, path and revision identify the model."""
+    layers: Layers | None = None
+    """The model's layers, stacked in this order, instead of all of them once."""
+
+    def __post_init__(self) -> None:
+        if self.layers is not None and not (
+            self.layers and all(0 <= first < end for first, end in self.layers)
+        ):
+            raise ValueError(
+                f"{self.path}: layers {ranges_text(self.layers)} are not a stack; write at least "
+                "one range [first, one after the last]"
+            )
 
     def __str__(self) -> str:
-        """The text that `parse` reads."""
+        """The text that `parse` reads, and the layers, which only a mapping can give."""
         path = f"{self.path}@{self.revision}" if self.revision else self.path
-        return f"{path} + {self.adapter}" if self.adapter else path
+        text = f"{path} + {self.adapter}" if self.adapter else path
+        return f"{text} (layers {ranges_text(self.layers)})" if self.layers else text
 
     @property
     def name(self) -> str:
@@ -45,15 +64,16 @@ class Source:
             ValueError: if it is none of these, or a field of the mapping is unknown.
 
         >>> Source.parse("org/model@v2 + org/lora")
-        Source(path='org/model', revision='v2', adapter='org/lora', fingerprint=None)
+        Source(path='org/model', revision='v2', adapter='org/lora', fingerprint=None, layers=None)
         """
         if isinstance(given, Mapping):
-            allowed = {"path", "revision", "adapter", "fingerprint"}
+            allowed = {"path", "revision", "adapter", "fingerprint", "layers"}
             check_keys(given, allowed, required={"path"}, where=where)
-            for key, value in given.items():
+            texts = {key: value for key, value in given.items() if key != "layers"}
+            for key, value in texts.items():
                 if value is not None and not isinstance(value, str):
                     raise ValueError(f"{where}: {key}: {value!r} is not text")
-            return cls(**given)
+            return cls(**texts, layers=_layers(given.get("layers"), where))
         if not isinstance(given, str) or not given.strip():
             raise ValueError(f"{where}: a model is a path or a mapping, not {given!r}")
         path, adapter = _split(given.strip())
@@ -64,16 +84,36 @@ class Source:
         """The fields that determine the merged bytes."""
         if self.fingerprint:
             return {"fingerprint": self.fingerprint}
-        return without_none(path=self.path, revision=self.revision, adapter=self.adapter)
+        return without_none(**{**vars(self), "layers": ranges_text(self.layers)})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; `parse` reads them."""
-        return without_none(
-            path=self.path,
-            revision=self.revision,
-            adapter=self.adapter,
-            fingerprint=self.fingerprint,
+        layers = [list(each) for each in self.layers] if self.layers else None
+        return without_none(**{**vars(self), "layers": layers})
+
+
+def ranges_text(layers: Layers | None) -> str | None:
+    """Ranges of layers as they are written in a recipe.
+
+    >>> ranges_text(((0, 2), (1, 3)))
+    '[[0, 2], [1, 3]]'
+    """
+    return None if layers is None else str([list(each) for each in layers])
+
+
+def _layers(given: Any, where: str) -> Layers | None:
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not all(map(_is_range, given)):
+        raise ValueError(
+            f"{where}: layers: expected ranges [[first, one after the last], ...], got {given!r}"
         )
+    return tuple((first, end) for first, end in given)
+
+
+def _is_range(given: Any) -> bool:
+    whole = isinstance(given, list | tuple) and all(type(each) is int for each in given)
+    return whole and len(given) == 2
 
 
 def _split(given: str) -> tuple[str, str | None]:

@@ -46,6 +46,16 @@ def layer_of(tensor: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def with_layer(tensor: str, layer: int) -> str:
+    """The name of the same tensor in another layer.
+
+    >>> with_layer("model.layers.3.mlp.up_proj.weight", 12)
+    'model.layers.12.mlp.up_proj.weight'
+    """
+    found = _LAYER.search(tensor)
+    return f"{tensor[: found.start(1)]}{layer}{tensor[found.end(1) :]}" if found else tensor
+
+
 def depth_of(tensor: str, n_layers: int) -> int:
     """The layer whose group includes a tensor: its own, the first for embeddings, else the last.
 
