@@ -53,8 +53,12 @@ def test_paths_are_relative_to_the_file(write, config, world, tmp_path):
     assert plan.base.path == str(world / "base")
 
 
-def test_a_resolved_config_is_a_config(write, config):
+@pytest.mark.parametrize("layers", [None, [[0, 2], [1, 4]]])
+def test_a_resolved_config_is_a_config(write, config, layers):
+    config["base"] = {"path": config["base"], "layers": layers}
+    config["models"] = {n: {"path": p, "layers": layers} for n, p in config["models"].items()}
     plan = make_plan(write(config))
+    assert plan.space.n_layers == (5 if layers else 4)
     path = Path(plan.config.run).parent / "again.yaml"
     path.write_text(plan.config.to_yaml())
     assert make_plan(path).config == plan.config
