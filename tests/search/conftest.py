@@ -18,6 +18,7 @@ from search.ledger import Ledger, Proposal, Trial
 from search.objectives import Objective
 from search.runs import create_run
 from search.space import Space, SpaceSettings
+from tests.workers.makers import WORDS, make_tokenizer
 from workers.recipe import Source
 
 OBJECTIVES = [
@@ -34,6 +35,8 @@ def write_model(folder: Path, seed: int, **changes: Any) -> Path:
         "intermediate_size": 32,
         "num_hidden_layers": 4,
         "num_attention_heads": 2,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
         **changes,
     }
     LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(folder)
@@ -59,6 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     for seed, name in enumerate(["base", "a", "b", "c"]):
         write_model(root / name, seed)
+    make_tokenizer(root / "base", WORDS)
     write_model(root / "wide", 9, hidden_size=32)
     tasks = root / "tasks"
     tasks.mkdir()

@@ -153,6 +153,11 @@ def test_models_of_different_shapes_are_reported_with_both_values(write, config,
     assert "is [40, 32], base has [40, 16]" in found
 
 
+def test_a_base_without_a_tokenizer_is_an_error_before_anything_is_started(write, config, world):
+    (error,) = errors(write, {**config, "base": str(world / "c")})
+    assert error.startswith(f"{world / 'c'}: has no tokenizer files (tokenizer.json, ")
+
+
 def test_errors_of_all_kinds_are_reported_together(write, config, world):
     config |= {
         "metods": [],

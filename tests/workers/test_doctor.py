@@ -74,6 +74,51 @@ def test_tokens_that_only_one_model_has_are_named(zoo, tmp_path):
     assert "m0 has 1 tokens that the other lacks ('extra')" in found[0]
 
 
+def without_tokenizer(folder: Path, copy: Path, **files: str) -> Path:
+    """A copy that has these files instead of a tokenizer; transformers makes one of none for some
+    architectures, and it has no tokens."""
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("tokenizer*"))
+    for name, content in files.items():
+        (copy / name.replace("_", ".")).write_text(content)
+    return copy
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma", "gpt2"])
+def test_a_base_without_tokenizer_files_is_an_error_for_a_search_only(architecture, zoo, tmp_path):
+    base = without_tokenizer(zoo(architecture), tmp_path / "base")
+    (found,) = said(base, zoo(architecture, 1))
+    assert found.startswith(f"error: {base}: has no tokenizer files (tokenizer.json, tokenizer.mod")
+    assert "scoring needs a tokenizer; copy the tokenizer files of the model that it was" in found
+    (found,) = said(base, zoo(architecture, 1), live=False)
+    assert found.startswith(f"warning: {base}: has no tokenizer files")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "files", "expected"),
+    [
+        ("llama", {"tokenizer_model": "no tokenizer"}, "its tokenizer cannot be loaded: "),
+        (
+            "qwen2",
+            {"vocab_txt": "a\nb\n"},
+            "Qwen2Tokenizer finds no tokens in this folder; its fil",
+        ),
+        (
+            "gpt2",
+            {"vocab_json": "{", "merges_txt": "#version: 0.2\n"},
+            "cannot be loaded: Exception: ",
+        ),
+    ],
+)
+def test_a_base_whose_tokenizer_cannot_be_loaded_is_an_error(
+    architecture, files, expected, zoo, tmp_path
+):
+    base = without_tokenizer(zoo(architecture), tmp_path / "base", **files)
+    (found,) = said(base, zoo(architecture, 1))
+    assert found.startswith(f"error: {base}: its tokenizer cannot be loaded: ")
+    assert expected in found
+    assert "copy the tokenizer files" in found
+
+
 def test_another_template_is_a_choice(zoo, tmp_path):
     other = shutil.copytree(zoo(), tmp_path / "other")
     (other / "chat_template.jinja").write_text("{{ messages }}")

@@ -54,7 +54,8 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The tokenizer in the model's directory."""
-    return transformers.AutoTokenizer.from_pretrained(checkpoint.path)
+    # without a value, transformers asks at the terminal whether to run a tokenizer's own code
+    return transformers.AutoTokenizer.from_pretrained(checkpoint.path, trust_remote_code=False)
 
 
 def live_name(model: Any, tensor: str) -> str:

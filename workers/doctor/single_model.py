@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model
 from workers.doctor.finding import Finding
+from workers.doctor.tokenizer import check_tokenizer
 from workers.doctor.vocabulary import Vocabulary, vocabulary
 from workers.recipe import module_of
 
@@ -36,7 +37,10 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
         return
     yield from _names(name, checkpoint, expected, live)
     yield from _dtypes(name, checkpoint)
-    yield from _tokens(name, checkpoint, live)
+    found = list(_tokens(name, checkpoint))
+    yield from found
+    if name == "base" and not any(finding.level == "error" for finding in found):
+        yield from check_tokenizer(name, checkpoint, live=live)
     yield from _adapter(name, checkpoint)
 
 
@@ -108,7 +112,7 @@ def _dtypes(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
             return
 
 
-def _tokens(name: str, checkpoint: Checkpoint, live: bool) -> Iterator[Finding]:
+def _tokens(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tokens without an embedding row, and end tokens that config and tokenizer disagree on."""
     rows = checkpoint.vocabulary_rows
     try:
@@ -117,13 +121,6 @@ def _tokens(name: str, checkpoint: Checkpoint, live: bool) -> Iterator[Finding]:
         yield Finding("error", name, str(error))
         return
     if words is None:
-        if name == "base" and live:
-            yield Finding(
-                "warning",
-                name,
-                f"{checkpoint.path}: has no tokenizer.json, but scoring needs a tokenizer; copy "
-                "it there",
-            )
         return
     if rows is not None and words.size > rows:
         yield Finding(
