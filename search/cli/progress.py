@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.text import Text
@@ -58,10 +58,13 @@ class Progress:
         if self._live is not None:
             self._live.update(Text(self.line(driver)))
         else:
-            self._console.print(self.line(driver))
+            self._console.print(self.line(driver), soft_wrap=True, markup=False)
 
     def line(self, driver: Driver) -> str:
-        """Finished and running trials, the size of the front, best values, rate and time left."""
+        """Finished and running trials, the size of the front, best values, rate and time left.
+
+        Before the first trial, how the workers start, and why one could not.
+        """
         results = RunResults(driver.objectives, driver.trials)
         picks = [(how, results.pick(how)) for how in ("mean", "knee") if results.front]
         best = ", ".join(
@@ -72,11 +75,13 @@ class Progress:
             f"{len(driver.running)} running",
             f"front {len(results.front)}",
             f"best by {best}" if best else "",
-            "" if driver.trials else "starting workers",
-            "" if driver.trials else str(driver.pool.report.get("preparing", "")),
+            *([] if driver.trials else self._start(driver.pool.report)),
             *self._rate(driver),
         ]
         return " · ".join(part for part in parts if part)
+
+    def _start(self, report: Mapping[str, Any]) -> list[str]:
+        return ["starting workers", str(report["preparing"]), *report["troubles"]]
 
     def _rate(self, driver: Driver) -> list[str]:
         times = self._times[-WINDOW:]

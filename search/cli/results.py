@@ -34,7 +34,7 @@ def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
             if as_json:
                 print(json.dumps(found, indent=None if follow else 2), flush=True)
             for line in () if as_json else status_lines(found):
-                terminal.print(line)
+                terminal.print(line, markup=False)
             if not follow or found["state"] != "running":
                 return
             time.sleep(FOLLOW_INTERVAL)

@@ -12,11 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import ray
+from rich.console import Console
 
+from search.cli.progress import Progress
+from search.runs import status_of
+from tests.search.test_driver import make_driver
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool, Pool, PoolError, PoolSettings, SetupError
 from workers.pool.ray_pool import RayPool
@@ -192,9 +197,25 @@ def test_workers_that_never_begin_are_given_up(on_ray):
 
 
 @pytest.mark.slow
-def test_workers_that_refuse_their_models_are_told_from_machines_that_fail(on_ray):
-    pool = on_ray(stillborn=ValueError("no model directory at /nowhere"))
-    with pytest.raises(SetupError, match=r"no worker can start: no model directory at /nowhere$"):
+def test_workers_that_refuse_their_models_say_why_at_once_and_end_the_search(on_ray, tmp_path):
+    """On a terminal, in plain lines, and in the run, where `status` reads it."""
+    pool = on_ray(stillborn=ValueError("cannot be read:\n(1) or\nno model in [/nowhere]"))
+    cause = "a worker could not start: cannot be read: … no model in [/nowhere]"
+    driver = make_driver(tmp_path / "run")
+    driver.pool = pool
+    while not pool.report["troubles"]:
+        pool.wait(0.5)
+    assert pool.report["troubles"] == [cause]
+    for is_terminal in (True, False):
+        console = Console(file=StringIO(), force_terminal=is_terminal, width=200)
+        with Progress(console).shown() as progress:
+            progress(driver)
+        assert f"starting workers · {cause}" in console.file.getvalue()
+    with driver.ledger.driving() as lease:
+        lease.report(pool.report)
+        lease._renew()
+        assert status_of(driver.ledger)["troubles"] == [cause]
+    with pytest.raises(SetupError, match=r"no worker can start: cannot be read:\n.*\nno model in "):
         run_all(pool, [0])
 
 

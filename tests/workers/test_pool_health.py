@@ -80,6 +80,17 @@ def test_a_worker_that_begins_clears_its_node():
         health.record_start("n")
 
 
+def test_why_a_worker_could_not_start_is_known_at_once_and_until_one_starts():
+    health = Health()
+    for fail in (health.record_lost, lambda cause: health.record_failed_start(0, "n", cause)):
+        fail("no tokenizer")
+        assert health.start_error == "no tokenizer"
+        health.record_placed()
+        assert health.start_error == "no tokenizer"
+        health.record_start("n")
+        assert health.start_error == ""
+
+
 def test_a_worker_that_refuses_its_models_is_retried_and_distinguished_from_a_broken_machine():
     health = Health()
     assert not health.only_input_errors

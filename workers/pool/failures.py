@@ -31,9 +31,14 @@ def is_input_error(error: RayError) -> TypeGuard[RayTaskError]:
     return isinstance(error, RayTaskError) and isinstance(error.cause, ValueError)
 
 
-def first_line(cause: str) -> str:
-    """The first line of a text, which may be empty."""
-    return cause.splitlines()[0] if cause else ""
+def summary(cause: str) -> str:
+    r"""A cause in one line: its first line and its last, which has the error of a log.
+
+    >>> summary("it cannot start\n  in line 5\nValueError: no tokenizer")
+    'it cannot start … ValueError: no tokenizer'
+    """
+    lines = [line.strip() for line in cause.splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
 
 
 def log_tail(slot: Slot) -> str:

@@ -28,6 +28,8 @@ class Health:
     """Their number by node."""
     causes: list[str] = field(default_factory=list)
     """Of all failures, in order."""
+    start_error: str = ""
+    """Why the last worker could not start; empty once one has started."""
     _has_machine_error: bool = False  # something was closed for another reason than an input error
     _lost: tuple[float, float] | None = None  # first and last loss in a row
     _starts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -40,6 +42,7 @@ class Health:
     def record_lost(self, cause: str) -> None:
         """An actor died before it was placed."""
         self.causes.append(cause)
+        self.start_error = cause
         now = time.monotonic()
         first, last = self._lost or (now, now)
         self._lost = (first if now - last < LOST else now, now)
@@ -64,6 +67,7 @@ class Health:
 
     def record_start(self, node: str) -> None:
         """A worker has started."""
+        self.start_error = ""
         self._starts[node].clear()
 
     def record_outcome(self, slot: int, node: str) -> None:
@@ -93,6 +97,7 @@ class Health:
             is_input_error: whether the worker reported wrong models or tasks.
         """
         self.causes.append(cause)
+        self.start_error = cause
         failed = self._starts[node]
         failed.append(slot)
         if len(failed) < FAILURES:

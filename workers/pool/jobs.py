@@ -14,6 +14,8 @@ from aiohttp import ClientError
 from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from workers.pool.failures import summary
+
 PERIOD = 2.0  # seconds between two requests for a job's status
 START_WAIT = 120.0  # seconds within which a new cluster should be able to run jobs
 STOP_WAIT = 60  # seconds from SIGTERM to SIGKILL; Ray's 3 are too few to save running candidates
@@ -207,6 +209,4 @@ def _job(details: JobDetails) -> Job:
 
 
 def _summary(error: Exception) -> str:
-    """The first line, and the last, which holds the error if it is a traceback of the head."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]])) or type(error).__name__
+    return summary(str(error)) or type(error).__name__

@@ -76,7 +76,8 @@ class Pool(Protocol):
         """The state of the workers as plain JSON values.
 
         `workers`, `starting` and `busy` are counts, `troubles` lists closed slots and nodes, and
-        `preparing` is the progress of a worker that is starting, empty if unknown.
+        why a worker could not start; `preparing` is the progress of a worker that is starting,
+        empty if unknown.
         """
 
     def submit(self, candidate: Candidate) -> None:

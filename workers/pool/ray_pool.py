@@ -21,7 +21,7 @@ from workers.pool import cluster
 from workers.pool.actor import Process, Worker, start_progress
 from workers.pool.candidate_queue import CandidateQueue
 from workers.pool.deadline import Deadline
-from workers.pool.failures import cause_of, first_line, is_input_error, log_tail
+from workers.pool.failures import cause_of, is_input_error, log_tail, summary
 from workers.pool.health import Health
 from workers.pool.metrics import Metrics
 from workers.pool.protocol import PoolSettings
@@ -86,9 +86,10 @@ class RayPool:
             "busy": stages["busy"],
             "preparing": self._start_progress(),
             "troubles": [
-                *(f"node {node} is closed: {first_line(cause)}" for node, cause in nodes),
+                *(f"node {node} is closed: {summary(cause)}" for node, cause in nodes),
                 *(f"{count} slots of node {node} are closed" for node, count in slots),
                 *lost,
+                *self._start_errors(),
             ],
         }
 
@@ -117,6 +118,12 @@ class RayPool:
 
     def _stages(self) -> Counter[str]:
         return Counter(slot.stage for slot in self._worker_set.slots)
+
+    def _start_errors(self) -> list[str]:
+        """Why a worker could not start, unless that has closed its node."""
+        error = self._health.start_error
+        is_known = not error or error in self._health.closed_nodes.values()
+        return [] if is_known else [f"a worker could not start: {summary(error)}"]
 
     def _start_progress(self) -> str:
         """The progress of one of the starting workers whose log is on this machine."""
@@ -194,7 +201,7 @@ class RayPool:
         candidate = slot.candidate
         lines = log_tail(slot)
         details = f"{cause}\n{lines}" if lines else cause
-        log.warning("worker %s died  %s", slot.process or "not yet placed", first_line(cause))
+        log.warning("worker %s died  %s", slot.process or "not yet placed", summary(details))
         self._metrics.death()
         self._worker_set.remove(slot)
         is_closed = self._record_death(slot, candidate, details)
@@ -209,7 +216,7 @@ class RayPool:
 
     def _handle_input_error(self, slot: Slot, error: str) -> None:
         """Replaces a worker that reported wrong models or tasks; a hub may be down briefly."""
-        log.warning("worker %s cannot start  %s", slot.process, first_line(error))
+        log.warning("worker %s cannot start  %s", slot.process, summary(error))
         self._worker_set.remove(slot)
         if not self._record_failed_start(slot, error, is_input_error=True):
             self._worker_set.add(slot.number)
