@@ -144,7 +144,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "integers": (
         tensors(lambda t: t.update({Q: torch.zeros(16, 16, dtype=torch.int8)})),
-        rf"{FILE}: {Q} is I8; only float32, float16, bfloat16 can be merged",
+        rf"{FILE}: {Q} is int8; only float32, float16, bfloat16 can be merged",
     ),
     "NaN": (tensors(lambda t: t[Q].fill_(float("nan"))), rf"'a': {Q} has values that are not fin"),
     "quantised": (

@@ -79,6 +79,7 @@ def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Chec
         reference.path,
         {**reference.tensors, separate[0]: head},
         {**reference.config, "tie_word_embeddings": False},
+        ignored=reference.ignored,
         original=reference,
         reference=reference,
     )

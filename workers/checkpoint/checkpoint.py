@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,10 @@ class Checkpoint:
     config: Mapping[str, Any]
     adapter: Adapter | None = None
     """The LoRA adapter that an `AdaptedCheckpoint` applies."""
+    ignored: Mapping[str, TensorInfo] = field(default_factory=dict)
+    """Tensors in the files that the architecture does not load; they are not merged."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Tied tensors in the files -> the tensor that they are tied to and equal; not read either."""
 
     @property
     def n_layers(self) -> int:
@@ -62,7 +66,8 @@ class Checkpoint:
     def fingerprint(self) -> str:
         """Hex digest of the bytes of all tensor files, and of the adapter's."""
         digest = hashlib.blake2b(digest_size=16)
-        for file in sorted({info.file for info in self.tensors.values()}):
+        infos = [*self.tensors.values(), *self.ignored.values()]
+        for file in sorted({info.file for info in infos}):
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
         if self.adapter:

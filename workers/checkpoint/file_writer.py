@@ -20,7 +20,7 @@ def write_file(file: Path, plan: Mapping[str, TensorInfo], tensors: Tensors) -> 
     """Writes tensors in the order of the plan; returns the SHA-256 of the file.
 
     Raises:
-        ValueError: if a tensor does not match the plan, or has values that are not finite.
+        ValueError: if a tensor does not match the plan.
     """
     digest = hashlib.sha256()
     given = iter(tensors)
@@ -31,6 +31,18 @@ def write_file(file: Path, plan: Mapping[str, TensorInfo], tensors: Tensors) -> 
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest()
+
+
+def only_finite(tensors: Tensors) -> Iterator[tuple[str, torch.Tensor]]:
+    """The same tensors.
+
+    Raises:
+        ValueError: at a merged tensor that has values that are not finite.
+    """
+    for name, tensor in tensors:
+        if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
+            raise ValueError(f"{name} of the merged model has values that are not finite")
+        yield name, tensor
 
 
 def _chunks(
@@ -64,7 +76,5 @@ def _raw(name: str, info: TensorInfo, given: tuple[str, torch.Tensor]) -> memory
         raise ValueError(
             f"planned {name} {info.shape} {info.dtype}, got {found} {tuple(tensor.shape)} {dtype}"
         )
-    if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
-        raise ValueError(f"{name} of the merged model has values that are not finite")
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     return raw.numpy().data

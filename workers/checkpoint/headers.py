@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,27 @@ from typing import Any
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 
-DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-BYTES_PER_ENTRY = {"float32": 4, "float16": 2, "bfloat16": 2}
+MERGEABLE = ("float32", "float16", "bfloat16")
+DTYPES = {
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F64": "float64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+BYTES_PER_ENTRY = {"float32": 4, "float64": 8, "int64": 8, "int32": 4} | {
+    **dict.fromkeys(("float16", "bfloat16", "int16"), 2),
+    **dict.fromkeys(("float8_e4m3fn", "float8_e5m2", "int8", "uint8", "bool"), 1),
+}
 
 _MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library
-# Buffers in old files; transformers recomputes them, so they are not read.
-_BUFFER = re.compile(r"(?:attn|attention)\.(?:masked_)?bias$|\.rotary_emb\.inv_freq$")
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class TensorInfo:
 def read_headers(folder: Path) -> dict[str, TensorInfo]:
     """Every tensor of a model directory, in one file or in shards, in the order of the files.
 
+    The headers decide: tensors that an index leaves out are read too.
+
     Raises:
         ValueError: if there are no safetensors, or a file is missing, damaged or does not match
             the index.
@@ -62,18 +78,24 @@ def read_header(file: Path) -> dict[str, TensorInfo]:
     """Every tensor of one file, in the order of the file.
 
     Raises:
-        ValueError: if it is not a safetensors file, is truncated or damaged, or has a dtype that
-            cannot be merged.
+        ValueError: if it is not a safetensors file, or is truncated or damaged.
     """
     if not file.is_file():
         raise ValueError(f"{file}: does not exist")
     header = _parse(file)
     entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-    return {
-        name: _info(name, entry, file)
-        for name, entry in entries
-        if not (_BUFFER.search(name) and len(entry["shape"]) != 1)
-    }
+    return {name: _info(name, entry, file) for name, entry in entries}
+
+
+def check_dtypes(tensors: Mapping[str, TensorInfo]) -> None:
+    """Refuses tensors that cannot be merged.
+
+    Raises:
+        ValueError: if one is not of a floating-point dtype of 16 or 32 bits.
+    """
+    for name, info in tensors.items():
+        if info.dtype not in MERGEABLE:
+            raise _not_mergeable(name, info.dtype, info.file)
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -124,7 +146,7 @@ def _sharded(folder: Path) -> dict[str, TensorInfo]:
             first = min(repeated)
             raise ValueError(f"{folder / name}: {first} is also in {tensors[first].file.name}")
         tensors |= found
-    missing = [n for n in index if n not in tensors and not _BUFFER.search(n)]
+    missing = [n for n in index if n not in tensors]
     if missing:
         raise ValueError(
             f"{folder / index[missing[0]]}: {missing[0]} is missing here, though {INDEX} lists "
@@ -159,10 +181,7 @@ def _parse(file: Path) -> dict[str, Any]:
 
 def _info(name: str, entry: Mapping[str, Any], file: Path) -> TensorInfo:
     if entry["dtype"] not in DTYPES:
-        raise ValueError(
-            f"{file}: {name} is {entry['dtype']}; only {', '.join(DTYPES.values())} can be merged: "
-            "of a quantised model, merge the weights it was quantised from"
-        )
+        raise _not_mergeable(name, entry["dtype"], file)
     info = TensorInfo(DTYPES[entry["dtype"]], tuple(entry["shape"]), file)
     first, last = entry["data_offsets"]
     if last - first != info.nbytes:
@@ -171,3 +190,10 @@ def _info(name: str, entry: Mapping[str, Any], file: Path) -> TensorInfo:
             f"needs {info.nbytes}; the header is damaged, download the file again"
         )
     return info
+
+
+def _not_mergeable(name: str, dtype: str, file: Path) -> ValueError:
+    return ValueError(
+        f"{file}: {name} is {dtype}; only {', '.join(MERGEABLE)} can be merged: "
+        "of a quantised model, merge the weights it was quantised from"
+    )

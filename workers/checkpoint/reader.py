@@ -7,8 +7,9 @@ from pathlib import Path
 
 from workers.checkpoint.adapted_checkpoint import AdaptedCheckpoint
 from workers.checkpoint.adapter import open_adapter
-from workers.checkpoint.checkpoint import Checkpoint, heads
-from workers.checkpoint.headers import TensorInfo, read_headers, read_json
+from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.headers import TensorInfo, check_dtypes, read_headers, read_json
+from workers.checkpoint.ignored import without_ignored
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
 from workers.checkpoint.stacked_checkpoint import stack
@@ -19,8 +20,9 @@ def open_checkpoint(source: Source) -> Checkpoint:
     """Opens a model by its headers; downloads the weights of a hub model if they are not cached.
 
     Raises:
-        ValueError: if it does not exist, has no safetensors, a file is damaged, its adapter was
-            made for another model, or it has not all of the source's layers.
+        ValueError: if it does not exist, has no safetensors, a file is damaged, a tensor has a
+            dtype that cannot be merged, its adapter was made for another model, or it has not all
+            of the source's layers.
     """
     folder = model_folder(source.path, source.revision)
     return _checkpoint(folder, read_headers(folder), source)
@@ -41,12 +43,16 @@ def open_headers(source: Source) -> Checkpoint:
 def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source) -> Checkpoint:
     if not tensors:
         raise ValueError(f"{folder}: holds no tensors")
-    config = read_json(folder / "config.json")
-    if config.get("tie_word_embeddings"):  # some files store the tied head as well
-        tied = heads(tensors)
-        tensors = {name: info for name, info in tensors.items() if name not in tied}
-    opened = Checkpoint(folder, tensors, config)
+    model = without_ignored(Checkpoint(folder, tensors, read_json(folder / "config.json")))
+    check_dtypes(model.tensors)
     if source.adapter:
-        adapter = open_adapter(source.adapter, tensors)
-        opened = AdaptedCheckpoint(folder, tensors, config, adapter)
-    return stack(opened, source.layers) if source.layers else opened
+        adapter = open_adapter(source.adapter, model.tensors)
+        model = AdaptedCheckpoint(
+            folder,
+            model.tensors,
+            model.config,
+            adapter,
+            ignored=model.ignored,
+            copies=model.copies,
+        )
+    return stack(model, source.layers) if source.layers else model

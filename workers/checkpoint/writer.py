@@ -7,12 +7,12 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from workers.checkpoint.atomic_directory import atomic_directory
-from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.file_writer import Tensors, write_file
+from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.file_writer import Tensors, only_finite, write_file
 from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
 
 SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
@@ -47,6 +47,8 @@ def write_model(
 ) -> None:
     """Writes a Hugging Face directory; only one tensor is in memory at a time.
 
+    Tensors of `like` that transformers ignores are copied unchanged.
+
     Args:
         out: the directory to make; it appears complete or not at all.
         tensors: (name, tensor) in the order of `like.tensors`.
@@ -58,13 +60,15 @@ def write_model(
 
     Raises:
         ValueError: if `out` exists without `force` or cannot be made, the disk has too little
-            space, or a tensor does not match `like`.
+            space, or a tensor does not match `like` or has values that are not finite.
         OSError: if writing fails; no files remain then.
     """
-    plan = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
+    merged = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
+    plan = {**merged, **like.ignored}
+    copied = ((name, read_tensor(info.file, name)) for name, info in like.ignored.items())
     nbytes = sum(info.nbytes for info in plan.values())
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
-        digests = _write_tensors(folder, tensors, plan)
+        digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
         _verify(folder, plan, digests)
         _copy_tokenizer_files(folder, donor or like)
         for name, text in (files or {}).items():

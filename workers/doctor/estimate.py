@@ -73,7 +73,7 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
         parameters=sum(info.nbytes_as("bfloat16") // 2 for info in like.tensors.values()),
         worker_memory=_WORKER_FACTOR * like.nbytes,
         shared_memory=sum(each.nbytes for each in opened),
-        export_disk=like.nbytes,
+        export_disk=like.nbytes + sum(info.nbytes for info in like.ignored.values()),
         adapter_disk=sum(changed),
         merge_seconds=moved / _bandwidth(),
     )

@@ -43,7 +43,8 @@ def examine(
         found = list(check_model(name, checkpoint, live=live))
         findings += found
         if not any(finding.level == "error" for finding in found):
-            configs[name] = normalised_config(checkpoint)
+            tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config
+            configs[name] = {**normalised_config(checkpoint), **tie}
     return findings + list(_compared(opened, configs, live))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model
 from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
+from workers.doctor.unread_tensors import unread_tensors
 from workers.doctor.vocabulary import Vocabulary, vocabulary
-from workers.recipe import module_of
 
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -36,6 +36,7 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
         yield Finding("error", name, str(error))
         return
     yield from _names(name, checkpoint, expected, live)
+    yield from unread_tensors(name, checkpoint, expected)
     yield from _dtypes(name, checkpoint)
     found = list(_tokens(name, checkpoint))
     yield from found
@@ -47,6 +48,15 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
 def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -> Iterator[Finding]:
     """Differences between the tensors in the config and those in the files."""
     where = checkpoint.path
+    unknown = [n for n in checkpoint.tensors if expected.live_name(n) is None]
+    for tensor in unknown[:1]:
+        others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
+        yield Finding(
+            "error",
+            name,
+            f"{checkpoint.tensors[tensor].file}: {tensor}{others} is not a tensor of a "
+            f"{checkpoint.config.get('model_type')} with this config.json",
+        )
     if not expected.same_names:
         if live:
             kind = checkpoint.config.get("model_type")
@@ -59,9 +69,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             )
         return
     known = {_live(tensor, expected): info for tensor, info in checkpoint.tensors.items()}
-    missing = [n for n in expected.shapes if n not in known and module_of(n) != "head"]
-    if not checkpoint.tied:
-        missing += [n for n in expected.shapes if n not in known and module_of(n) == "head"]
+    missing = [n for n in expected.shapes if n not in known]
     for tensor in missing[:1]:
         others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
         yield Finding(
@@ -71,15 +79,6 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             "download it again",
         )
     yield from _shapes(name, known, expected)
-    unknown = [n for n in known if n not in expected.shapes and module_of(n) != "head"]
-    for tensor in unknown[:1]:
-        others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
-        yield Finding(
-            "error",
-            name,
-            f"{known[tensor].file}: {tensor}{others} is not a tensor of a "
-            f"{checkpoint.config.get('model_type')} with this config.json",
-        )
 
 
 def _shapes(name: str, tensors: Mapping[str, TensorInfo], expected: MetaModel) -> Iterator[Finding]:
