@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
 from workers import merge_stream, mergekit
-from workers.checkpoint import Checkpoint, load_model, open_checkpoint, write_model
+from workers.checkpoint import Checkpoint, align, load_model, open_checkpoint, write_model
 from workers.checkpoint import writer as checkpoint_writer
 from workers.merge import merge, read_recipe
 from workers.merging import Engine, MergeSettings
@@ -42,7 +42,7 @@ def ties(base: Path, a: Path, b: Path, **changes) -> Recipe:
 
 def live(recipe: Recipe) -> torch.nn.Module:
     """The model that a worker would score."""
-    opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
+    opened = align({name: open_checkpoint(source) for name, source in recipe.sources.items()})
     model = load_model(opened["base"])
     base = opened.pop("base")
     Engine(opened, base, settings=MergeSettings(mode="eager")).apply(recipe, model)
@@ -142,15 +142,22 @@ def test_a_portion_is_let_go_before_the_next_is_opened(zoo, monkeypatch):
         gc.enable()
 
 
-def test_a_mixed_tie_gets_a_head_of_its_own(zoo, tmp_path):
-    tied = zoo(tie_word_embeddings=True)
-    recipe = ties(tied, zoo(tie_word_embeddings=True, seed=1), zoo(seed=2))
+@pytest.mark.parametrize("tied", [(True, True, False), (False, True, False)])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
+def test_a_mixed_tie_gets_a_head_of_its_own_live_and_in_a_file(architecture, tied, zoo, tmp_path):
+    models = [zoo(architecture, i, tie_word_embeddings=each) for i, each in enumerate(tied)]
+    recipe = ties(*models)
     warnings = merge(recipe, tmp_path / "out")
     assert any("has a head of its own" in str(each) for each in warnings)
-    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    head, embedding = merged.lm_head.weight, merged.model.embed_tokens.weight
-    assert not merged.config.tie_word_embeddings
-    assert not torch.equal(head, embedding)
+    merged, scored = AutoModelForCausalLM.from_pretrained(tmp_path / "out"), live(recipe)
+    scored.tie_weights()  # as lm-eval does
+    for model in (merged, scored):
+        assert not model.config.tie_word_embeddings
+        head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+        assert not torch.equal(head.weight, embedding.weight)
+    for name, tensor in scored.state_dict().items():
+        assert torch.equal(merged.state_dict()[name], tensor), name
+    assert torch.equal(logits(merged), logits(scored))
 
 
 def test_tied_models_leave_without_a_head(zoo, tmp_path):

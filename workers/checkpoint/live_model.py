@@ -16,6 +16,8 @@ from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:
     """The model as transformers loads it, in evaluation mode, in the dtype of its tensors.
 
+    If the checkpoint has a separate head and its files tie it, the live head is a copy.
+
     Args:
         checkpoint: what to load.
         device: where the whole model is placed.
@@ -49,6 +51,8 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {errors}")
     if checkpoint.adapter:
         _copy(checkpoint, checkpoint.adapter.changes, model)
+    if not checkpoint.tied:
+        _separate_head(model)
     return model.eval() if spread else model.eval().to(device)
 
 
@@ -62,6 +66,17 @@ def live_name(model: Any, tensor: str) -> str:
     """The live model's name of a checkpoint tensor; old files omit the model's prefix."""
     known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
+
+
+def _separate_head(model: Any) -> None:
+    """Unties the head, so that it can be written to without changing the embedding."""
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is None or head.weight is not embedding.weight:
+        return
+    head.weight = torch.nn.Parameter(embedding.weight.detach().clone())
+    model.config.get_text_config().tie_word_embeddings = False  # lm-eval calls tie_weights()
+    model.config.tie_word_embeddings = False
+    model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
 
 
 @torch.no_grad()

@@ -68,8 +68,6 @@ def compare_configs(
     config: Mapping[str, Any],
     other_name: str,
     other: Mapping[str, Any],
-    *,
-    live: bool,
 ) -> Iterator[Finding]:
     """Findings about the differences of two normalised configs."""
     where = checkpoint.path / "config.json"
@@ -87,28 +85,6 @@ def compare_configs(
             yield Finding("error", name, f"{differ(key)}; {REASON}")
         else:
             yield Finding("warning", name, f"{differ(key)}; the merged model uses {other_name}'s")
-    yield from _tied(name, checkpoint, config, other_name, other, live)
-
-
-def _tied(
-    name: str,
-    checkpoint: Checkpoint,
-    config: Mapping[str, Any],
-    other_name: str,
-    other: Mapping[str, Any],
-    live: bool,
-) -> Iterator[Finding]:
-    ours, theirs = (bool(each.get("tie_word_embeddings")) for each in (config, other))
-    if ours == theirs:
-        return
-    where = checkpoint.path / "config.json"
-    said = f"{where}: tie_word_embeddings is {ours}, {other_name} has {theirs}"
-    if theirs and live:
-        yield Finding(
-            "error",
-            name,
-            f"{said}, so the live model has no separate head to merge into; choose a base that "
-            "is not tied, or merge files with `mergefront merge`",
-        )
-    else:
+    if config.get("tie_word_embeddings") != other.get("tie_word_embeddings"):
+        said = differ("tie_word_embeddings")
         yield Finding("warning", name, f"{said}; the merged model has a head of its own")

@@ -45,18 +45,18 @@ def examine(
         if not any(finding.level == "error" for finding in found):
             tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config
             configs[name] = {**normalised_config(checkpoint), **tie}
-    return findings + list(_compared(opened, configs, live))
+    return findings + list(_compared(opened, configs))
 
 
 def _compared(
-    opened: Mapping[str, Checkpoint], configs: Mapping[str, Mapping[str, Any]], live: bool
+    opened: Mapping[str, Checkpoint], configs: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     readable = [name for name in opened if name in configs]
     for name in readable[1:]:
         first = readable[0]
         ours, theirs = opened[name], opened[first]
         yield from _licences(name, ours, first, theirs)
-        yield from compare_configs(name, ours, configs[name], first, configs[first], live=live)
+        yield from compare_configs(name, ours, configs[name], first, configs[first])
         if configs[name]["model_type"] == configs[first]["model_type"]:
             yield from compare_tensors(name, ours, first, theirs)
             yield from compare_vocabularies(name, ours, first, theirs)
