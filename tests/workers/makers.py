@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM
+
+from workers.checkpoint.quiet import quiet
 
 SHAPE = {
     "vocab_size": 48,
@@ -81,17 +83,28 @@ def make_tokenizer(folder: Path, words: list[str]) -> None:
     fast.save_pretrained(folder)
 
 
-def make_adapter(folder: Path, model: Path, seed: int = 0, **changes: Any) -> Path:
-    """A LoRA adapter with random weights."""
+def make_adapter(
+    folder: Path,
+    model: Path,
+    seed: int = 0,
+    *,
+    rows: int | None = None,
+    save_embedding_layers: bool | Literal["auto"] = "auto",
+    **changes: Any,
+) -> Path:
+    """A LoRA adapter with random weights, trained with that many vocabulary rows."""
     import peft
 
-    torch.manual_seed(seed)
-    live = AutoModelForCausalLM.from_pretrained(model)
-    settings = {"r": 3, "lora_alpha": 5, "target_modules": ["q_proj", "down_proj"], **changes}
-    adapted = peft.get_peft_model(live, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
-    with torch.no_grad():
-        for parameter in adapted.parameters():
-            if parameter.requires_grad:
-                parameter.add_(torch.randn(parameter.shape) * 0.1)
-    adapted.save_pretrained(folder)
+    with quiet():
+        torch.manual_seed(seed)
+        live = AutoModelForCausalLM.from_pretrained(model)
+        if rows:
+            live.resize_token_embeddings(rows, mean_resizing=False)
+        settings = {"r": 3, "lora_alpha": 5, "target_modules": ["q_proj", "down_proj"], **changes}
+        adapted = peft.get_peft_model(live, peft.LoraConfig(task_type="CAUSAL_LM", **settings))
+        with torch.no_grad():
+            for parameter in adapted.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn(parameter.shape) * 0.1)
+        adapted.save_pretrained(folder, save_embedding_layers=save_embedding_layers)
     return folder

@@ -14,13 +14,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.workers.makers import WORDS, make_adapter, make_model, make_tokenizer
+from workers.checkpoint import open_checkpoint
 from workers.merge import merge
 from workers.recipe import Group, Recipe, Source
 
-pytestmark = [
-    pytest.mark.usefixtures("cache"),
-    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
-]
+pytestmark = pytest.mark.usefixtures("cache")
 FILE = "model.safetensors"
 Change = Callable[[Path], None]
 
@@ -231,11 +229,20 @@ ADAPTERS: dict[str, tuple[Change, str]] = {
     "of another base": (lambda f: None, r"lora_B\.weight is \[32, 3\], but .* of the model is \["),
     "of another architecture": (
         lambda f: rename(f, "self_attn", "attn"),
-        r"q_proj\.lora_A\.weight has no counterpart in the model",
+        r"q_proj\.lora_A\.weight changes model\.layers\.0\.attn\.q_proj\.weight, but .* has no "
+        r"such tensor; it was trained on .*: apply it to that model",
     ),
     "of another kind": (
         lambda f: edit_json(f / "adapter_config.json", {"peft_type": "IA3"}),
         r"adapter_config\.json: peft_type is 'IA3'; only LORA can be merged",
+    ),
+    "of another rank": (
+        lambda f: edit_json(f / "adapter_config.json", {"r": 8}),
+        r"lora_A\.weight is \[3, \d+\], of rank 3, but the rank in adapter_config\.json is 8",
+    ),
+    "half of it": (
+        lambda f: rename(f, "q_proj.lora_B", "q_proj.lora_C"),
+        r"has .*q_proj\.lora_A\.weight, but no lora_B\.weight beside it; the file is incomplete",
     ),
     "without a rank": (
         lambda f: edit_json(f / "adapter_config.json", {"r": ...}),
@@ -265,6 +272,60 @@ def test_a_bad_adapter_is_named(case, zoo, tmp_path):
     with pytest.raises(ValueError, match=expected):
         merged(zoo(), f"{zoo(seed=1)} + {adapter}", zoo(seed=2), tmp_path / "made" / "out")
     assert not list((tmp_path / "made").glob("*"))
+
+
+GROWN: dict[str, tuple[dict[str, Any], str]] = {
+    "an adapted head": (
+        {"target_modules": ["lm_head"]},
+        r"lm_head\.lora_B\.weight is \[50, 3\], but lm_head\.weight of the model is \[48, 16\]; "
+        r"it may have been trained with 2 added tokens, whose rows it does not contain: load",
+    ),
+    "a saved head": (
+        {"modules_to_save": ["lm_head"]},
+        r"contains a vocabulary of 50 rows, and model\.embed_tokens\.weight of .* has 48, but "
+        r"it lacks the rows that were added to model\.embed_tokens\.weight in training; load model",
+    ),
+    "tokens": (
+        {"trainable_token_indices": [48, 49]},
+        r"adapter_config\.json: trainable_token_indices contains 49, but .* has 48 rows; ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GROWN)
+def test_an_adapter_without_the_rows_of_added_tokens_is_named(case, zoo, tmp_path):
+    settings, expected = GROWN[case]
+    adapter = make_adapter(
+        tmp_path / "adapter", zoo(), rows=50, save_embedding_layers=False, **settings
+    )
+    with pytest.raises(ValueError, match=expected):
+        open_checkpoint(Source(str(zoo()), adapter=str(adapter)))
+
+
+def test_tokens_that_an_adapter_adds_are_not_cut_off(zoo, tmp_path):
+    adapter = make_adapter(
+        tmp_path / "adapter", zoo(), rows=50, modules_to_save=["embed_tokens", "lm_head"]
+    )
+    for words, expected in (
+        (None, r"vocab_size is 50, base has 48, and without tokenizer\.json of both"),
+        (
+            [*WORDS, *(f"x{i}" for i in range(10))],
+            r"vocab_size is 50, base has 48, and 50 rows are",
+        ),
+    ):
+        if words:
+            make_tokenizer(adapter, words)
+        with pytest.raises(ValueError, match=expected):
+            merged(zoo(), f"{zoo()} + {adapter}", zoo(seed=2), tmp_path / "made" / "out")
+
+
+def test_what_peft_says_of_an_adapter_is_named(zoo, tmp_path, cache):
+    adapter = make_adapter(tmp_path / "adapter", zoo(), use_dora=True)
+    edit_json(adapter / "adapter_config.json", {"target_modules": ["nothing"]})
+    checkpoint = open_checkpoint(Source(str(zoo()), adapter=str(adapter)))
+    with pytest.raises(ValueError, match=r"adapter: peft cannot apply it to .*: Target modules"):
+        checkpoint.tensor("model.layers.0.mlp.down_proj.weight")
+    assert not list((cache / "adapters").iterdir())
 
 
 def test_a_place_that_is_no_model_is_named(zoo, tmp_path):

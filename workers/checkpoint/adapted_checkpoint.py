@@ -1,4 +1,4 @@
-"""A model with a LoRA adapter applied: the tensors that peft's `merge_and_unload` gives.
+"""A model with a LoRA adapter applied: the tensors that the live peft model computes with.
 
 Plain LoRA and rsLoRA are computed here: W + s·B·A in float32, rounded as peft rounds. All other
 kinds are merged by peft. The changed tensors are written once to a file in the cache, named by
@@ -14,32 +14,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.checkpoint.adapter import LORA_A, LORA_B, PREFIX, Adapter
+from workers.checkpoint.adapter import LORA_A, LORA_B, Adapter, open_adapter
+from workers.checkpoint.adapter_fit import adapted_config, adapted_tensors, changed_tensors
+from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.location import ADAPTER, cache_folder
+from workers.checkpoint.location import cache_folder
 
 if TYPE_CHECKING:
     import torch
 
-VERSION = 1
+VERSION = 2
 """Of the cached files; increase it when their content changes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdaptedCheckpoint(Checkpoint):
     """A checkpoint whose tensors are read with its adapter applied."""
 
     adapter: Adapter
+    original: Checkpoint
+    """The model itself."""
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The adapter's directory if tokens were added in training, else the model's."""
+        added = (self.vocabulary_rows or 0) > (self.original.vocabulary_rows or 0)
+        return self.adapter.path if added else self.path
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, memory-mapped, with the adapter applied."""
-        if name not in self.adapter.changes:
+        if name not in self.changes:
             return super().tensor(name)
         return read_tensor(self._changed_tensors(), name)
-
-    def without_adapter(self) -> Checkpoint:
-        """The model itself."""
-        return Checkpoint(self.path, self.tensors, self.config)
 
     def _changed_tensors(self) -> Path:
         """The cached file of the changed tensors, written if it does not exist yet."""
@@ -52,7 +58,7 @@ class AdaptedCheckpoint(Checkpoint):
     def _write(self, file: Path) -> None:
         from workers.checkpoint.file_writer import write_file  # noqa: PLC0415 - imports torch
 
-        plan = {name: self.tensors[name] for name in self.adapter.changes}
+        plan = {name: self.tensors[name] for name in self.changes}
         tensors = self._added() if self.adapter.is_plain else self._merged_by_peft()
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         os.close(handle)
@@ -63,23 +69,38 @@ class AdaptedCheckpoint(Checkpoint):
             Path(temporary).unlink(missing_ok=True)
 
     def _added(self) -> Iterator[tuple[str, torch.Tensor]]:
-        for name, module in self.adapter.changes.items():
+        for name, target in self.changes.items():
+            parts = self.adapter.targets[target]
             a, b = (
-                read_tensor(self.adapter.path / ADAPTER, PREFIX + module + part).float()
-                for part in (LORA_A, LORA_B)
+                read_tensor(self.adapter.file, parts[part]).float() for part in (LORA_A, LORA_B)
             )
-            weight = super().tensor(name)
+            tied = name not in self.original.tensors
+            weight = self.original.tensor(embedding_of(self.original) if tied else name)
             yield name, weight + ((b @ a) * self.adapter.scale).to(weight.dtype)
 
     def _merged_by_peft(self) -> Iterator[tuple[str, torch.Tensor]]:
-        import peft  # noqa: PLC0415 - rarely needed, and slow to import
+        from workers.checkpoint.adapter_merge import merged_by_peft  # noqa: PLC0415 - imports torch
 
-        from workers.checkpoint.live_model import live_name, load_model  # noqa: PLC0415 - imports torch
+        return merged_by_peft(self)
 
-        model = load_model(self.without_adapter())
-        live = {name: live_name(model, name) for name in self.adapter.changes}
-        merged = peft.PeftModel.from_pretrained(model, self.adapter.path)
-        merged = merged.merge_and_unload(safe_merge=True)
-        parameters = dict(merged.named_parameters(remove_duplicate=False))
-        for name in self.adapter.changes:
-            yield name, parameters[live[name]].detach()
+
+def adapted(model: Checkpoint, location: str) -> AdaptedCheckpoint:
+    """A model with the LoRA adapter in `location`, a directory or `hub/id@revision`.
+
+    Raises:
+        ValueError: if the adapter does not exist, is damaged, or does not fit the model.
+    """
+    adapter = open_adapter(location)
+    tensors = adapted_tensors(adapter, model)
+    changes = changed_tensors(adapter, model, tensors)
+    config = adapted_config(model, tensors)
+    return AdaptedCheckpoint(
+        model.path,
+        tensors,
+        config,
+        adapter=adapter,
+        changes=changes,
+        ignored=model.ignored,
+        copies=model.copies,
+        original=model,
+    )

@@ -1,9 +1,10 @@
-"""LoRA adapters on disk: their headers and settings, checked against a model."""
+"""LoRA adapters on disk: their headers and settings, checked against each other."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,12 @@ from workers.checkpoint.headers import TensorInfo, read_header, read_json
 from workers.checkpoint.location import ADAPTER, ADAPTER_CONFIG, adapter_folder
 
 PREFIX = "base_model.model."
-LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
+LORA_A, LORA_B = "lora_A.weight", "lora_B.weight"
+EMBEDDING_A, EMBEDDING_B = "lora_embedding_A", "lora_embedding_B"
+_RANK = {LORA_A: 0, LORA_B: 1, EMBEDDING_A: 0, EMBEDDING_B: 1}
+"""Parts of a low-rank update, and the dimension that is its rank."""
+_PARTNER = {LORA_A: LORA_B, LORA_B: LORA_A, EMBEDDING_A: EMBEDDING_B, EMBEDDING_B: EMBEDDING_A}
+_PART = re.compile(r"\.(?=lora_|(?:base_layer|token_adapter|modules_to_save|original_module)\.)")
 _NEUTRAL = {  # settings that a plain LoRA merge reads or may ignore
     "alora_invocation_tokens",
     "auto_mapping",
@@ -43,13 +49,16 @@ _NEUTRAL = {  # settings that a plain LoRA merge reads or may ignore
 
 @dataclass(frozen=True)
 class Adapter:
-    """A LoRA adapter's directory, checked against the model that it is applied to."""
+    """The directory of a LoRA adapter."""
 
     path: Path
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorInfo]
-    changes: Mapping[str, str]
-    """Checkpoint tensor -> the adapter's module name, without suffixes such as `.lora_A.weight`."""
+
+    @property
+    def file(self) -> Path:
+        """The file of its tensors."""
+        return self.path / ADAPTER
 
     @property
     def is_plain(self) -> bool:
@@ -57,15 +66,27 @@ class Adapter:
         special = [k for k, v in self.config.items() if v and k not in _NEUTRAL and v != "none"]
         init = self.config.get("init_lora_weights", True)
         plain_init = isinstance(init, bool) or init == "gaussian"
-        return (
-            not special and plain_init and all(n.endswith((LORA_A, LORA_B)) for n in self.tensors)
-        )
+        parts = {part for parts in self.targets.values() for part in parts}
+        return not special and plain_init and parts <= {LORA_A, LORA_B}
 
     @property
     def scale(self) -> float:
         """The factor s of B·A: alpha / r, or alpha / √r for rsLoRA."""
         alpha, rank = self.config["lora_alpha"], self.config["r"]
         return float(alpha / math.sqrt(rank) if self.config.get("use_rslora") else alpha / rank)
+
+    @cached_property
+    def targets(self) -> Mapping[str, Mapping[str, str]]:
+        """Tensor that is changed, as the adapter names it -> part of the change -> stored name.
+
+        Parts are `lora_A.weight`, `token_adapter.trainable_tokens_delta`, a saved `weight`, ...
+        """
+        found: dict[str, dict[str, str]] = {}
+        for key in self.tensors:
+            module, part = _module_and_part(key.removeprefix(PREFIX))
+            leaf = "bias" if part.endswith("bias") else "weight"
+            found.setdefault(f"{module}.{leaf}", {})[part] = key
+        return found
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -75,12 +96,23 @@ class Adapter:
             digest.update((self.path / name).read_bytes())
         return digest.digest()
 
+    @property
+    def trained_on(self) -> str:
+        """The model that it was trained on, as its config names it; empty if it does not."""
+        return str(self.config.get("base_model_name_or_path") or "")
 
-def open_adapter(location: str, tensors: Mapping[str, TensorInfo]) -> Adapter:
-    """Opens an adapter by its header and checks it against a model's tensors.
+    def was_trained_on(self, model: Path) -> bool:
+        """Whether its config names this model directory, or this model of the hub's cache."""
+        cached = "models--" + self.trained_on.replace("/", "--") in model.parts
+        return Path(self.trained_on).name == model.name or cached
+
+
+def open_adapter(location: str) -> Adapter:
+    """Opens an adapter by its header.
 
     Raises:
-        ValueError: if it does not exist, is damaged, is not LoRA, or was made for another model.
+        ValueError: if it does not exist, is damaged, is not LoRA, or its weights and its config
+            do not belong together.
     """
     path = adapter_folder(location)
     if not (path / ADAPTER_CONFIG).is_file():
@@ -90,9 +122,11 @@ def open_adapter(location: str, tensors: Mapping[str, TensorInfo]) -> Adapter:
             f"{path / 'adapter_model.bin'}: pickled weights are not read; load the adapter with "
             "peft and call save_pretrained(), which writes safetensors"
         )
-    config, header = read_json(path / ADAPTER_CONFIG), read_header(path / ADAPTER)
-    _check_config(path / ADAPTER_CONFIG, config)
-    return Adapter(path, config, header, _changes(path, config, header, tensors))
+    adapter = Adapter(path, read_json(path / ADAPTER_CONFIG), read_header(path / ADAPTER))
+    _check_config(path / ADAPTER_CONFIG, adapter.config)
+    for target, parts in adapter.targets.items():
+        _check_ranks(adapter, target.rpartition(".")[0], parts)
+    return adapter
 
 
 def _check_config(file: Path, config: Mapping[str, Any]) -> None:
@@ -108,56 +142,30 @@ def _check_config(file: Path, config: Mapping[str, Any]) -> None:
         raise ValueError(f"{file}: target_parameters (experts) cannot be merged")
 
 
-def _changes(
-    path: Path,
-    config: Mapping[str, Any],
-    header: Mapping[str, TensorInfo],
-    tensors: Mapping[str, TensorInfo],
-) -> dict[str, str]:
-    changes: dict[str, str] = {}
-    for key, info in header.items():
-        module, part = _module_and_part(key)
-        name = _tensor_name(module, part, tensors)
-        if name is None:
+def _check_ranks(adapter: Adapter, module: str, parts: Mapping[str, str]) -> None:
+    """Checks that a low-rank update is complete and has the rank that the config says."""
+    patterns = adapter.config.get("rank_pattern") or {}
+    matching = (r for key, r in patterns.items() if re.match(rf"(.*\.)?({key})$", module))
+    rank = next(matching, adapter.config["r"])
+    for part, dimension in _RANK.items():
+        if part not in parts:
+            continue
+        key, shape = parts[part], adapter.tensors[parts[part]].shape
+        if _PARTNER[part] not in parts:
             raise ValueError(
-                f"{path / ADAPTER}: {key} has no counterpart in the model, which has no "
-                f"{module}.weight; the adapter was made for {_trained_on(config)}"
+                f"{adapter.file}: has {key}, but no {_PARTNER[part]} beside it; the file is "
+                "incomplete, download it again"
             )
-        if _shape_differs(part, info.shape, tensors[name].shape):
+        if shape[dimension] != rank:
             raise ValueError(
-                f"{path / ADAPTER}: {key} is {list(info.shape)}, but {name} of the model is "
-                f"{list(tensors[name].shape)}; the adapter was made for {_trained_on(config)}"
+                f"{adapter.file}: {key} is {list(shape)}, of rank {shape[dimension]}, but the rank "
+                f"in {ADAPTER_CONFIG} is {rank}; the two files are from different adapters"
             )
-        changes[name] = module
-    order = {name: i for i, name in enumerate(tensors)}
-    return dict(sorted(changes.items(), key=lambda item: order[item[0]]))
 
 
-def _module_and_part(key: str) -> tuple[str, str]:
+def _module_and_part(name: str) -> tuple[str, str]:
     """The module that an adapter's tensor changes, and the rest of the tensor's name."""
-    name = key.removeprefix(PREFIX)
-    for suffix in (".lora_A", ".lora_B", ".lora_embedding_", ".lora_magnitude_vector"):
-        if suffix in name:
-            module, _, rest = name.partition(suffix)
-            return module, suffix + rest
+    if match := _PART.search(name):
+        return name[: match.start()], name[match.end() :]
     module, _, leaf = name.rpartition(".")
-    return module.removesuffix(".base_layer"), leaf
-
-
-def _tensor_name(module: str, part: str, tensors: Mapping[str, TensorInfo]) -> str | None:
-    """The checkpoint tensor that is changed; old files omit the first part of the name."""
-    leaf = "bias" if part in ("bias", ".lora_B.bias") else "weight"
-    candidates = (f"{module}.{leaf}", f"{module.partition('.')[2]}.{leaf}")
-    return next((name for name in candidates if name in tensors), None)
-
-
-def _shape_differs(part: str, shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    if part == ".lora_A.weight":
-        return shape[-1] not in target
-    if part == ".lora_B.weight":
-        return shape[0] not in target
-    return part in ("weight", "bias") and shape != target
-
-
-def _trained_on(config: Mapping[str, Any]) -> str:
-    return str(config.get("base_model_name_or_path") or "another model")
+    return module, leaf

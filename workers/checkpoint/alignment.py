@@ -12,6 +12,8 @@ from workers.checkpoint.headers import TensorInfo
 from workers.recipe import is_vocabulary, module_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 
@@ -30,6 +32,11 @@ class AlignedCheckpoint(Checkpoint):
     def dtype(self) -> str:
         """That of the original; an added head does not count."""
         return self.original.dtype
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """That of the original."""
+        return self.original.tokenizer_path
 
     @cached_property
     def fingerprint(self) -> str:

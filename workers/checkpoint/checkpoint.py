@@ -32,6 +32,13 @@ class Checkpoint:
     """Tensors in the files that the architecture does not load; they are not merged."""
     copies: Mapping[str, str] = field(default_factory=dict)
     """Tied tensors in the files -> the tensor that they are tied to and equal; not read either."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Tensor that the adapter changes or adds -> its name in the adapter."""
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The directory of its tokenizer's files."""
+        return self.path
 
     @property
     def n_layers(self) -> int:

@@ -10,6 +10,7 @@ import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.meta_model import transformers_config
+from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 
 
@@ -34,13 +35,14 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         kind = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.tensors}
         given = {"config": config, "state_dict": tensors}
-    model, report = kind.from_pretrained(
-        None if given else checkpoint.path,
-        dtype=checkpoint.dtype,
-        device_map="balanced" if spread else None,
-        output_loading_info=True,
-        **given,
-    )
+    with quiet():
+        model, report = kind.from_pretrained(
+            None if given else checkpoint.path,
+            dtype=checkpoint.dtype,
+            device_map="balanced" if spread else None,
+            output_loading_info=True,
+            **given,
+        )
     unexpected = set(map(str, report["unexpected_keys"])) & checkpoint.tensors.keys()
     names = {
         "missing": set(map(str, report["missing_keys"])),
@@ -49,17 +51,18 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
     }
     if errors := {kind: sorted(each) for kind, each in names.items() if each}:
         raise ValueError(f"{checkpoint.path}: its tensors do not fit its config: {errors}")
-    if checkpoint.adapter:
-        _copy(checkpoint, checkpoint.adapter.changes, model)
-    if not checkpoint.tied:
-        _separate_head(model)
+    resize(model, checkpoint.vocabulary_rows)
+    if not checkpoint.tied and _is_tied(model):
+        separate_head(model, model.get_output_embeddings())
+    _copy(checkpoint, checkpoint.changes, model)
     return model.eval() if spread else model.eval().to(device)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The tokenizer in the model's directory."""
+    """The tokenizer in the model's directory, or in that of an adapter that adds tokens."""
     # without a value, transformers asks at the terminal whether to run a tokenizer's own code
-    return transformers.AutoTokenizer.from_pretrained(checkpoint.path, trust_remote_code=False)
+    path = checkpoint.tokenizer_path
+    return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
 def live_name(model: Any, tensor: str) -> str:
@@ -68,15 +71,24 @@ def live_name(model: Any, tensor: str) -> str:
     return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
 
 
-def _separate_head(model: Any) -> None:
-    """Unties the head, so that it can be written to without changing the embedding."""
-    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-    if head is None or head.weight is not embedding.weight:
-        return
-    head.weight = torch.nn.Parameter(embedding.weight.detach().clone())
+def resize(model: Any, rows: int | None) -> None:
+    """Gives the vocabulary of a live model this number of rows; new rows are random."""
+    if rows not in (None, len(model.get_input_embeddings().weight)):
+        with quiet():
+            model.resize_token_embeddings(rows, mean_resizing=False)
+
+
+def separate_head(model: Any, head: Any) -> None:
+    """Gives the head of a tied live model a weight of its own, equal to the embedding."""
+    head.weight = torch.nn.Parameter(head.weight.detach().clone())
     model.config.get_text_config().tie_word_embeddings = False  # lm-eval calls tie_weights()
     model.config.tie_word_embeddings = False
     model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
+
+
+def _is_tied(model: Any) -> bool:
+    head = model.get_output_embeddings()
+    return head is not None and head.weight is model.get_input_embeddings().weight
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def adapter_folder(location: str) -> Path:
     if not is_hub_id(location):
         return _local(location, None)
     path, _, revision = location.partition("@")
-    return _snapshot(path, revision or None, [ADAPTER_CONFIG, ADAPTER])
+    return _snapshot(path, revision or None, [ADAPTER, *SMALL])
 
 
 def _local(path: str, revision: str | None) -> Path:

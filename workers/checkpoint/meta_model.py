@@ -33,6 +33,8 @@ _CONFIG_ERRORS = (
     ZeroDivisionError,
 )
 
+_SET_BY_ADAPTERS = {"tie_word_embeddings", "vocab_size"}
+
 
 @dataclass(frozen=True)
 class MetaModel:
@@ -150,6 +152,8 @@ def transformers_config(checkpoint: Checkpoint) -> Any:
         raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
     if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ValueError(f"{where}: model_type {kind!r} is not a causal language model")
+    for key in _SET_BY_ADAPTERS & checkpoint.config.keys():
+        setattr(config, key, checkpoint.config[key])
     return config
 
 

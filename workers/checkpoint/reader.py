@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.checkpoint.adapted_checkpoint import AdaptedCheckpoint
-from workers.checkpoint.adapter import open_adapter
+from workers.checkpoint.adapted_checkpoint import adapted
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo, check_dtypes, read_headers, read_json
 from workers.checkpoint.ignored import without_ignored
@@ -21,8 +20,8 @@ def open_checkpoint(source: Source) -> Checkpoint:
 
     Raises:
         ValueError: if it does not exist, has no safetensors, a file is damaged, a tensor has a
-            dtype that cannot be merged, its adapter was made for another model, or it has not all
-            of the source's layers.
+            dtype that cannot be merged, its adapter does not fit it, or it has not all of the
+            source's layers.
     """
     folder = model_folder(source.path, source.revision)
     return _checkpoint(folder, read_headers(folder), source)
@@ -46,13 +45,5 @@ def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source)
     model = without_ignored(Checkpoint(folder, tensors, read_json(folder / "config.json")))
     check_dtypes(model.tensors)
     if source.adapter:
-        adapter = open_adapter(source.adapter, model.tensors)
-        model = AdaptedCheckpoint(
-            folder,
-            model.tensors,
-            model.config,
-            adapter,
-            ignored=model.ignored,
-            copies=model.copies,
-        )
+        model = adapted(model, source.adapter)
     return stack(model, source.layers) if source.layers else model

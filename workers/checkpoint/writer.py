@@ -17,8 +17,9 @@ from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
 
 SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
 MANIFEST = "manifest.json"
+GENERATION_CONFIG = "generation_config.json"
 TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
-    "generation_config.json",
+    GENERATION_CONFIG,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -133,7 +134,7 @@ def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object
 
 def _copy_tokenizer_files(folder: Path, donor: Checkpoint) -> None:
     for name in TOKENIZER_FILES:
-        path = donor.path / name
+        path = (donor.path if name == GENERATION_CONFIG else donor.tokenizer_path) / name
         if path.is_dir():
             shutil.copytree(path, folder / name)
         elif path.is_file():

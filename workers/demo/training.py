@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging
+
+from workers.checkpoint.quiet import quiet
 
 END, PAD = "<end>", "<pad>"
 
@@ -73,9 +74,6 @@ def train(
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Writes a model and its tokenizer without a progress bar."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # it would break into the caller's own
-    model.eval().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    if shown:
-        logging.enable_progress_bar()
+    with quiet():
+        model.eval().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

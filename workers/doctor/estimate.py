@@ -62,12 +62,7 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
     sources = [*([base] if base else []), *models.values()]
     opened = [open_headers(source) for source in sources]
     like = opened[0]
-    changed = [
-        each.tensors[name].nbytes
-        for each in opened
-        if each.adapter
-        for name in each.adapter.changes
-    ]
+    changed = [each.tensors[name].nbytes for each in opened for name in each.changes]
     moved = sum(each.nbytes for each in opened) + like.nbytes
     return Estimate(
         parameters=sum(info.nbytes_as("bfloat16") // 2 for info in like.tensors.values()),

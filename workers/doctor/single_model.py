@@ -161,17 +161,11 @@ def _special(
 def _adapter(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
     if checkpoint.adapter is None:
         return
-    trained = str(checkpoint.adapter.config.get("base_model_name_or_path") or "")
-    same = Path(trained).name == checkpoint.path.name or _from_hub(checkpoint, trained)
-    if trained and not same:
+    trained = checkpoint.adapter.trained_on
+    if trained and not checkpoint.adapter.was_trained_on(checkpoint.path):
         yield Finding(
             "warning",
             name,
             f"{checkpoint.adapter.path}: was trained on {trained}, and is applied to "
             f"{checkpoint.path}; the shapes agree",
         )
-
-
-def _from_hub(checkpoint: Checkpoint, trained: str) -> bool:
-    """Whether the checkpoint is in the hub's cache under the name in the adapter's config."""
-    return "models--" + trained.replace("/", "--") in checkpoint.path.parts

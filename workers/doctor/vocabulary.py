@@ -41,13 +41,13 @@ def vocabulary(checkpoint: Checkpoint) -> Vocabulary | None:
     Raises:
         ValueError: if the file is damaged.
     """
-    file = checkpoint.path / TOKENIZER
+    file = checkpoint.tokenizer_path / TOKENIZER
     if not file.is_file():
         return None
     content = read_json(file)
     settings = {}
-    if (checkpoint.path / SETTINGS).is_file():
-        settings = read_json(checkpoint.path / SETTINGS)
+    if (checkpoint.tokenizer_path / SETTINGS).is_file():
+        settings = read_json(checkpoint.tokenizer_path / SETTINGS)
     try:
         ids = _ids(content)
     except (KeyError, TypeError, ValueError):
@@ -59,7 +59,7 @@ def vocabulary(checkpoint: Checkpoint) -> Vocabulary | None:
         ids=ids,
         rules={name: _digest(part) for name, part in parts.items()},
         special={key: _text(settings.get(key)) for key in (*_TOKENS, *_SWITCHES)},
-        template=_template(checkpoint.path, settings),
+        template=_template(checkpoint.tokenizer_path, settings),
     )
 
 
