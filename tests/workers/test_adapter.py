@@ -8,13 +8,13 @@ import torch
 from tests.workers.makers import WORDS, make_adapter, make_tokenizer
 from workers.checkpoint import load_model, load_tokenizer, open_checkpoint
 from workers.merge import merge
+from workers.merging import Engine
 from workers.recipe import Group, Recipe, Source
 
 pytestmark = [
     pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 the old way
         "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
     ),
-    pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`:UserWarning"),
     pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning"),
 ]
 
@@ -174,10 +174,31 @@ def test_a_model_that_an_adapter_unties_merges_with_tied_models(zoo, tmp_path):
     for name, one in (("adapted", source), ("saved", Source(str(tmp_path / "whole")))):
         sources = {"a": one, "b": Source(str(models[1]))}
         weights = Group({"weight": {"a": 0.5, "b": 0.25}})
-        merge(Recipe("task_arithmetic", sources, (weights,), Source(str(base))), tmp_path / name)
+        said = merge(
+            Recipe("task_arithmetic", sources, (weights,), Source(str(base))), tmp_path / name
+        )
+        assert [str(finding).count("tie_word_embeddings is False") for finding in said] == [1]
     adapted, saved = (open_checkpoint(Source(str(tmp_path / n))) for n in ("adapted", "saved"))
     assert adapted.fingerprint == saved.fingerprint
     assert not adapted.tied
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_base_that_an_adapter_unties_and_enlarges_is_merged_live_as_in_files(zoo, tmp_path):
+    plain = zoo(tie_word_embeddings=True)
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for seed, path in enumerate(paths):
+        make_tokenizer(make_adapter(path, plain, seed, rows=50, modules_to_save=BOTH), WORDS)
+    base, other = (Source(str(plain), adapter=str(path)) for path in paths)
+    recipe = Recipe("linear", {"b": other}, (Group({"weight": 0.5}),), base)
+    merge(recipe, tmp_path / "out")
+    opened = {"base": open_checkpoint(base), "b": open_checkpoint(other)}
+    live, engine = load_model(opened["base"]), Engine({"b": opened["b"]}, base=opened["base"])
+    engine.apply(recipe, live)
+    files = open_checkpoint(Source(str(tmp_path / "out")))
+    assert files.tensors.keys() == dict(live.named_parameters()).keys()
+    for name, tensor in live.named_parameters():
+        assert torch.equal(tensor, files.tensor(name)), name
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora", "both saved"])

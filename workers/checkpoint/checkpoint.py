@@ -41,6 +41,11 @@ class Checkpoint:
         return self.path
 
     @property
+    def config_file(self) -> str:
+        """Where its config is from, for messages."""
+        return f"{self.path / 'config.json'}{' with its adapter' if self.adapter else ''}"
+
+    @property
     def n_layers(self) -> int:
         """Number of transformer layers, from the config."""
         return int(self.config.get("num_hidden_layers") or self.config.get("n_layer") or 1)

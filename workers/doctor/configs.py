@@ -86,5 +86,10 @@ def compare_configs(
         else:
             yield Finding("warning", name, f"{differ(key)}; the merged model uses {other_name}'s")
     if config.get("tie_word_embeddings") != other.get("tie_word_embeddings"):
-        said = differ("tie_word_embeddings")
-        yield Finding("warning", name, f"{said}; the merged model has a head of its own")
+        ours, theirs = (bool(each.get("tie_word_embeddings")) for each in (config, other))
+        yield Finding(
+            "warning",
+            name,
+            f"{checkpoint.config_file}: tie_word_embeddings is {ours}, {other_name} has {theirs}; "
+            "the merged model has a head of its own",
+        )

@@ -113,9 +113,7 @@ def _rows(
     more, fewer = ours.ids.keys() - theirs.ids, theirs.ids.keys() - ours.ids
     if rows != base_rows:
         used = max(ours.size, theirs.size)
-        difference = (
-            f"{checkpoint.path / 'config.json'}: vocab_size is {rows}, {other_name} has {base_rows}"
-        )
+        difference = f"{checkpoint.config_file}: vocab_size is {rows}, {other_name} has {base_rows}"
         if used > min(rows, base_rows):
             yield Finding(
                 "error",
