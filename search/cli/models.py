@@ -70,11 +70,15 @@ def merge(
     """Write one merged model from a recipe file, or only --explain the recipe."""
     with input_errors():
         from workers.merge import merge as write
-        from workers.merge import read_recipe
+        from workers.merge import read_chain
+        from workers.merge_chain import merge_chain
 
         if (out is None) is not explain:
             raise ValueError("give either OUT, the directory to write, or --explain, not both")
-        checked = read_recipe(recipe, seed=seed)
+        recipes = read_chain(recipe, seed=seed)
+        checked = recipes[next(reversed(recipes))]
+        if explain and len(recipes) > 1:
+            raise ValueError(f"--explain needs one recipe, but {recipe} has {len(recipes)}")
         if explain:
             from search.cli.recipe_table import recipe_table
             from workers.merge import explain as explained
@@ -83,7 +87,12 @@ def merge(
         if out is None:
             return
         with write_errors():
-            warnings = write(checked, out, force=force)
+            if len(recipes) == 1:
+                warnings = write(checked, out, force=force)
+            else:
+                warnings = merge_chain(
+                    recipes, out, recipe.read_text(encoding="utf-8"), force=force
+                )
     for warning in warnings:
         note(f"warning: {warning}")
     console().print(f"{out} is ready")

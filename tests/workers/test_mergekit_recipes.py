@@ -91,7 +91,7 @@ def test_tensors_outside_the_layers_take_the_first_value():
         ),
         (LAST, "modules: {}", "line 10: modules: models with several parts"),
         (LAST, "slices: []", "line 1: give either `models` or `slices`"),
-        (LAST, "---\nname: x", "several documents"),
+        (LAST, "---\nname: x", "line 11: merge_method is missing"),
         (LAST, "dtype: [", "not valid YAML"),
         (
             f"- model: {A}",

@@ -1,6 +1,7 @@
 """Reads and writes models on disk and the hub; does not know what a merge method is."""
 
 from workers.checkpoint.alignment import align
+from workers.checkpoint.atomic_directory import check_absent, temporary_directory
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.differences import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
@@ -10,6 +11,7 @@ from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.meta_model import MetaModel, meta_model, normalised_config
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.tensor_names import by_checkpoint_name
+from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.writer import write_model
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "align",
     "by_checkpoint_name",
     "differences",
+    "check_absent",
     "is_hub_id",
     "licence_of",
     "load_model",
@@ -30,5 +33,7 @@ __all__ = [
     "open_checkpoint",
     "open_headers",
     "read_json",
+    "stack",
+    "temporary_directory",
     "write_model",
 ]

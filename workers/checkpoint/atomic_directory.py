@@ -30,24 +30,48 @@ def atomic_directory(out: Path, *, nbytes: int, force: bool) -> Iterator[Path]:
     Raises:
         ValueError: if `out` exists without `force`, cannot be made, or the disk is too full.
     """
-    if out.exists() and not force:
-        raise ValueError(f"{out} exists already; choose another directory or pass --force")
+    check_absent(out, force=force)
     parent = _parent(out)
     out = parent / out.resolve().name
     _check_space(out, parent, nbytes)
     _remove_abandoned(out, parent)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=UNFINISHED, dir=parent))
-    try:
-        with (folder / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
+    with temporary_directory(out) as folder:
+        yield folder
         (folder / _LOCK).unlink()
         _sync_all(folder)
         folder.chmod(0o755)  # mkdtemp makes it private
         _replace(folder, out, force=force)
         _sync(parent)
+
+
+@contextmanager
+def temporary_directory(out: Path) -> Iterator[Path]:
+    """A directory next to `out` that is removed after the block.
+
+    If this process is killed, the next one that makes `out` removes it.
+
+    Raises:
+        ValueError: if it cannot be made.
+    """
+    parent = _parent(out)
+    prefix = f".{out.resolve().name}."
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=UNFINISHED, dir=parent))
+    try:
+        with (folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_absent(out: Path, *, force: bool) -> None:
+    """Checks that `out` may be made.
+
+    Raises:
+        ValueError: if it exists, without `force`.
+    """
+    if out.exists() and not force:
+        raise ValueError(f"{out} exists already; choose another directory or pass --force")
 
 
 def _parent(out: Path) -> Path:

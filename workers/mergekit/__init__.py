@@ -4,7 +4,8 @@ A recipe that is read gives the same tensors as mergekit 0.1.5; what is not supp
 with its line number. docs/recipes.md describes the format.
 """
 
+from workers.mergekit.chain import read_chain
 from workers.mergekit.reader import read
 from workers.mergekit.writer import write
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_chain", "write"]

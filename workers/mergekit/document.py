@@ -65,8 +65,11 @@ class Slice:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole file."""
+    """One recipe: the whole file, or one of its documents."""
 
+    name: str | None
+    """The name under which other documents of the file merge its result."""
+    line: int
     method: str
     slices: tuple[Slice, ...]
     is_whole: bool

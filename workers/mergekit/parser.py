@@ -19,6 +19,7 @@ ALLOWED = (
     "input_model_parameters",
     "merge_method",
     "models",
+    "name",
     "out_dtype",
     "parameters",
     "slices",
@@ -33,7 +34,6 @@ REFUSED = {
     "int8_mask": _MISPLACED,
     "lambda": _MISPLACED,
     "modules": "models with several parts (vision and language) cannot be merged",
-    "name": "files with several recipes (mergekit-multi) are not read; write one file per recipe",
     "normalize": _MISPLACED,
     "random_seed": "give it as --seed",
     "t": _MISPLACED,
@@ -45,21 +45,28 @@ _TOKENIZER_REFUSED = {
 }
 
 
-def parse(text: str, where: str) -> Document:
-    """Parses a file.
+def parse(text: str, where: str) -> list[Document]:
+    """Parses every document of a file.
 
     Raises:
         ValueError: with every error and its line.
     """
-    top = load(text, where)
     errors = Errors(where)
+    documents = [_document(top, errors) for top in load(text, where)]
+    errors.raise_any()
+    return documents
+
+
+def _document(top: Node, errors: Errors) -> Document:
     content = errors.mapping(top, "recipe")
     errors.known(content, ALLOWED, REFUSED)
     method = _method(content.get("merge_method"), top, errors)
     legacy = _legacy(content.get("input_model_parameters"), errors)
     base = parse_source(content["base_model"], errors) if "base_model" in content else None
     slices = _slices(content, legacy, base, top, errors)
-    document = Document(
+    return Document(
+        name=_name(content.get("name"), errors),
+        line=top.line,
         method=method,
         slices=slices,
         is_whole="slices" not in content,
@@ -68,8 +75,14 @@ def parse(text: str, where: str) -> Document:
         dtype=_dtype(content, errors),
         tokenizer=_tokenizer(content, errors),
     )
-    errors.raise_any()
-    return document
+
+
+def _name(node: Node | None, errors: Errors) -> str | None:
+    if node is None:
+        return None
+    if not isinstance(node.value, str) or "/" in node.value:  # it becomes the name of a directory
+        errors.add(node.line, f"name: expected a text without a /, got {node.plain()!r}")
+    return str(node.value)
 
 
 def _method(node: Node | None, top: Node, errors: Errors) -> str:

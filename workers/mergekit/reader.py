@@ -35,11 +35,22 @@ def read(text: str, where: str, *, seed: int = 0, open_model: OpenModel = open_h
 
     Raises:
         ValueError: with the line of every key that is unknown, ignored by mergekit or not
-            supported; or if a model cannot be read.
+            supported; if a model cannot be read; or if the file has several documents.
     """
-    document = parse(text, where)
+    document, *more = parse(text, where)
+    if more:
+        raise ValueError(f"{where}: has several documents (mergekit-multi); expected one recipe")
     if native := embedded_recipe(text, where):
         return verified(native, text, where, open_model)
+    return read_document(document, where, seed, open_model)
+
+
+def read_document(document: Document, where: str, seed: int, open_model: OpenModel) -> Recipe:
+    """The recipe of one document.
+
+    Raises:
+        ValueError: as `read`.
+    """
     reader = _Reader(document, where, open_model)
     try:
         return reader.recipe(seed)

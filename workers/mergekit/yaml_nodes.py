@@ -87,25 +87,28 @@ class Errors:
             )
 
 
-def load(text: str, where: str) -> Node:
-    """Reads one YAML document.
+def load(text: str, where: str) -> list[Node]:
+    """Reads every YAML document of a file.
 
     Raises:
-        ValueError: if it is not YAML, holds several documents, or a key twice.
+        ValueError: if it is not YAML, is empty, or has a key twice.
     """
     loader = yaml.SafeLoader(text)
     errors = Errors(where)
+    nodes = []
     try:
-        root = loader.get_single_node()
-        if root is None:
-            raise ValueError(f"{where}: is empty")
-        node = _node(loader, root, errors)
+        while loader.check_node():
+            root = loader.get_node()
+            nodes += [_node(loader, root, errors)] if root else []
     except yaml.YAMLError as error:
-        raise ValueError(f"{where}: {_reason(error)}") from None
+        raise ValueError(f"{where}: not valid YAML: {error}") from None
     finally:
         loader.dispose()
     errors.raise_any()
-    return node
+    nodes = [node for node in nodes if node.value is not None]
+    if not nodes:
+        raise ValueError(f"{where}: is empty")
+    return nodes
 
 
 def _node(loader: yaml.SafeLoader, node: yaml.Node, errors: Errors) -> Node:
@@ -134,9 +137,3 @@ def _check_unique(node: yaml.MappingNode, errors: Errors) -> None:
         if key.value in first and key.value != "<<":
             errors.add(line, f"key {key.value!r} is given twice, first in line {first[key.value]}")
         first.setdefault(key.value, line)
-
-
-def _reason(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error):
-        return "several documents (mergekit-multi); write one file per recipe"
-    return f"not valid YAML: {error}"
