@@ -39,6 +39,13 @@ REFUSED = {
     "t": _MISPLACED,
     "weight": _MISPLACED,
 }
+_NO_PASS = {  # methods that none of the passes of workers.methods computes, and the nearest ones
+    "arcee_fusion": "it keeps entries by their importance within a row; breadcrumbs is like it",
+    "della": "it drops entries at random by their rank within a row; dare_ties is like it",
+    "della_linear": "it drops entries at random by their rank within a row; dare_linear is like it",
+    "nearswap": "it clips task vectors; linear and slerp of the two models are like it",
+    "sce": "it elects signs without the weights and selects by variance; ties is like it",
+}
 _TOKENIZER_REFUSED = {
     "tokens": "tokens of several models cannot be combined; choose one model's tokenizer",
     "pad_to_multiple_of": "the merged model has as many rows as the base; remove it",
@@ -90,10 +97,9 @@ def _method(node: Node | None, top: Node, errors: Errors) -> str:
         errors.add(top.line, f"merge_method is missing; one of {', '.join(METHODS)}")
         return "linear"
     if node.value not in METHODS:
-        errors.add(
-            node.line,
-            f"merge_method {node.value!r} is not available; {suggestion(str(node.value), METHODS)}",
-        )
+        given = str(node.value)
+        why = _NO_PASS.get(given) or suggestion(given, METHODS)
+        errors.add(node.line, f"merge_method {given!r} is not available; {why}")
         return "linear"
     return str(node.value)
 
