@@ -10,8 +10,8 @@ from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.meta_model import MetaModel, meta_model, normalised_config
 from workers.checkpoint.reader import open_checkpoint, open_headers
-from workers.checkpoint.tensor_names import by_checkpoint_name
 from workers.checkpoint.stacked_checkpoint import stack
+from workers.checkpoint.tensor_names import by_checkpoint_name
 from workers.checkpoint.writer import write_model
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "TensorInfo",
     "align",
     "by_checkpoint_name",
-    "differences",
     "check_absent",
+    "differences",
     "is_hub_id",
     "licence_of",
     "load_model",
