@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workers.recipe import MODULES
+from workers.recipe import ALL_MODULES, MODULES, classes_of
 
 if TYPE_CHECKING:
     from search.space.settings import Depth
@@ -54,7 +54,7 @@ class Layout:
     def shares(self, position: Position) -> list[tuple[str, float]]:
         """The axes, by suffix, that decide the value at a position, and the share of each."""
         layer, module = position
-        name = module if module in self.modules else "rest"
+        name = next((each for each in classes_of(module) if each in self.modules), "rest")
         start = f".{name}" if self.modules else ""
         if len(self.layer_ranges) == 1:
             return [(start, 1.0)]
@@ -114,7 +114,7 @@ def constant_regions(layouts: Sequence[Layout]) -> list[tuple[tuple[int, int], t
     n_layers = layouts[0].n_layers if layouts else 1
     starts = sorted({0}.union(*(each.boundaries for each in layouts)))
     depths = list(itertools.pairwise([*starts, n_layers]))
-    own = sorted({name for each in layouts for name in each.modules}, key=MODULES.index)
+    own = sorted({name for each in layouts for name in each.modules}, key=ALL_MODULES.index)
     rest = tuple(name for name in MODULES if name not in own)
     classes = [(name,) for name in own] + ([rest] if rest else [])
     return list(itertools.product(depths, classes))

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from evaluators.settings import Settings, suggestion
-from workers.recipe import MODULES
+from workers.recipe import ALL_MODULES
 
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 
@@ -46,8 +46,8 @@ def _as_groups(given: Any) -> Any:
 
 
 def _known_module(name: str) -> str:
-    if name not in MODULES:
-        raise ValueError(f"unknown module class {name!r}; {suggestion(name, MODULES)}")
+    if name not in ALL_MODULES:
+        raise ValueError(f"unknown module class {name!r}; {suggestion(name, ALL_MODULES)}")
     return name
 
 

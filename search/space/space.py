@@ -14,7 +14,7 @@ from search.space.layout import Layout, Position, constant_regions
 from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
-from workers.recipe import MODULES, Group, Recipe, Source, Value
+from workers.recipe import ALL_MODULES, MODULES, Group, Recipe, Source, Value
 
 Params = Mapping[str, Any]
 
@@ -211,7 +211,7 @@ class Space:
         return all(
             method.bind(_parameters_at(one, position), names)
             == method.bind(_parameters_at(other, position), names)
-            for position in itertools.product(range(self.n_layers), MODULES)
+            for position in itertools.product(range(self.n_layers), ALL_MODULES)
         )
 
 

@@ -33,6 +33,7 @@ SPACES = [
         weight={"depth": {"layers": [[0, 1], [1, 4]]}, "models": {"a": [0, 1], "b": "a"}},
         density={"modules": ["mlp", "head"], "per_model": False},
     ),
+    make_space(*ALL, modules=["mlp", "experts"], density={"modules": ["router"], "depth": 2}),
     make_space("breadcrumbs", "multislerp", membership={"optional": ["a", "b"]}, gamma=0.05),
 ]
 
@@ -57,6 +58,31 @@ def test_the_point_of_a_recipe_gives_the_same_recipe(drawn):
     assert space.recipe(back).digest == recipe.digest
     ignored = {name for name in params if back[name] != params[name]}
     assert not {"method"} & ignored
+
+
+EXPERT = "model.layers.0.mlp.experts.1.up_proj.weight"
+ROUTER = "model.layers.0.mlp.gate.weight"
+SHARED = "model.layers.0.mlp.shared_expert.up_proj.weight"
+ATTENTION = "model.layers.0.self_attn.q_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("modules", "expected"),
+    [
+        ([], ["", "", "", ""]),
+        (["mlp"], [".mlp", ".mlp", ".mlp", ".rest"]),
+        (["mlp", "experts"], [".experts", ".mlp", ".mlp", ".rest"]),
+        (["router"], [".rest", ".router", ".rest", ".rest"]),
+    ],
+)
+def test_experts_and_routers_have_the_values_of_the_mlp_or_their_own(modules, expected):
+    space = make_space("linear", modules=modules, depth=1)
+    axes = [name for name in space.axes if name.startswith("weight[a]")]
+    point = dict.fromkeys(space.axes, 1.0)
+    point |= {axis: i / 8 for i, axis in enumerate(axes, start=1)}
+    recipe = space.recipe(point)
+    for tensor, suffix in zip((EXPERT, ROUTER, SHARED, ATTENTION), expected, strict=True):
+        assert recipe.parameters(tensor, 4)["weight"]["a"] == point[f"weight[a]{suffix}"], tensor
 
 
 @given(points())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.methods import METHODS
-from workers.recipe import MODULES, Group, Recipe, Source, depth_of, module_of
+from workers.recipe import ALL_MODULES, Group, Recipe, Source, depth_of, module_of
 
 BASE = Source("/models/base", fingerprint="00")
 A, B = Source("/models/a", fingerprint="aa"), Source("/models/b", revision="v1")
@@ -28,7 +28,7 @@ weights = st.floats(0.01, 2)
 per_model = st.fixed_dictionaries({"a": weights, "b": weights})
 places = st.tuples(
     st.none() | st.tuples(st.integers(0, 3), st.integers(4, 8)),
-    st.none() | st.lists(st.sampled_from(MODULES), min_size=1, unique=True).map(tuple),
+    st.none() | st.lists(st.sampled_from(ALL_MODULES), min_size=1, unique=True).map(tuple),
 )
 
 

@@ -3,9 +3,19 @@
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Layers, Source
-from workers.recipe.tensors import MODULES, depth_of, is_vocabulary, layer_of, module_of, with_layer
+from workers.recipe.tensors import (
+    ALL_MODULES,
+    MODULES,
+    classes_of,
+    depth_of,
+    is_vocabulary,
+    layer_of,
+    module_of,
+    with_layer,
+)
 
 __all__ = [
+    "ALL_MODULES",
     "DTYPES",
     "MODULES",
     "Group",
@@ -13,6 +23,7 @@ __all__ = [
     "Recipe",
     "Source",
     "Value",
+    "classes_of",
     "depth_of",
     "is_vocabulary",
     "layer_of",

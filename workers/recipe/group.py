@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from workers.recipe.mappings import check_keys, without_none
-from workers.recipe.tensors import MODULES
+from workers.recipe.tensors import ALL_MODULES, classes_of
 
 Value = float | bool | Mapping[str, float]
 
@@ -21,7 +21,7 @@ class Group:
     layers: tuple[int, int] | None = None
     """First layer and the one after the last; None means all layers."""
     modules: tuple[str, ...] | None = None
-    """Some of `MODULES`; None means all of them."""
+    """Some of `ALL_MODULES`; None means all of them."""
     names: tuple[str, ...] | None = None
     """Parts of tensor names, one of which must occur; None means all names."""
 
@@ -29,7 +29,7 @@ class Group:
         """Whether the group includes a tensor of this layer, module class and name."""
         return (
             (self.layers is None or self.layers[0] <= depth < self.layers[1])
-            and (self.modules is None or module in self.modules)
+            and (self.modules is None or any(each in self.modules for each in classes_of(module)))
             and (self.names is None or any(text in name for text in self.names))
         )
 
@@ -37,8 +37,8 @@ class Group:
         """The errors in layers, modules and names."""
         if self.layers is not None and not 0 <= self.layers[0] < self.layers[1]:
             yield f"layers: {list(self.layers)} is empty or negative"
-        if unknown := set(self.modules or ()) - set(MODULES):
-            yield f"modules: {sorted(unknown)} not among {', '.join(MODULES)}"
+        if unknown := set(self.modules or ()) - set(ALL_MODULES):
+            yield f"modules: {sorted(unknown)} not among {', '.join(ALL_MODULES)}"
         if self.names is not None and not all(self.names):
             yield f"names: {list(self.names)} has an empty text, which would match every name"
 

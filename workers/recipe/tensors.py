@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 
 MODULES = ("self_attn", "mlp", "norm", "embed", "head", "other")
+"""The module classes that cover a model."""
+PARTS = {"experts": "mlp", "router": "mlp"}
+"""Module class -> the one that it is a part of, whose parameters it has unless it has its own."""
+ALL_MODULES = (*PARTS, *MODULES)
+"""Parts first: of several groups that cover a tensor, the first one counts."""
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 _CLASSES = (  # the first pattern found in a tensor's name decides its module class
@@ -12,19 +17,39 @@ _CLASSES = (  # the first pattern found in a tensor's name decides its module cl
     ("embed", re.compile(r"embed_tokens|(?:^|\.)wte\.|(?:^|\.)wpe\.|embed_in|tok_embeddings")),
     ("head", re.compile(r"lm_head|embed_out")),
     ("self_attn", re.compile(r"attn|attention")),
-    ("mlp", re.compile(r"mlp|feed_forward|experts")),
+    (
+        "router",
+        re.compile(
+            r"(?:^|\.)router|\.gate\.|shared_expert_gate|e_score_correction_bias|\.expert_bias"
+        ),
+    ),
+    ("experts", re.compile(r"\.experts\.|block_sparse_moe\.(?:input|output)_linear")),
+    ("mlp", re.compile(r"mlp|feed_forward|experts|block_sparse_moe")),
 )
 
 
 def module_of(tensor: str) -> str:
-    """The module class of a checkpoint tensor, one of `MODULES`.
+    """The module class of a checkpoint tensor, one of `ALL_MODULES`.
+
+    Experts that every token uses (shared ones) are `mlp`; `experts` are those that a router picks.
 
     >>> module_of("model.layers.3.self_attn.q_proj.weight")
     'self_attn'
     >>> module_of("model.layers.3.post_attention_layernorm.weight")
     'norm'
+    >>> module_of("model.layers.3.mlp.experts.7.up_proj.weight")
+    'experts'
     """
     return next((name for name, pattern in _CLASSES if pattern.search(tensor)), "other")
+
+
+def classes_of(module: str) -> tuple[str, ...]:
+    """A module class, and the one that it is a part of.
+
+    >>> classes_of("experts"), classes_of("mlp")
+    (('experts', 'mlp'), ('mlp',))
+    """
+    return (module, PARTS[module]) if module in PARTS else (module,)
 
 
 def is_vocabulary(tensor: str) -> bool:
