@@ -45,7 +45,55 @@ ARCHITECTURES = {
     "phi3": SHAPE,
     "gpt2": GPT2,
 }
-MIXTRAL = {**SHAPE, "num_local_experts": 2, "num_experts_per_tok": 1}
+WIDE = {**SHAPE, "hidden_size": 32, "head_dim": 8, "num_experts_per_tok": 2}
+QWEN_MOE = {**WIDE, "num_experts": 4, "moe_intermediate_size": 24}
+SHARED = {**QWEN_MOE, "shared_expert_intermediate_size": 20}
+DEEPSEEK = {
+    **WIDE,
+    "moe_intermediate_size": 24,
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "n_group": 2,
+    "topk_group": 1,
+    "first_k_dense_replace": 1,
+}
+LATENT = {
+    **DEEPSEEK,
+    "num_key_value_heads": 4,
+    "head_dim": 4,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 4,
+    "v_head_dim": 8,
+}
+EXPERTS = {
+    "mixtral": {**WIDE, "num_local_experts": 4},
+    "qwen2_moe": SHARED,
+    "qwen3_moe": QWEN_MOE,
+    "qwen3_next": {
+        **SHARED,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "layer_types": ["linear_attention", "full_attention"],
+    },
+    "olmoe": QWEN_MOE,
+    "deepseek_v2": {**LATENT, "topk_method": "group_limited_greedy"},
+    "deepseek_v3": LATENT,
+    "glm4_moe": DEEPSEEK,
+    "glm4_moe_lite": LATENT,
+    "gpt_oss": {
+        **WIDE,
+        "num_local_experts": 4,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4},
+    },
+    "granitemoe": {**WIDE, "num_local_experts": 4},
+    "granitemoeshared": {**WIDE, "num_local_experts": 4, "shared_intermediate_size": 20},
+    "phimoe": {**WIDE, "num_local_experts": 4},
+}
+"""Mixtures of four experts, of which a token uses two."""
 WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
 """Eight fewer than the models have rows: real models are padded too."""
 
@@ -61,12 +109,13 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {"mixtral": MIXTRAL, **ARCHITECTURES}[architecture]
+    shape = {**EXPERTS, **ARCHITECTURES}[architecture]
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     with torch.no_grad():
-        for parameter in model.parameters():  # norms too: all that is 1 everywhere hides faults
-            parameter.add_(torch.randn(parameter.shape) * 0.05)
+        stored = {each.data_ptr(): each for each in model.state_dict().values()}
+        for tensor in stored.values():  # norms too: all that is 1 everywhere hides faults
+            tensor.add_(torch.randn(tensor.shape) * 0.05)
     model.save_pretrained(folder)
     make_tokenizer(folder, words or WORDS)
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.workers.makers import ARCHITECTURES, MIXTRAL, SHAPE
+from tests.workers.makers import ARCHITECTURES, SHAPE
 from workers.checkpoint import load_model, open_checkpoint
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Recipe, Source
@@ -65,13 +65,6 @@ def test_a_live_model_over_two_gpus_becomes_it_too(saved, tmp_path):
     ids = torch.arange(6)[None].cuda()
     with torch.no_grad():
         torch.testing.assert_close(live(ids).logits.cpu(), load_model(model)(ids.cpu()).logits)
-
-
-def test_fused_experts_are_refused_by_name(saved, tmp_path):
-    base, model = saved("mixtral", MIXTRAL)
-    live = load_model(base)
-    with pytest.raises(ValueError, match=r"mixtral: .*w1\.weight and 7 more tensors are fused"):
-        applied(base, model, live, tmp_path)
 
 
 def test_a_live_model_of_another_shape_is_refused_by_tensor(saved, tmp_path):

@@ -74,15 +74,6 @@ def test_an_exported_model_is_the_live_one_to_the_last_bit(architecture, dtype, 
     assert torch.equal(logits(loaded), logits(expected))
 
 
-def test_experts_are_merged_as_files_and_load(zoo, tmp_path):
-    recipe = ties(*(zoo("mixtral", seed) for seed in range(3)))
-    merge(recipe, tmp_path / "out")
-    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    assert not torch.equal(
-        logits(merged), logits(AutoModelForCausalLM.from_pretrained(zoo("mixtral")))
-    )
-
-
 def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
     recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
     merge(recipe, tmp_path / "one")

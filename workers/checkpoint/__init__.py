@@ -8,10 +8,11 @@ from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
-from workers.checkpoint.meta_model import MetaModel, meta_model, normalised_config
+from workers.checkpoint.meta_model import MetaModel, meta_model
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.stacked_checkpoint import stack
-from workers.checkpoint.tensor_names import by_checkpoint_name
+from workers.checkpoint.tensor_names import by_checkpoint_name, no_view
+from workers.checkpoint.transformers_config import normalised_config
 from workers.checkpoint.writer import write_model
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "meta_model",
+    "no_view",
     "normalised_config",
     "open_checkpoint",
     "open_headers",

@@ -18,7 +18,9 @@ def without_ignored(checkpoint: Checkpoint) -> Checkpoint:
         meta = meta_model(checkpoint)
     except ValueError:  # the doctor says why
         return checkpoint
-    ignored = {n: info for n, info in checkpoint.tensors.items() if meta.ignores(n, info)}
+    ignored = {
+        n: info for n, info in checkpoint.tensors.items() if meta.file_names.ignores(n, info)
+    }
     copies, separate = _stored_ties(checkpoint, meta)
     config = {**checkpoint.config, **({"tie_word_embeddings": False} if separate else {})}
     unread = ignored.keys() | copies.keys()
@@ -30,7 +32,7 @@ def _stored_ties(checkpoint: Checkpoint, meta: MetaModel) -> tuple[dict[str, str
     """Tied tensors that are stored too: those equal to the other, by its name, and the others."""
     if not meta.ties:
         return {}, []
-    stored = {meta.live_name(name): name for name in checkpoint.tensors}
+    stored = {meta.file_names.live_name(name): name for name in checkpoint.tensors}
     both = {
         stored[tied]: stored[other]
         for tied, other in meta.ties.items()

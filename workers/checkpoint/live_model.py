@@ -9,9 +9,9 @@ import torch
 import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.meta_model import transformers_config
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
+from workers.checkpoint.transformers_config import transformers_config
 
 
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:

@@ -1,39 +1,28 @@
-"""The parameters that transformers expects, from a config: a model on torch's meta device."""
+"""The tensors that transformers expects, from a config: a model on torch's meta device."""
 
 from __future__ import annotations
 
-import json
-import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 from transformers.conversion_mapping import get_model_conversion_mapping
-from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from workers.checkpoint.headers import MERGEABLE
+from workers.checkpoint.file_names import FileNames
+from workers.checkpoint.tensor_names import computed_names, stored_tensors
+from workers.checkpoint.transformers_config import (
+    CONFIG_ERRORS,
+    config_text,
+    parse_config,
+    transformers_config,
+)
 
 if TYPE_CHECKING:
     from workers.checkpoint.checkpoint import Checkpoint
-    from workers.checkpoint.headers import TensorInfo
-
-_CONFIG_ERRORS = (
-    AttributeError,
-    KeyError,
-    OSError,
-    StrictDataclassError,
-    TypeError,
-    ValueError,
-    ZeroDivisionError,
-)
-
-_SET_BY_ADAPTERS = {"tie_word_embeddings", "vocab_size"}
 
 
 @dataclass(frozen=True)
@@ -41,133 +30,61 @@ class MetaModel:
     """A causal language model without weights."""
 
     shapes: Mapping[str, tuple[int, ...]]
-    """Of every parameter that a checkpoint must contain, by the live model's name."""
+    """Of every tensor that a checkpoint must contain, by its name in the files."""
+    computed: Sequence[str]
+    """The tensors that the live model has only joined or rearranged, so that it has no view."""
     prefix: str
-    """Of the parameters' names; files of old models omit it."""
-    same_names: bool
-    """Whether the tensors have the same names in checkpoint files."""
+    """Of the names; files of old models omit it."""
     ties: Mapping[str, str]
     """Tied parameters -> the parameter that they are tied to, by the live model's names."""
-    model: Any
-
-    def live_name(self, tensor: str) -> str | None:
-        """The parameter or buffer into which transformers loads a checkpoint tensor, if any."""
-        name = self._renamed(tensor)
-        return name if name in self._loaded else None
-
-    def ignores(self, tensor: str, info: TensorInfo) -> bool:
-        """Whether a tensor is not loaded, and is known to be no weight of the model.
-
-        That is what the architecture says itself, a buffer that is computed and not loaded, or
-        a constant of old versions: a mask of integers, or a number without dimensions.
-        """
-        name = self._renamed(tensor)
-        if name in self._loaded:
-            return False
-        patterns = self.model._keys_to_ignore_on_load_unexpected or ()
-        return (
-            any(re.search(pattern, name) for pattern in patterns)
-            or _ending(name) in self._computed
-            or info.dtype not in MERGEABLE
-            or not info.shape
-        )
-
-    def _renamed(self, tensor: str) -> str:
-        if tensor in self._loaded:
-            return tensor
-        prefix = self.model.base_model_prefix
-        name, _ = rename_source_key(tensor, *self._conversions, prefix, self._loaded)
-        return str(name)
-
-    @cached_property
-    def _loaded(self) -> dict[str, torch.Tensor]:
-        return dict(self.model.state_dict())
-
-    @cached_property
-    def _computed(self) -> set[str]:
-        return {_ending(name) for name, _ in self.model.named_non_persistent_buffers()}
-
-    @cached_property
-    def _conversions(self) -> tuple[list[Any], list[Any]]:
-        """What transformers applies to names in files: renamings, and conversions of tensors."""
-        found = get_model_conversion_mapping(self.model)
-        return (
-            [each for each in found if isinstance(each, WeightRenaming)],
-            [each for each in found if isinstance(each, WeightConverter)],
-        )
-
-
-def normalised_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The config with every default filled in and old spellings replaced.
-
-    Raises:
-        ValueError: if transformers does not know this type of model, or it is not a causal
-            language model.
-    """
-    config: dict[str, Any] = transformers_config(checkpoint).to_dict()
-    return config
+    file_names: FileNames
 
 
 def meta_model(checkpoint: Checkpoint) -> MetaModel:
-    """The model that the config describes.
+    """The model that a checkpoint's config describes, with the names that its files use.
 
     Raises:
         ValueError: as `normalised_config`, and if the config contradicts itself.
     """
     transformers_config(checkpoint)
-    return _meta_model(checkpoint.path / "config.json", _text(checkpoint))
+    candidates = _meta_models(checkpoint.path / "config.json", config_text(checkpoint))
+    return max(candidates, key=lambda each: len(each.shapes.keys() & checkpoint.tensors.keys()))
 
 
 @lru_cache(maxsize=32)
-def _meta_model(where: Path, text: str) -> MetaModel:
-    """Kept, because a model is opened several times."""
+def _meta_models(where: Path, text: str) -> list[MetaModel]:
+    """One for each set of names; kept, because a model is opened several times."""
     try:
         with torch.device("meta"):
-            model = transformers.AutoModelForCausalLM.from_config(_read_config(text))
-    except (*_CONFIG_ERRORS, RuntimeError) as error:
+            model = transformers.AutoModelForCausalLM.from_config(parse_config(text))
+    except (*CONFIG_ERRORS, RuntimeError) as error:
         raise ValueError(f"{where}: transformers cannot build this model: {error}") from None
-    shapes = {name: tuple(each.shape) for name, each in model.named_parameters()}
-    mapped = bool(get_model_conversion_mapping(model, add_legacy=False))
-    ties = dict(model.all_tied_weights_keys)
-    return MetaModel(shapes, f"{model.base_model_prefix}.", not mapped, ties, model)
-
-
-def transformers_config(checkpoint: Checkpoint) -> Any:
-    """The config as transformers reads it from a file.
-
-    Raises:
-        ValueError: as `normalised_config`.
-    """
-    where = checkpoint.path / "config.json"
-    kind = checkpoint.config.get("model_type")
-    if kind not in transformers.CONFIG_MAPPING:
-        raise ValueError(
-            f"{where}: model_type {kind!r} is not known to transformers "
-            f"{transformers.__version__}; only its own models can be merged"
+    file_names, ties = FileNames(model), dict(model.all_tied_weights_keys)
+    return [
+        MetaModel(
+            {name: tuple(each.shape) for name, each in stored.items()},
+            computed_names(model, stored),
+            f"{model.base_model_prefix}.",
+            ties,
+            file_names,
         )
-    try:
-        config = _read_config(_text(checkpoint))
-    except _CONFIG_ERRORS as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
-    if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ValueError(f"{where}: model_type {kind!r} is not a causal language model")
-    for key in _SET_BY_ADAPTERS & checkpoint.config.keys():
-        setattr(config, key, checkpoint.config[key])
-    return config
+        for stored in _namings(model)
+    ]
 
 
-def _text(checkpoint: Checkpoint) -> str:
-    return json.dumps(dict(checkpoint.config))
+def _namings(model: Any) -> Iterator[dict[str, torch.Tensor]]:
+    """The tensors under each set of names that transformers reads: files come with all of them.
+
+    As it writes them, as the text part of a model of several parts, and as they are named live.
+    """
+    yield _untied(model, stored_tensors(model))
+    for conversions in [get_model_conversion_mapping(model, add_legacy=False), list[Any]()]:
+        model._weight_conversions = conversions  # where `from_pretrained` notes what it applied
+        yield _untied(model, stored_tensors(model))
 
 
-def _read_config(text: str) -> Any:
-    """From a file of its own, because a stack's config is not that of its path."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.json").write_text(text, encoding="utf-8")
-        return transformers.AutoConfig.from_pretrained(folder)
-
-
-def _ending(name: str) -> str:
-    """The module and name of a buffer, without the layer that it was in."""
-    return ".".join(name.split(".")[-2:])
+def _untied(model: Any, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without the second names of shared parameters; a file need not have them."""
+    every = dict(model.named_parameters(remove_duplicate=False))
+    tied = every.keys() - dict(model.named_parameters()).keys()
+    return {name: tensor for name, tensor in tensors.items() if name not in tied}

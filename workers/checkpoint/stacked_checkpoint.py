@@ -81,7 +81,7 @@ def _renamed(checkpoint: Checkpoint, order: Sequence[int]) -> Iterator[tuple[str
 
 def _config(checkpoint: Checkpoint, order: Sequence[int]) -> dict[str, Any]:
     """The config with as many layers; defaults by layer are written out."""
-    from workers.checkpoint.meta_model import normalised_config  # noqa: PLC0415 - imports torch
+    from workers.checkpoint.transformers_config import normalised_config  # noqa: PLC0415 - imports torch
 
     by_layer = {
         key: [value[layer] for layer in order]

@@ -2,51 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-# Internal to transformers (peft uses them too); meta_model.py needs the first one as well.
-from transformers.conversion_mapping import get_model_conversion_mapping
+import torch
+
+# Internal to transformers; `save_pretrained` renames and splits tensors with it.
 from transformers.core_model_loading import revert_weight_conversion
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 
-def by_checkpoint_name(model: Any, names: Iterable[str]) -> dict[str, torch.Tensor]:
+class _WithoutCopies(torch.overrides.TorchFunctionMode):
+    """Makes `Tensor.contiguous` return the tensor itself.
+
+    transformers splits a fused tensor into slices and copies each of them with `contiguous`. The
+    same slices without the copies are views of the live tensor.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function is torch.Tensor.contiguous:
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
+def stored_tensors(model: Any) -> dict[str, Tensor]:
+    """The tensors that `save_pretrained` would write, and tied ones, by their names in the files.
+
+    Most architectures have the same tensors live; some rename them (gpt_neox) or fuse them
+    (experts). Nothing is copied that is a part of one live tensor, so this costs no memory.
+    """
+    with _WithoutCopies():
+        return dict(revert_weight_conversion(model, model.state_dict()))
+
+
+def computed_names(model: Any, stored: Mapping[str, Tensor]) -> list[str]:
+    """The names of the stored tensors that are not a view of one live tensor."""
+    live = {_storage(tensor) for tensor in model.state_dict().values()}
+    return [name for name, tensor in stored.items() if _storage(tensor) not in live]
+
+
+def by_checkpoint_name(model: Any, names: Iterable[str]) -> dict[str, Tensor]:
     """The live tensors with these checkpoint names; writing to them changes the model.
 
-    Most architectures use the same names in files and in the live model, some rename them
-    (gpt_neox), and old files omit the model's prefix. Tensors that transformers fuses into one
-    parameter (experts) cannot be written to one by one.
+    A tensor that is fused with others in the live model is a view of its part; old files omit the
+    model's prefix.
 
     Raises:
-        ValueError: if the live model does not have such a tensor, or only as part of a fused one.
+        ValueError: if the live model does not have such a tensor, or computes it from others.
     """
-    live = {
-        **dict(model.named_buffers()),
-        **dict(model.named_parameters(remove_duplicate=False)),
-    }
-    if get_model_conversion_mapping(model, add_legacy=False):
-        live |= _unfused(model, live)
+    stored = stored_tensors(model)
+    computed = set(computed_names(model, stored))
+    kind = model.config.model_type
     tensors = {}
     for name in names:
-        with_prefix = f"{model.base_model_prefix}.{name}"
-        if name not in live and with_prefix not in live:
-            raise ValueError(f"the live {model.config.model_type} has no tensor {name}")
-        tensors[name] = live[name if name in live else with_prefix].detach()
+        found = name if name in stored else f"{model.base_model_prefix}.{name}"
+        if found not in stored:
+            raise ValueError(f"the live {kind} has no tensor {name}")
+        if found in computed:
+            raise ValueError(f"{name}: {no_view(kind)}")
+        tensors[name] = stored[found]
     return tensors
 
 
-def _unfused(model: Any, live: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The live tensors by checkpoint name, if none has to be split or copied to get it."""
-    storages = {tensor.untyped_storage().data_ptr() for tensor in live.values()}
-    parameters = {name: tensor.detach() for name, tensor in model.named_parameters()}
-    stored = revert_weight_conversion(model, parameters)
-    copied = [n for n, t in stored.items() if t.untyped_storage().data_ptr() not in storages]
-    if copied:
-        raise ValueError(
-            f"{model.config.model_type}: {copied[0]} and {len(copied) - 1} more tensors are fused "
-            "with others in the live model; merge such a model to files and score those"
-        )
-    return dict(stored)
+def no_view(model_type: str) -> str:
+    """Why tensors that have no view cannot be merged into a live model."""
+    return (
+        f"the live {model_type} has no tensor with these entries in this order, because "
+        "transformers joins or rearranges them when it loads and saves files; a search cannot "
+        "merge such a model in memory, but `mergefront merge` can merge its files"
+    )
+
+
+def _storage(tensor: Tensor) -> int:
+    """Identifies the storage; on the meta device, unlike here, all have the same address."""
+    return int(tensor.untyped_storage()._cdata)

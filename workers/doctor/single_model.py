@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model
+from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model, no_view
 from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
 from workers.doctor.unread_tensors import unread_tensors
@@ -48,7 +48,14 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
 def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -> Iterator[Finding]:
     """Differences between the tensors in the config and those in the files."""
     where = checkpoint.path
-    unknown = [n for n in checkpoint.tensors if expected.live_name(n) is None]
+    if live and expected.computed:
+        yield Finding(
+            "error",
+            name,
+            f"{where / 'config.json'}: {expected.computed[0]}: "
+            f"{no_view(checkpoint.config['model_type'])}",
+        )
+    unknown = [n for n in checkpoint.tensors if not _is_known(n, expected)]
     for tensor in unknown[:1]:
         others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
         yield Finding(
@@ -57,17 +64,6 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             f"{checkpoint.tensors[tensor].file}: {tensor}{others} is not a tensor of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
-    if not expected.same_names:
-        if live:
-            kind = checkpoint.config.get("model_type")
-            yield Finding(
-                "error",
-                name,
-                f"{where / 'config.json'}: model_type {kind!r} has other tensors live than in its "
-                "files (fused experts or renamed ones), which a search cannot merge in memory; "
-                "`mergefront merge` can merge its files",
-            )
-        return
     known = {_live(tensor, expected): info for tensor, info in checkpoint.tensors.items()}
     missing = [n for n in expected.shapes if n not in known]
     for tensor in missing[:1]:
@@ -92,6 +88,11 @@ def _shapes(name: str, tensors: Mapping[str, TensorInfo], expected: MetaModel) -
                 f"{list(shape)}; config and weights are from different models",
             )
             return
+
+
+def _is_known(tensor: str, expected: MetaModel) -> bool:
+    """Whether transformers loads it, whole or as the part of a tensor that it is in the files."""
+    return _live(tensor, expected) in expected.shapes or expected.file_names.is_renamed(tensor)
 
 
 def _live(tensor: str, expected: MetaModel) -> str:

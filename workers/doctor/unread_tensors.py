@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workers.checkpoint import Checkpoint
-from workers.checkpoint.meta_model import MetaModel
+from workers.checkpoint import Checkpoint, MetaModel
 from workers.doctor.finding import Finding
 
 

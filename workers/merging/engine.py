@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workers.merging import cache
 from workers.merging.kernel_call import KernelCall, pack_numbers
-from workers.merging.live_tensors import live_tensors
+from workers.merging.live_tensors import LiveTensors
 from workers.merging.model_set import ModelSet
 from workers.merging.placement import Placement, choose_placement
 from workers.merging.planner import Planner
@@ -57,6 +57,7 @@ class Engine:
         device: str | torch.device = "cpu",
     ) -> None:
         self._model_set = ModelSet(models, base)
+        self._live = LiveTensors(self._model_set.shapes())
         self._settings = settings or MergeSettings()
         self._device = torch.empty(0, device=device).device  # with an index, as in `Tensor.device`
         self._runner = Runner(
@@ -118,7 +119,7 @@ class Engine:
                 are not the merged model's.
         """
         began = time.perf_counter()
-        targets = live_tensors(model, self._model_set.shapes())
+        targets = self._live.of(model)
         dtype = self.dtype(recipe)
         moved = 0
         with torch.no_grad(), self._runner.session():
