@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.workers.makers import GPT2, MIXTRAL, SHAPE, make_model
+from tests.workers.makers import EXPERTS, GPT2, SHAPE, make_model
 from workers.checkpoint import load_model, open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
@@ -197,7 +197,7 @@ def test_a_head_is_dropped_where_the_config_leaves_the_tie_to_its_default(tmp_pa
     assert head not in checkpoint.tensors
 
 
-@pytest.mark.parametrize(("architecture", "shape"), [("llama", SHAPE), ("mixtral", MIXTRAL)])
+@pytest.mark.parametrize(("architecture", "shape"), [("llama", SHAPE), ("mixtral", EXPERTS["mixtral"])])
 def test_a_tensor_that_is_really_unknown_is_an_error(architecture, shape, tmp_path):
     clean = saved(tmp_path / "clean", architecture, shape)
     bad = with_extra(clean, tmp_path / "bad", {"mtp.fc.weight": torch.rand(2, 2)})
