@@ -87,6 +87,11 @@ def only_pickled(folder: Path) -> None:
     (folder / FILE).rename(folder / "pytorch_model.bin")
 
 
+def tied_head_of_40_rows(folder: Path) -> None:
+    config(tie_word_embeddings=True)(folder)
+    tensors(lambda t: t.update({"lm_head.weight": torch.zeros(40, 16)}))(folder)
+
+
 def swapped(words: list[str]) -> list[str]:
     return [*words[:10], words[11], words[10], *words[12:]]
 
@@ -139,6 +144,10 @@ CASES: dict[str, tuple[Change, str]] = {
     "another shape": (
         tensors(lambda t: t.update({Q: torch.zeros(8, 16)})),
         rf"{FILE}: {Q} is \[8, 16\], but config\.json requires \[16, 16\]",
+    ),
+    "tied head of another shape": (
+        tied_head_of_40_rows,
+        rf"{FILE}: lm_head\.weight is \[40, 16\], but config\.json requires \[48, 16\]",
     ),
     "integers": (
         tensors(lambda t: t.update({Q: torch.zeros(16, 16, dtype=torch.int8)})),

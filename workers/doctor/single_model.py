@@ -79,7 +79,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
 
 def _shapes(name: str, tensors: Mapping[str, TensorInfo], expected: MetaModel) -> Iterator[Finding]:
     for tensor, info in tensors.items():
-        shape = expected.shapes.get(tensor)
+        shape = expected.shapes.get(expected.ties.get(tensor, tensor))
         if shape and shape != info.shape:
             yield Finding(
                 "error",
