@@ -149,7 +149,8 @@ def test_tensors_that_are_joined_in_the_files_only_are_refused_by_name(cache, tm
     config = AutoConfig.for_model("hrm_text", **SHAPE)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     source = Source(str(tmp_path))
-    found = [each for each in examine(source, {}) if each.level == "error"]
+    errors = [each for each in examine(source, {}) if each.level == "error"]
+    found = [each for each in errors if "tokenizer" not in str(each)]
     assert len(found) == 1
     assert re.search(r"gate_up_proj\.weight: the live hrm_text has no tensor with", str(found[0]))
     live = load_model(open_checkpoint(source))

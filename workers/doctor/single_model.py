@@ -36,7 +36,7 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
         yield Finding("error", name, str(error))
         return
     yield from _names(name, checkpoint, expected, live)
-    yield from unread_tensors(name, checkpoint, expected)
+    yield from unread_tensors(name, checkpoint)
     yield from _dtypes(name, checkpoint)
     found = list(_tokens(name, checkpoint))
     yield from found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from workers.checkpoint import Checkpoint, MetaModel
+from workers.checkpoint import Checkpoint, meta_model, read_json
 from workers.doctor.finding import Finding
 
 
-def unread_tensors(name: str, checkpoint: Checkpoint, expected: MetaModel) -> Iterator[Finding]:
+def unread_tensors(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
     """Warnings about ignored tensors and about stored heads of a tied model."""
     if checkpoint.ignored:
         first, *rest = checkpoint.ignored
@@ -27,11 +28,18 @@ def unread_tensors(name: str, checkpoint: Checkpoint, expected: MetaModel) -> It
             f"{checkpoint.tensors[other].file}: {tensor} is ignored, because config.json ties it "
             f"to {other}, and they are equal",
         )
-    if expected.ties and not checkpoint.tied:
+    ties = _ties_of_file(checkpoint)
+    if ties and not checkpoint.tied and not checkpoint.adapter:
         yield Finding(
             "warning",
             name,
             f"{checkpoint.path / 'config.json'}: tie_word_embeddings is True, but the files have "
-            f"a {', '.join(expected.ties)} with other values; it is used as a separate head, as "
+            f"a {', '.join(ties)} with other values; it is used as a separate head, as "
             "transformers does",
         )
+
+
+def _ties_of_file(checkpoint: Checkpoint) -> Mapping[str, str]:
+    """What config.json ties, also if the checkpoint is opened as one that is not tied."""
+    config = read_json(checkpoint.path / "config.json")
+    return meta_model(replace(checkpoint, config=config)).ties
