@@ -7,9 +7,9 @@ from math import exp
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from evaluators.settings import Settings
+from evaluators.settings import Count, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,10 @@ class GateSettings(Settings):
     """
 
     enabled: bool = True
-    texts: PositiveInt = 8
-    tokens: PositiveInt = 256  # maximum per text
-    prompts: PositiveInt = 4
-    new_tokens: PositiveInt = 16  # generated per prompt
+    texts: Count = 8
+    tokens: Count = 256  # maximum per text
+    prompts: Count = 4
+    new_tokens: Count = 16  # generated per prompt
     perplexity: Annotated[float, Field(gt=1)] = 2.0
     """Maximum factor between the perplexity and the worst input model's, compared per text."""
     perplexity_p95: Annotated[float, Field(gt=1)] = 100.0

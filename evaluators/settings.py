@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+LIMIT = 2**31
+"""Counts are below: what they feed has 32 bits, or would never end."""
+Count = Annotated[int, Field(gt=0, lt=LIMIT)]
+CountOrZero = Annotated[int, Field(ge=0, lt=LIMIT)]
 
 
 class Settings(BaseModel):
-    """A section of a config: immutable, and unknown keys are errors."""
+    """A section of a config: immutable, unknown keys are errors, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SettingsError(ValueError):

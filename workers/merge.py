@@ -132,7 +132,7 @@ def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
 def _is_mergekit(text: str) -> bool:
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return "merge_method" in text
     return isinstance(content, dict) and not content.keys() & {"method", "base", "groups"}
 

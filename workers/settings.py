@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field
 
-from evaluators.settings import Settings
+from evaluators.settings import Count, Settings
 
 Mode = Literal["auto", "eager", "compiled"]
 Statistics = Literal["kept", "asked"]
@@ -19,13 +19,13 @@ class MergeSettings(Settings):
 
     mode: Mode = "auto"
     """`auto` is `compiled` if there is a compiler and the models are large enough to benefit."""
-    threads: PositiveInt | None = None
+    threads: Annotated[int, Field(gt=0, le=4096)] | None = None
     """CPU threads of a pass; by default as many as torch uses."""
-    chunk: PositiveInt = 1 << 16
+    chunk: Count = 1 << 16
     """Entries that an eager pass on a CPU processes at a time; they should fit into its cache."""
     placement: Placement = "auto"
     """Where the models are: on the device, pinned in host memory, or memory-mapped."""
-    reserve: NonNegativeInt = 4 << 30
+    reserve: Annotated[int, Field(ge=0, lt=2**63)] = 4 << 30
     """Bytes of GPU memory that `auto` placement leaves free for scoring."""
     statistics: Statistics = "kept"
     """`kept` on disk for all candidates of a search, or computed when `asked` for by a merge."""

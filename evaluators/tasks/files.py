@@ -97,7 +97,7 @@ def read_file(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
         config = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise TaskError([f"{path}: not valid YAML: {' '.join(str(error).split())}"]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise TaskError([f"{path}: cannot be read: {error}"]) from None
     if not isinstance(config, dict):
         raise TaskError([f"{path}: contains a {type(config).__name__}, not a mapping of keys"])

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, PositiveInt
-
 from evaluators.documents import DocumentSettings
-from evaluators.settings import Settings
+from evaluators.settings import Count, CountOrZero, Settings
 
 
 class ScoringSettings(Settings):
     """How a model is asked, and what its tasks are allowed to do."""
 
-    batch_size: PositiveInt = 128  # maximum
-    batch_tokens: PositiveInt = 16384  # maximum for a batch of the longest requests
-    max_length: PositiveInt | None = None  # of prompt plus answer; None: the model's limit
-    max_gen_toks: PositiveInt | None = None  # per generation; None: the task's own limit
-    num_fewshot: int | None = Field(None, ge=0)
+    batch_size: Count = 128  # maximum
+    batch_tokens: Count = 16384  # maximum for a batch of the longest requests
+    max_length: Count | None = None  # of prompt plus answer; None: the model's limit
+    max_gen_toks: Count | None = None  # per generation; None: the task's own limit
+    num_fewshot: CountOrZero | None = None
     apply_chat_template: bool = False
     keep_responses: bool = False
     allow_code: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from search.cli.session import run_session
 
 if TYPE_CHECKING:
     from search.config import Plan
+    from search.driver import Budget
     from search.ledger import Ledger
 
 
@@ -72,10 +73,7 @@ def resume(
 
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
-        raised = {"trials": trials, "hours": hours}
-        budget = plan.config.budget.model_copy(
-            update={limit: value for limit, value in raised.items() if value is not None}
-        )
+        budget = _raised(plan.config.budget, trials=trials, hours=hours)
     run_session(plan, ledger, budget, address, takeover, log_format)
 
 
@@ -92,6 +90,20 @@ def demo(
             run_demo(folder, console())
         except DemoError as error:
             fail(str(error), FAILED)
+
+
+def _raised(budget: Budget, **limits: float | None) -> Budget:
+    """The budget with new limits, where they are given."""
+    from pydantic import ValidationError
+
+    from search.config import describe
+
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    try:
+        return budget.model_validate({**budget.model_dump(), **given})
+    except ValidationError as error:
+        found = [f"--{describe(each, type(budget))}" for each in error.errors()]
+        raise ValueError("\n".join(found)) from None
 
 
 def _print_changes(changes: Sequence[str]) -> None:

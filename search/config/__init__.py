@@ -2,6 +2,7 @@
 
 from search.config.doctor import Diagnosis, diagnose
 from search.config.file import ConfigFile, parse_config
+from search.config.messages import describe
 from search.config.plan import Plan, make_plan
 from search.config.schema import Config, ConfigError
 from search.config.tasks import suite_settings
@@ -12,6 +13,7 @@ __all__ = [
     "ConfigFile",
     "Diagnosis",
     "Plan",
+    "describe",
     "diagnose",
     "make_plan",
     "parse_config",

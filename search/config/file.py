@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -137,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError(path, ["there is no such file"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, ValueError, IsADirectoryError) as error:  # a date with month 13
         raise ConfigError(path, [f"not valid YAML: {error}"]) from None
     if not isinstance(raw, dict):
         raise ConfigError(path, ["a config is a mapping of keys to values; see `docs/config.md`"])
@@ -152,8 +153,13 @@ def _valid_fields(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, field.get_default(call_default_factory=True)
             continue
         try:
-            annotation: Any = Annotated[field.annotation, field]
-            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-            yield name, adapter.validate_python(raw[name])
+            yield name, _adapter(name).validate_python(raw[name])
         except ValidationError:
             continue
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = Config.model_fields[name]
+    annotation: Any = Annotated[field.annotation, field]
+    return TypeAdapter(annotation)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from evaluators.documents import DocumentSettings
 from evaluators.gate_limits import GateSettings
 from evaluators.settings import Settings, suggestion
 from evaluators.tasks import ScoringSettings
 from search.driver import Budget
-from search.objectives import ObjectiveSettings
+from search.objectives import ObjectiveSettings, Weight
 from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
 from workers.methods import METHODS
@@ -94,7 +94,9 @@ def _valid_preference(given: Any) -> Any:
 
 
 Prefer = Annotated[
-    Literal["front", "mean"] | dict[str, PositiveFloat], BeforeValidator(_valid_preference)
+    Annotated[Literal["front", "mean"], Tag("name")] | Annotated[dict[str, Weight], Tag("weights")],
+    Discriminator(lambda given: "weights" if isinstance(given, dict) else "name"),
+    BeforeValidator(_valid_preference),
 ]
 """A wide front, the best mean of the objectives, or their best weighted mean."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat
 
-from evaluators.settings import Settings
+from evaluators.settings import Count, Settings
 from search.results import RunResults
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Patience(Settings):
     """How long a search may go on without getting better."""
 
-    trials: PositiveInt
+    trials: Count
     """Scored trials in a row that are looked at; as many besides the baselines must be scored."""
     share: PositiveFloat = 0.01
     """The search ends when the hypervolume grew by no more than this share in these trials."""
@@ -27,7 +27,7 @@ class Patience(Settings):
 class Budget(Settings):
     """What a search may spend in all its sessions; the first limit reached ends it."""
 
-    trials: PositiveInt = 200
+    trials: Count = 200
     """Finished trials of any outcome; baselines and duplicates count too."""
     scorings: PositiveFloat | None = None
     """Full scorings: a trial that was stopped half-way counts half, a broken one 0."""

@@ -15,6 +15,7 @@ from search.objectives.objective import (
     Objective,
     ObjectiveSettings,
     TaskMetrics,
+    Weight,
     losses,
     resolve,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Objective",
     "ObjectiveSettings",
     "TaskMetrics",
+    "Weight",
     "crowding",
     "front",
     "hypervolume",

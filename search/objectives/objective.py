@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from evaluators.settings import Settings, suggestion
 
 Direction = Literal["maximize", "minimize"]
+Weight = Annotated[float, Field(gt=0, le=1e9)]
 TaskMetrics = Mapping[str, Mapping[str, bool | None]]
 """Task -> "metric,filter" as lm-eval names it -> whether higher is better, if the task says."""
 
@@ -24,7 +25,7 @@ class MetricSettings(Settings):
     task: str
     metric: str
     filter: str | None = None
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
 
 
 class ObjectiveSettings(Settings):

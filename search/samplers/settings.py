@@ -17,9 +17,9 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from evaluators.settings import Settings
+from evaluators.settings import Count, Settings
 from search.samplers.auto import AutoSampler
 from search.samplers.cma import CmaSampler
 from search.samplers.gp import GpSampler
@@ -62,7 +62,7 @@ class Tpe(_FromOptuna):
     """Tree-structured Parzen estimator, parameter by parameter (Ozaki 2022)."""
 
     type: Literal["tpe"] = "tpe"
-    startup: PositiveInt = 16
+    startup: Count = 16
 
     def build(self, seed: int) -> BaseSampler:
         return TPESampler(n_startup_trials=self.startup, constant_liar=True, seed=seed)
@@ -72,7 +72,7 @@ class Nsga2(_FromOptuna):
     """NSGA-II, a multi-objective genetic algorithm (Deb 2002), with UNDX crossover."""
 
     type: Literal["nsga2"] = "nsga2"
-    population: PositiveInt = 20
+    population: Count = 20
     crossover: Literal["undx", "uniform"] = "undx"
 
     def build(self, seed: int) -> BaseSampler:
@@ -85,7 +85,7 @@ class Nsga3(_FromOptuna):
     """NSGA-III, for four objectives and more (Deb & Jain 2014)."""
 
     type: Literal["nsga3"] = "nsga3"
-    population: PositiveInt = 20
+    population: Count = 20
 
     def build(self, seed: int) -> BaseSampler:
         with _experimental():
@@ -96,7 +96,7 @@ class Gp(Settings):
     """Optuna's Gaussian process with expected hypervolume improvement: seconds an ask."""
 
     type: Literal["gp"] = "gp"
-    startup: PositiveInt = 16
+    startup: Count = 16
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
@@ -107,7 +107,7 @@ class Cmaes(Settings):
     """CMA-ES, for one objective (Hansen 2016)."""
 
     type: Literal["cmaes"] = "cmaes"
-    population: Annotated[int, Field(ge=2)] | None = None
+    population: Annotated[int, Field(ge=2, le=10_000)] | None = None
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""

@@ -168,14 +168,14 @@ def _owner(model: str, choice: ParameterSettings, models: Sequence[str], axis: A
             raise ValueError(f"models.{model}: {given} has no value of its own")
         return given
     if isinstance(given, float):
-        _check_inside(given, axis)
+        _check_inside(given, axis, f"models.{model}: ")
         return given
     return model
 
 
 def _own_range(model: str, choice: ParameterSettings, axis: Axis) -> Axis:
     given = choice.models.get(model)
-    return _narrowed(axis, given) if isinstance(given, list) else axis
+    return _narrowed(axis, given, f"models.{model}: ") if isinstance(given, list) else axis
 
 
 def _tied(
@@ -202,15 +202,16 @@ def _tied(
     return replace(target, is_alias=True)
 
 
-def _narrowed(axis: Axis, given: Sequence[float] | None) -> Axis:
+def _narrowed(axis: Axis, given: Sequence[float] | None, where: str = "") -> Axis:
     if given is None:
         return axis
     low, high = given
     if not axis.low <= low < high <= axis.high:
-        raise ValueError(f"[{low:g}, {high:g}] is not a range within [{axis.low:g}, {axis.high:g}]")
+        allowed = f"[{axis.low:g}, {axis.high:g}]"
+        raise ValueError(f"{where}[{low:g}, {high:g}] is not a range within {allowed}")
     return replace(axis, low=low, high=high)
 
 
-def _check_inside(value: float, axis: Axis) -> None:
+def _check_inside(value: float, axis: Axis, where: str = "") -> None:
     if not axis.holds(value):
-        raise ValueError(f"{value:g} lies outside [{axis.low:g}, {axis.high:g}]")
+        raise ValueError(f"{where}{value:g} lies outside [{axis.low:g}, {axis.high:g}]")

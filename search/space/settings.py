@@ -9,12 +9,11 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    PositiveInt,
     Tag,
     model_validator,
 )
 
-from evaluators.settings import Settings, suggestion
+from evaluators.settings import LIMIT, Count, Settings, suggestion
 from workers.recipe import ALL_MODULES
 
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -23,11 +22,11 @@ Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 class Depth(Settings):
     """How a parameter varies with depth, in one of three ways."""
 
-    groups: PositiveInt | None = None
+    groups: Count | None = None
     """Number of equal ranges of layers, each with its own value; 1 is one value for all layers."""
     layers: Annotated[list[tuple[int, int]], Field(min_length=1)] | None = None
     """Ranges of layers with their own values, each [first, last + 1]."""
-    curve: Annotated[int, Field(ge=2)] | None = None
+    curve: Annotated[int, Field(ge=2, lt=LIMIT)] | None = None
     """Number of control points from the first layer to the last, interpolated linearly."""
 
     @model_validator(mode="after")

@@ -136,7 +136,7 @@ def test_a_resolved_config_is_a_config(write, config, layers):
             {"objectives": {"x": {"mean": [{"task": "t", "metrik": "acc"}]}}},
             "objectives.x.mean.0.metrik: unknown key; did you mean 'metric'?",
         ),
-        ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than 0"),
+        ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than or equal to 0.01"),
         ({"seed": "x"}, "seed: Input should be a valid integer"),
     ],
     ids=lambda value: str(value)[:40],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workers.mergekit.document import Condition, Setting
 from workers.mergekit.yaml_nodes import Errors, Node
+from workers.methods import as_float
 
 
 def parse_parameters(node: Node | None, errors: Errors) -> dict[str, Setting]:
@@ -40,6 +41,6 @@ def _numbers(name: str, node: Node, errors: Errors) -> tuple[float, ...]:
     given = node.plain()
     values = given if isinstance(given, list) else [given]
     if values and all(isinstance(each, int | float) for each in values):
-        return tuple(map(float, values))
+        return tuple(map(as_float, values))
     errors.add(node.line, f"{name}: expected a number or a list of numbers, got {given!r}")
     return (0.0,)

@@ -84,8 +84,17 @@ def by_model(value: Any, models: Sequence[str]) -> list[tuple[str, Any]]:
     return [(model, value) for model in models]
 
 
+def as_float(number: float) -> float:
+    """A number as a float: infinite if it is a whole number that is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def _number_errors(name: str, limits: Range, value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return [f"{name}: {value!r} is not a number"]
-    error = limits.error(value)
-    return [f"{name}: {value:g} {error}"] if error else []
+    number = as_float(value)
+    error = limits.error(number)
+    return [f"{name}: {number:g} {error}"] if error else []

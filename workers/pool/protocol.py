@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 
-from evaluators.settings import Settings
+from evaluators.settings import CountOrZero, Settings
 
 if TYPE_CHECKING:
     from workers.candidate import Candidate, Outcome
+
+LEAST = 0.01
+"""Of a CPU or GPU per worker: Ray would place any number of workers that need less."""
+Workers = Annotated[int, Field(gt=0, le=100_000)]
 
 
 class PoolSettings(Settings):
@@ -18,18 +22,18 @@ class PoolSettings(Settings):
     gpus: NonNegativeFloat | None = None
     """Per worker: a fraction of a GPU, or several over which the model is split. By default one if
     there are any."""
-    cpus: PositiveFloat | None = None
+    cpus: Annotated[float, Field(ge=LEAST)] | None = None
     """Per worker; by default one with a GPU, else two."""
     memory: PositiveFloat | None = None
     """GiB per worker that Ray reserves."""
-    max: PositiveInt | None = None
+    max: Workers | None = None
     """The largest number of workers; by default as many as fit. On a cluster this many are
     requested, and its autoscaler follows the requests."""
-    per_node: PositiveInt | None = None
+    per_node: Workers | None = None
     """The largest number of workers on one machine."""
     runtime_env: dict[str, Any] | None = None
     """Ray's runtime environment of the workers' processes."""
-    retries: Annotated[int, Field(ge=0)] = 2
+    retries: CountOrZero = 2
     """How often a candidate is tried again after its worker died."""
     deadline: PositiveFloat | None = None
     """Seconds after which a candidate counts as hung; by default ten times the median so far."""
@@ -45,6 +49,8 @@ class PoolSettings(Settings):
             raise ValueError(
                 f"{gpus:g} is neither a fraction of one GPU nor a whole number of them"
             )
+        if gpus is not None and 0 < gpus < LEAST:
+            raise ValueError(f"{gpus:g} is less than {LEAST} of a GPU; 0 is none")
         return gpus
 
 

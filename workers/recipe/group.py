@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from workers.methods import as_float
 from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.tensors import ALL_MODULES, classes_of
 
@@ -85,7 +86,10 @@ def _layers(given: Any, where: str) -> tuple[int, int] | None:
         return None
     if not (isinstance(given, list | tuple) and len(given) == 2):
         raise ValueError(f"{where}.layers: {given!r} is not a pair [first, one after the last]")
-    return int(given[0]), int(given[1])
+    first, end = given
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in given):
+        raise ValueError(f"{where}.layers: {list(given)} are not whole numbers")
+    return first, end
 
 
 def _texts(given: Any, where: str) -> tuple[str, ...] | None:
@@ -99,7 +103,7 @@ def _texts(given: Any, where: str) -> tuple[str, ...] | None:
 def _frozen(value: Any) -> Any:
     """Integers as floats, so that 1 and 1.0 have the same digest; other types are unchanged."""
     if isinstance(value, int | float):
-        return value if isinstance(value, bool) else float(value)
+        return value if isinstance(value, bool) else as_float(value)
     if isinstance(value, Mapping):
         return MappingProxyType({name: _frozen(each) for name, each in value.items()})
     return value

@@ -131,7 +131,7 @@ class Recipe:
         """
         try:
             content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # such as a date with month 13
             raise ValueError(f"not valid YAML: {error}") from None
         if not isinstance(content, dict):
             raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
@@ -153,8 +153,8 @@ class Recipe:
             errors.append(f"compat {self.compat!r} is not 'mergekit'")
         if self.tokenizer not in (None, "base", *names):
             errors.append(f"tokenizer {self.tokenizer!r} is not 'base' or one of {names}")
-        if not isinstance(self.seed, int):
-            errors.append(f"seed {self.seed!r} is not a whole number")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            errors.append(f"seed {self.seed!r} is not a whole number from 0 to 2**63 - 1")
         return errors
 
     def _group_errors(self) -> list[str]:
