@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from evaluators.settings import Settings
+from evaluators.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,6 +80,6 @@ def split(
 def _too_few(task: str, total: int, sets: Mapping[str, Mapping[str, Sequence[int]]]) -> str:
     parts = ", ".join(f"{len(sets[name][task])} {name}" for name in SETS)
     return (
-        f"task {task}: {total} documents split into {parts}; "
+        f"task {task}: {counted(total, 'document')} split into {parts}; "
         "add documents, use larger shares, or set `documents: all`"
     )

@@ -10,6 +10,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.command import SOFTMAX_DTYPE
+from evaluators.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,8 +91,9 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             return None
         total = len({request.doc_id for request in requests})
         longest = max(lengths, key=lambda doc_id: lengths[doc_id])
+        verb = "is" if len(lengths) == 1 else "are"
         return (
-            f"task {task}: {len(lengths)} of {total} documents are longer than "
+            f"task {task}: {len(lengths)} of {counted(total, 'document')} {verb} longer than "
             f"{self.max_length} tokens including prompt and answer; the longest is document "
             f"{longest} with {lengths[longest]} tokens"
         )

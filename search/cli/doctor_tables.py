@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from evaluators.wording import counted
 from search.space import parameter_summaries, recommended_trials
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def print_diagnosis(diagnosis: Diagnosis, inputs: Sequence[str], console: Consol
     if diagnosis.plan:
         _print_plan(inputs[0], diagnosis.plan, console)
     elif not diagnosis.errors:
-        console.print(f"{len(inputs)} models can be merged")
+        console.print(f"{counted(len(inputs), 'model')} can be merged")
     for line in diagnosis.estimate.lines() if diagnosis.estimate else []:
         console.print(line)
     if diagnosis.deep:
@@ -61,8 +62,10 @@ def preview_table(axes: dict[str, Axis], trials: int) -> Table:
     """The parameters of a space, and whether the budget of trials is enough for them."""
     table = Table(title="Space", title_justify="left", caption_justify="left")
     wanted = recommended_trials(axes)
-    table.caption = f"{len(axes)} parameters need about {wanted} trials besides the baselines" + (
-        f"; the budget is {trials}" if trials < wanted else ""
+    table.caption = (
+        f"{counted(wanted, 'trial')} besides the baselines are recommended for "
+        f"{counted(len(axes), 'parameter')}"
+        + (f"; the budget is {trials}" if trials < wanted else "")
     )
     for column in ("parameter", "axes", "values"):
         table.add_column(column)
@@ -75,6 +78,6 @@ def _print_plan(name: str, plan: Plan, console: Console) -> None:
     axes, config = plan.space.axes, plan.config
     console.print(
         f"{name}: {len(plan.models)} models can be merged by {', '.join(config.methods)}; "
-        f"{len(axes)} parameters, {config.budget.trials} trials"
+        f"{counted(len(axes), 'parameter')}, {counted(config.budget.trials, 'trial')}"
     )
     console.print(preview_table(axes, config.budget.trials))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.live import Live
 from rich.text import Text
 
+from evaluators.wording import counted
 from search.cli.duration import duration
 from search.results import RunResults
 
@@ -71,7 +72,7 @@ class Progress:
             f"{how} {results.mean(trial):.3f} (trial {trial.number})" for how, trial in picks
         )
         parts = [
-            f"{len(driver.trials)}/{driver.budget.trials} trials",
+            f"{len(driver.trials)}/{counted(driver.budget.trials, 'trial')}",
             f"{len(driver.running)} running",
             f"front {len(results.front)}",
             f"best by {best}" if best else "",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors
 from search.cli.options import Address, ConfigPath, Logs, Run, Takeover
 from search.cli.output import console, note
@@ -116,6 +117,7 @@ def _transfer(plan: Plan, old: Ledger, new: Ledger) -> None:
 
     copied = transfer_trials(plan, old, new)
     which = "with their scores" if copied.scored else "from its front, to be scored again"
-    note(f"{copied.trials} trials of {old.root} are copied {which}")
+    verb = "is" if copied.trials == 1 else "are"
+    note(f"{counted(copied.trials, 'trial')} of {old.root} {verb} copied {which}")
     if copied.outside:
-        note(f"{copied.outside} trials of its front are outside the new space and left out")
+        note(f"{counted(copied.outside, 'trial')} of its front left out: outside the new space")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evaluators.wording import counted
 from search.cli.errors import STOPPED, WRONG_INPUT, fail
 from search.cli.output import console
 
@@ -45,7 +46,7 @@ def run_session(
     with _session_errors(ledger), Progress(terminal).shown() as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
     if not driver.finished:
-        done = f"{len(driver.trials)} of {budget.trials} trials"
+        done = f"{len(driver.trials)} of {counted(budget.trials, 'trial')}"
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
     report(f"the search is over: {driver.reason}")
     return _print_front(ledger)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from evaluators.wording import counted
 from search.cli.duration import duration
 from search.ledger import BASE, UNIFORM
 from search.results import constant_warnings
@@ -91,8 +92,9 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         for how, pick in status["picks"].items()
     )
     budget = status["budget"]
+    spent = f"{budget['spent']} of {counted(budget['trials'], 'trial')}"
     return [
-        f"{status['run']}: {status['state']}, {budget['spent']} of {budget['trials']} trials",
+        f"{status['run']}: {status['state']}, {spent}",
         f"trials: {trials or 'none yet'}",
         f"front: {status['front']}   {f'best {best}' if best else 'nothing scored yet'}",
         *_driver_lines(status),

@@ -13,6 +13,7 @@ from evaluators.documents import DocumentSettings
 from evaluators.gate_limits import GateSettings
 from evaluators.settings import Settings, suggestion
 from evaluators.tasks import ScoringSettings
+from evaluators.wording import counted
 from search.driver import Budget
 from search.objectives import ObjectiveSettings, Weight
 from search.samplers import Auto, SamplerSettings
@@ -34,7 +35,7 @@ class ConfigError(ValueError):
     """An invalid config; the message names the file and every error in it."""
 
     def __init__(self, path: Path, errors: list[str]) -> None:
-        count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
+        count = counted(len(errors), "error")
         super().__init__("\n".join([f"{path}: {count}", *(f"  {error}" for error in errors)]))
         self.errors = errors
 

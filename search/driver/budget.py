@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat
 
 from evaluators.settings import Count, Settings
+from evaluators.wording import counted
 from search.results import RunResults
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Budget(Settings):
             objectives: what the hypervolume is of.
         """
         limits: dict[str, tuple[float | None, Callable[[], float]]] = {
-            "trials": (self.trials, lambda: len(trials)),
-            "full scorings": (self.scorings, lambda: sum(trial.share for trial in trials)),
-            "hours": (self.hours, lambda: hours),
-            "worker-hours": (self.worker_hours, lambda: worker_hours(trials)),
+            "trial": (self.trials, lambda: len(trials)),
+            "full scoring": (self.scorings, lambda: sum(trial.share for trial in trials)),
+            "hour": (self.hours, lambda: hours),
+            "worker-hour": (self.worker_hours, lambda: worker_hours(trials)),
         }
         for what, (limit, spent) in limits.items():
             if limit is not None and spent() >= limit:
-                return f"its budget of {limit:g} {what} is spent"
+                return f"its budget of {counted(limit, what)} is spent"
         return self._plateau(trials, objectives)
 
     def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:
@@ -68,7 +69,7 @@ class Budget(Settings):
         growth = results.growth(window)
         if growth is None or growth > self.patience.share:
             return None
-        return f"in {window} scored trials the hypervolume grew by only {growth:.2%}"
+        return f"in {counted(window, 'scored trial')} the hypervolume grew by only {growth:.2%}"
 
 
 def worker_hours(trials: Sequence[Trial]) -> float:

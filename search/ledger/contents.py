@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evaluators.wording import counted
 from search.ledger.paths import FINISHED, proposed_name
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Gaps:
         missing = len(self.orders) - len(self.numbers)
         if missing > 0:
             found.append(
-                f"{missing} of the files of {FINISHED}/ are missing, with as many finished trials"
+                f"{FINISHED}/ lacks {counted(missing, 'file')}, with as many finished trials"
             )
         return found
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evaluators.wording import counted
 from search.ledger import parquet
 from search.ledger.contents import Contents, find_gaps
 from search.ledger.paths import (
@@ -126,7 +127,8 @@ class Reader:
     def _trials_of_damaged(self, name: str, error: str, damage: list[str]) -> list[Trial]:
         """Trials of an unreadable file, from its index if it has one; appends to `damage`."""
         trials = (self._from_index(name) if is_range(name) else None) or []
-        lost = f"; of its {len(trials)} trials the scores per document are lost" if trials else ""
+        count = counted(len(trials), "trial")
+        lost = f"; the scores per document of its {count} are lost" if trials else ""
         damage.append(f"{self._store.location(f'{FINISHED}/{name}')}: {error}{lost}")
         return trials
 

@@ -31,9 +31,7 @@ def parameter_importance(
         ValueError: if there are too few trials to say.
     """
     if len(points) < LEAST:
-        raise ValueError(
-            f"{len(points)} scored trials lie in the space; importance needs {LEAST} of them"
-        )
+        raise ValueError(f"importance needs {LEAST} scored trials in the space, not {len(points)}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: dict[str, float] = {}
     for names, rows in _groups(points):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from evaluators.wording import counted
 from workers.recipe import ALL_MODULES, MODULES, classes_of
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def constant_regions(layouts: Sequence[Layout]) -> list[tuple[tuple[int, int], t
 
 def _check_at_most(count: int, n_layers: int, what: str) -> None:
     if count > n_layers:
-        raise ValueError(f"{count} {what}, but the models have {n_layers} layers")
+        raise ValueError(f"{count} {what}, but the models have {counted(n_layers, 'layer')}")

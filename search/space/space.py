@@ -127,7 +127,7 @@ class Space:
             if most == 1:
                 yield f"methods: {name} merges nothing; each model alone is a baseline anyway"
             elif len(self.models) < least:
-                yield f"methods: {name} needs {least} models, and there are {len(self.models)}"
+                yield f"methods: {name} needs {least} models, not {len(self.models)}"
 
     def _membership_errors(self) -> Iterator[str]:
         where = "space.membership"

@@ -34,7 +34,7 @@ def trials(picks: list[float], **more) -> list[Trial]:
         (Budget(trials=4), "4 trials"),
         (Budget(scorings=4), "4 full scorings"),
         (Budget(hours=2), "2 hours"),
-        (Budget(worker_hours=1), "1 worker-hours"),
+        (Budget(worker_hours=1), "1 worker-hour"),
     ],
 )
 def test_each_limit_ends_a_search_and_says_so(budget, expected):

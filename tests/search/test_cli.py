@@ -144,7 +144,7 @@ def test_resuming_with_a_spent_budget_of_scorings_starts_nothing(
     options = ["--config", other, "--log-format", log_format]
     done = run("resume", finished.root, *options)
     assert done.exit_code == 0
-    assert "nothing to do: its budget of 1 full scorings is spent" in done.stderr
+    assert "nothing to do: its budget of 1 full scoring is spent" in done.stderr
 
 
 def test_a_search_reports_why_it_ended(run, finished, monkeypatch):

@@ -259,7 +259,7 @@ def test_a_lost_large_file_is_named_once_and_its_trials_are_read_from_the_index(
     assert not contents.waiting
     (message,) = contents.damage
     assert message.startswith(f"{large}: ")
-    assert "of its 4 trials the scores per document are lost" in message
+    assert "the scores per document of its 4 trials are lost" in message
     with pytest.raises(ValueError, match="finished"):
         Ledger(root).documents(0)
     assert Ledger(root).documents(5).num_rows == 3
@@ -298,7 +298,7 @@ def test_a_deleted_file_is_noticed_and_its_trial_waits_to_be_scored_again(ledger
     (root / "finished" / "000002.parquet").unlink()
     contents = Ledger(root).contents()
     assert list(contents.waiting) == [2]
-    assert "1 of the files of finished/ are missing" in contents.damage[0]
+    assert "finished/ lacks 1 file, with as many finished trials" in contents.damage[0]
 
 
 def test_a_truncated_proposal_is_named_and_its_finished_trial_stays(ledger, root):

@@ -147,7 +147,7 @@ def test_a_trial_without_scores_is_refused_with_its_cause():
 
 
 def test_importance_of_too_few_trials_is_refused():
-    with pytest.raises(ValueError, match="8 scored trials lie in the space; importance needs 20"):
+    with pytest.raises(ValueError, match="importance needs 20 scored trials in the space, not 8"):
         importance(make_results(8))
 
 

@@ -215,7 +215,7 @@ def test_contradictory_settings_are_refused_when_read(settings, message):
     ("methods", "models", "message"),
     [
         (["passthrough", "linear"], "ab", "passthrough merges nothing"),
-        (["karcher"], "a", "karcher needs 2 models, and there are 1"),
+        (["karcher"], "a", "karcher needs 2 models, not 1"),
     ],
 )
 def test_a_method_that_cannot_merge_these_models_is_refused(methods, models, message):

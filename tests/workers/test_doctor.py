@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.workers.makers import ARCHITECTURES, WORDS, make_adapter, make_model, make_tokenizer
@@ -71,7 +73,7 @@ def test_tokens_that_only_one_model_has_are_named(zoo, tmp_path):
     other = make_model(tmp_path / "other", words=[*WORDS, "extra"])
     found = said(zoo(), other)
     assert len(found) == 1
-    assert "m0 has 1 tokens that the other lacks ('extra')" in found[0]
+    assert "m0 has 1 token that the other lacks ('extra')" in found[0]
 
 
 def without_tokenizer(folder: Path, copy: Path, **files: str) -> Path:
@@ -117,6 +119,23 @@ def test_a_base_whose_tokenizer_cannot_be_loaded_is_an_error(
     assert found.startswith(f"error: {base}: its tokenizer cannot be loaded: ")
     assert expected in found
     assert "copy the tokenizer files" in found
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (1, "model.extra.0 is not a tensor of a llama"),
+        (2, "model.extra.0 and 1 other are not tensors of a llama"),
+        (3, "model.extra.0 and 2 others are not tensors of a llama"),
+    ],
+)
+def test_unknown_tensors_are_counted_in_words_that_agree(extra, expected, zoo, tmp_path):
+    other = shutil.copytree(zoo(seed=1), tmp_path / "other")
+    tensors = load_file(other / "model.safetensors")
+    tensors |= {f"model.extra.{i}": torch.ones(1) for i in range(extra)}
+    save_file(tensors, other / "model.safetensors")
+    (found,) = [each for each in said(zoo(), other) if "of a llama" in each]
+    assert expected in found
 
 
 def test_another_template_is_a_choice(zoo, tmp_path):

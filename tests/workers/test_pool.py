@@ -177,7 +177,7 @@ def test_a_slot_that_kills_whatever_it_gets_is_closed_and_no_candidate_fails(on_
     assert run_all(pool, [0])[0].state == "scored"
     outcomes = run_all(pool, list(range(1, 7)))
     assert {each.state for each in outcomes.values()} == {"scored"}
-    assert "1 slots of node" in pool.report["troubles"][0]
+    assert "has 1 closed slot" in pool.report["troubles"][0]
 
 
 @pytest.mark.slow

@@ -128,7 +128,7 @@ def test_tensors_are_classed_by_module_and_depth(tensor, module, depth):
     [
         ({"method": "tie"}, "unknown merge method 'tie'; choose one of "),
         ({"base": None}, "needs a base"),
-        ({"models": {}}, "needs at least 1 models, not 0"),
+        ({"models": {}}, "needs at least 1 model, not 0"),
         ({"method": "slerp"}, "weight: slerp has no such parameter"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of float32"),
         ({"compat": "x"}, "compat 'x' is not 'mergekit'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from evaluators.wording import counted
 from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model, no_view
 from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
@@ -57,17 +58,18 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
         )
     unknown = [n for n in checkpoint.tensors if not _is_known(n, expected)]
     for tensor in unknown[:1]:
-        others = f" and {len(unknown) - 1} others" if len(unknown) > 1 else ""
+        others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
+        what = "are not tensors" if others else "is not a tensor"
         yield Finding(
             "error",
             name,
-            f"{checkpoint.tensors[tensor].file}: {tensor}{others} is not a tensor of a "
+            f"{checkpoint.tensors[tensor].file}: {tensor}{others} {what} of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
     known = {_live(tensor, expected): info for tensor, info in checkpoint.tensors.items()}
     missing = [n for n in expected.shapes if n not in known]
     for tensor in missing[:1]:
-        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        others = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
         yield Finding(
             "error",
             name,
@@ -126,7 +128,7 @@ def _tokens(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
         yield Finding(
             "error",
             name,
-            f"{words.file}: has {words.size} tokens, but the embedding has {rows} rows; "
+            f"{words.file}: has {counted(words.size, 'token')}, but the embedding has {rows} rows; "
             "tokenizer and weights are from different models",
         )
     yield from _special(name, checkpoint, words, rows)

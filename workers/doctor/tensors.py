@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from evaluators.wording import counted
 from workers.checkpoint import Checkpoint
 from workers.doctor.finding import Finding
 from workers.recipe import is_vocabulary, module_of
@@ -32,7 +33,7 @@ def _missing(
     for who, absent in ((name, theirs - ours), (other_name, ours - theirs)):
         missing = sorted(_without_heads(absent) if checkpoint.tied != other.tied else absent)
         if missing:
-            rest = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+            rest = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
             has = other_name if who == name else name
             yield Finding(
                 "error",
@@ -59,7 +60,8 @@ def _shapes(
     ]
     if differ:
         key = differ[0]
-        rest = f" ({len(differ) - 1} other tensors differ too)" if len(differ) > 1 else ""
+        more = counted(len(differ) - 1, "other tensor")
+        rest = f" (and {more} of another shape)" if len(differ) > 1 else ""
         yield Finding(
             "error",
             name,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluators.wording import counted
 from workers.checkpoint import Checkpoint, read_json
 from workers.doctor.finding import Finding
 
@@ -130,7 +131,7 @@ def _rows(
             yield Finding(
                 "warning",
                 name,
-                f"{ours.file}: {who} has {len(tokens)} tokens that the other lacks "
+                f"{ours.file}: {who} has {counted(len(tokens), 'token')} that the other lacks "
                 f"({first!r}); the merged model uses {other_name}'s tokenizer",
             )
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluators.wording import counted
+
 PerModel = Sequence[float]
 """One number per model, in the recipe's order."""
 
@@ -66,7 +68,9 @@ class Parameter:
         elif (
             isinstance(value, Sequence) and not isinstance(value, str) and len(value) != len(models)
         ):
-            expected = f"requires {len(models)} numbers, one per model ({', '.join(models)})"
+            expected = (
+                f"requires {counted(len(models), 'number')}, one per model ({', '.join(models)})"
+            )
             return [f"{name}: {expected}, not {len(value)}"]
         return [
             error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from evaluators.wording import counted
 from workers.candidate import Candidate, Outcome
 from workers.pool.slot import Slot, choose_slot
 
@@ -43,7 +44,8 @@ class CandidateQueue:
             self._waiting.appendleft(candidate)
             return None
         count = len(self._deaths.pop(candidate.trial))
-        return Outcome(candidate.trial, "failed", cause=f"its worker died {count} times: {cause}")
+        died = f"its worker died {counted(count, 'time')}: {cause}"
+        return Outcome(candidate.trial, "failed", cause=died)
 
     def finish(self, trial: int) -> None:
         """Forgets the deaths of a candidate that has an outcome."""

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from evaluators.wording import counted
 from workers.pool.protocol import AddressError, PoolError, PoolSettings
 
 log = logging.getLogger(__name__)
@@ -79,13 +80,14 @@ def capacity(resources: Mapping[str, float], limit: int | None) -> dict[str, int
 def no_capacity(resources: Mapping[str, float], *, can_grow: bool) -> PoolError:
     """An error with what a worker needs, what Ray has, and what to change."""
     total = ray.cluster_resources()
+    machines = sum(node["Alive"] for node in ray.nodes())
     memory = f", {resources['memory'] / GIB:g} GiB" if "memory" in resources else ""
     hint = ", or set workers.max to wait for machines that will join" if can_grow else ""
     return PoolError(
-        f"no machine can run a worker: it needs {resources['num_cpus']:g} CPUs and "
-        f"{resources['num_gpus']:g} GPUs{memory}, Ray has {total.get('CPU', 0):g} and "
-        f"{total.get('GPU', 0):g} on {len([node for node in ray.nodes() if node['Alive']])} "
-        f"machines; reduce workers.cpus, workers.gpus or workers.memory{hint}"
+        f"no machine can run a worker: it needs {counted(resources['num_cpus'], 'CPU')} and "
+        f"{counted(resources['num_gpus'], 'GPU')}{memory}, Ray has {total.get('CPU', 0):g} and "
+        f"{total.get('GPU', 0):g} on {counted(machines, 'machine')}; "
+        f"reduce workers.cpus, workers.gpus or workers.memory{hint}"
     )
 
 

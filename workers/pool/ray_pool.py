@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from evaluators.wording import counted
 from workers.candidate import Candidate, Outcome
 from workers.pool import cluster
 from workers.pool.actor import Process, Worker, start_progress
@@ -87,7 +88,7 @@ class RayPool:
             "preparing": self._start_progress(),
             "troubles": [
                 *(f"node {node} is closed: {summary(cause)}" for node, cause in nodes),
-                *(f"{count} slots of node {node} are closed" for node, count in slots),
+                *(f"node {node} has {counted(count, 'closed slot')}" for node, count in slots),
                 *lost,
                 *self._start_errors(),
             ],

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from evaluators.wording import counted
 from workers.methods import METHODS, Method
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import check_keys, without_none
@@ -142,9 +143,11 @@ class Recipe:
         least, most = method.models
         errors = []
         if len(names) < least:
-            errors.append(f"needs at least {least} models, not {len(names)}")
+            errors.append(f"needs at least {counted(least, 'model')}, not {len(names)}")
         if most is not None and len(names) > most:
-            errors.append(f"accepts at most {most} models, not {len(names)}{method.advice_on_many}")
+            errors.append(
+                f"accepts at most {counted(most, 'model')}, not {len(names)}{method.advice_on_many}"
+            )
         if method.needs_base and self.base is None:
             errors.append("needs a base: the model that task vectors are taken from")
         if self.dtype is not None and self.dtype not in DTYPES:

@@ -1,0 +1,13 @@
+"""Counts in messages."""
+
+from __future__ import annotations
+
+
+def counted(count: float, noun: str) -> str:
+    """A count with its noun, which has an s unless the count is 1.
+
+    >>> counted(1, "hour"), counted(0, "hour"), counted(1.5, "hour")
+    ('1 hour', '0 hours', '1.5 hours')
+    """
+    number = f"{count:g}" if isinstance(count, float) else count
+    return f"{number} {noun}{'' if count == 1 else 's'}"
