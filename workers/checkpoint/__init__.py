@@ -9,6 +9,7 @@ from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.tensor_names import by_checkpoint_name, no_view
@@ -34,6 +35,7 @@ __all__ = [
     "normalised_config",
     "open_checkpoint",
     "open_headers",
+    "quiet",
     "read_json",
     "stack",
     "temporary_directory",

@@ -12,7 +12,7 @@ from tokenizers.models import BPE
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from workers.checkpoint.quiet import quiet
+from workers.checkpoint import quiet
 
 END, PAD = "<end>", "<pad>"
 
