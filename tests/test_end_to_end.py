@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from search.cli.demo import SEARCH, rescore
 from search.ledger import Ledger
 from search.runs import export, open_run, results_of
+from tests.workers.makers import make_model
 from workers.demo import DemoSettings, make_demo
 
 pytestmark = pytest.mark.slow
@@ -144,6 +145,36 @@ def test_a_model_with_a_nan_is_wrong_input_and_named(demo):
     assert "no worker can start: model 'sort': model.norm.weight has values that are not" in told
     assert "mergefront resume" in told
     assert "Traceback" not in told
+
+
+def test_a_mixture_of_experts_is_searched_and_its_export_loads(demo, tmp_path):
+    known = json.loads((demo / SEARCH["base"] / "config.json").read_text())
+    size = {"vocab_size": known["vocab_size"], "max_position_embeddings": 512}
+    for seed, name in enumerate(("base", "a", "b")):
+        folder = make_model(tmp_path / name, "qwen2_moe", seed, **size)
+        for file in (demo / SEARCH["base"]).glob("token*"):
+            shutil.copy(file, folder)
+    content = {
+        **SEARCH,
+        "run": str(tmp_path / "run"),
+        "base": str(tmp_path / "base"),
+        "models": {name: str(tmp_path / name) for name in "ab"},
+        "space": {"modules": ["experts", "router"]},
+        "objectives": {"sort": SEARCH["objectives"]["sort"]},
+        "gate": {"enabled": False},  # models of random weights
+        "budget": {"trials": 5},
+        "workers": {"cpus": 1, "max": 1},
+    }
+    config = demo / "experts.yaml"
+    config.write_text(yaml.safe_dump(content))
+    done = mergefront("search", config)
+    assert done.returncode == 0, done.stderr
+    prepared, ledger = open_run(tmp_path / "run")
+    assert {trial.state for trial in ledger.trials()} <= {"scored", "duplicate"}
+    written = export(prepared, results_of(ledger).pick("knee"), tmp_path / "merged")
+    model = AutoModelForCausalLM.from_pretrained(written.path)
+    with torch.no_grad():
+        assert model(torch.arange(6)[None]).logits.isfinite().all()
 
 
 def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):
