@@ -10,8 +10,8 @@ import torch
 from workers.checkpoint import differences as counted
 from workers.checkpoint import open_checkpoint
 from workers.checkpoint.differences import differences
+from workers.doctor import compare_weights, differences_to_html, differences_to_json
 from workers.doctor.estimate import estimate
-from workers.doctor.weights import compare_weights, to_html, to_json
 from workers.recipe import Source
 
 NAME = "model.layers.1.mlp.up_proj.weight"
@@ -50,11 +50,11 @@ def test_a_model_that_is_the_base_has_no_length_and_no_angle(zoo):
 def test_the_picture_is_one_page_with_a_map_for_models_pairs_and_conflict(zoo):
     models = {name: Source(str(zoo(seed=i))) for i, name in enumerate(["<a>", "b"], start=1)}
     found = compare_weights(Source(str(zoo())), models)
-    page = to_html(found, "base")
+    page = differences_to_html(found, "base")
     assert page.count("<table>") == 4
     assert "&lt;a&gt;" in page
     assert "http" not in page
-    assert to_json(found)[0]["cosines"].keys() == {"<a> b"}
+    assert differences_to_json(found)[0]["cosines"].keys() == {"<a> b"}
 
 
 def test_estimates_follow_from_the_headers(zoo):

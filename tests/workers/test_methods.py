@@ -115,7 +115,9 @@ def test_bad_values_are_named(method, given, error):
         method.bind({**needed(method), **given}, NAMES)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.needs_base], ids=str)
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS.values() if m.needs_base], ids=lambda m: m.name
+)
 def test_weights_of_nought_give_the_base(method, engine_of, source_of):
     if "weight" not in method.parameters:
         pytest.skip("has no weights")
