@@ -21,6 +21,16 @@ def task_fingerprint(task: Task) -> str:
     return _digest(json.dumps(config, sort_keys=True, default=_stable))
 
 
+def differing_keys(one: Task, other: Task) -> list[str]:
+    """The keys of a task file whose values differ between two tasks of one name."""
+    ours, theirs = (
+        {key: json.dumps(value, sort_keys=True, default=_stable) for key, value in config.items()}
+        for config in (one.dump_config(), other.dump_config())
+    )
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return [key for key in keys if key != "fewshot_config"] or keys  # it repeats other keys
+
+
 def documents_fingerprint(hashes: Sequence[str]) -> str:
     """Digest of a task's documents and their order."""
     return _digest("\n".join(hashes))

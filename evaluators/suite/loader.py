@@ -14,6 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from evaluators.suite import builtin_tasks
 from evaluators.suite.data_files import resolve_data_files
+from evaluators.suite.fingerprints import differing_keys
 from evaluators.suite.templates import TEMPLATES
 from evaluators.tasks import (
     TaskError,
@@ -142,12 +143,21 @@ def _load(manager: TaskManager, names: Iterable[str]) -> tuple[dict[str, Task], 
         except Exception as error:  # data sets and code in task files may raise anything
             errors.append(f"task {name}: {type(error).__name__}: {error}")
             continue
-        errors += [f"task {each}: requested twice" for each in loaded["tasks"] if each in tasks]
-        tasks.update(loaded["tasks"])
+        for each, task in loaded["tasks"].items():  # a group's member may be requested alone too
+            if keys := differing_keys(task, tasks.setdefault(each, task)):
+                errors.append(_conflict(each, name, keys))
         groups.update(loaded["groups"])
     if errors:
         raise TaskError(errors)
     return tasks, groups
+
+
+def _conflict(task: str, name: str, keys: Iterable[str]) -> str:
+    return (
+        f"task {task}: {name} sets another {', '.join(keys)} for it than the objectives before, "
+        f"and a task is scored once; copy its file under another `task:` name, and name that in "
+        "one of them"
+    )
 
 
 def _configure(task: Task, settings: SuiteSettings) -> None:

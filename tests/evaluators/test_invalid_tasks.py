@@ -90,10 +90,17 @@ def test_a_template_with_an_unknown_column(write: Any, tmp_path: Path) -> None:
     assert errors(tmp_path) == "task pick: UndefinedError: 'question' is undefined"
 
 
-def test_a_task_requested_twice(write: Any, tmp_path: Path) -> None:
+def test_a_task_that_a_group_changes_is_no_objective_beside_the_group(
+    write: Any, tmp_path: Path
+) -> None:
     write()
-    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"group": "all", "task": ["pick"]}))
-    assert errors(tmp_path, "pick", "all") == "task pick: requested twice"
+    member = {"task": "pick", "doc_to_text": "Q: {{q}}", "target_delimiter": "|"}
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"group": "all", "task": [member]}))
+    assert errors(tmp_path, "pick", "all") == (
+        "task pick: all sets another doc_to_text, target_delimiter for it than the objectives "
+        "before, and a task is scored once; copy its file under another `task:` name, and name "
+        "that in one of them"
+    )
 
 
 def test_too_few_documents(write: Any, tmp_path: Path) -> None:

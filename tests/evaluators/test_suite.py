@@ -55,6 +55,24 @@ def numbers(found: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in found.items() if "," in key and value != "N/A"}
 
 
+@pytest.mark.parametrize("names", [("pick", "picks"), ("picks", "pick")])
+def test_a_group_and_its_member_are_scored_once_for_both(
+    names: tuple[str, ...],
+    suite: Suite,
+    settings: SuiteSettings,
+    model_dirs: list[Path],
+    tokenizer: Any,
+) -> None:
+    both = Suite(settings.model_copy(update={"tasks": names}))
+    assert set(both.metrics()) == {"pick", "pick_brier", "picks"}
+    both.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+    alone, found = (
+        each.score({n: range(9) for n in ("pick", "pick_brier")}) for each in (suite, both)
+    )
+    assert found.values == alone.values
+    assert found.documents.num_rows == alone.documents.num_rows
+
+
 def per_document(result: dict[str, Any]) -> dict[tuple[str, int, str, str], Any]:
     return {
         (task, sample["doc_id"], metric, sample["filter"]): sample[metric]
