@@ -10,6 +10,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.command import SOFTMAX_DTYPE
+from evaluators.suite.sampling import SEED
 from evaluators.wording import counted
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
 
     @torch.inference_mode()
     def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        """The responses to requests of one type; halves the batch size when memory is exhausted."""
+        """The responses to requests of one type; halves the batch size when memory is exhausted.
+
+        Tasks that sample draw the same numbers each time, so that scores repeat.
+        """
         while True:
+            torch.manual_seed(SEED)
             try:
                 responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
             except torch.OutOfMemoryError:

@@ -15,6 +15,7 @@ from evaluators.suite.loader import load
 from evaluators.suite.metrics import group_metrics, task_metrics
 from evaluators.suite.probes import probes
 from evaluators.suite.requests import Document, answer, build_documents, doc_hash, unanswered
+from evaluators.suite.sampling import sampling_error
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Suite:
         self._metrics: dict[str, Directions] = {}
         errors: list[str] = []
         for name, task in tasks.items():
+            if invalid := sampling_error(task):
+                errors.append(invalid)
+                continue
             try:
                 remove_scored_examples(task, frozenset(hashes[name]))
                 self._metrics[name] = task_metrics(task)

@@ -103,6 +103,30 @@ def test_a_task_that_a_group_changes_is_no_objective_beside_the_group(
     )
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"generation_kwargs": {"do_sample": True}},
+            "task pick: do_sample: true needs a temperature above 0 in generation_kwargs; give "
+            "one, or remove do_sample to generate the likeliest tokens",
+        ),
+        (
+            {"generation_kwargs": {"temperature": -1}},
+            "task pick: temperature is -1; give a finite number, 0 or above",
+        ),
+        ({"generation_kwargs": {"temperature": float("nan")}}, "task pick: temperature is nan; gi"),
+        ({"repeats": 0}, "task pick: repeats is 0; the minimum is 1"),
+    ],
+    ids=str,
+)
+def test_generation_that_would_fail_for_every_model(
+    config: dict[str, Any], expected: str, write: Any, tmp_path: Path
+) -> None:
+    write(output_type="generate_until", **config)
+    assert errors(tmp_path).startswith(expected)
+
+
 def test_too_few_documents(write: Any, tmp_path: Path) -> None:
     write(docs=DOCS[:3])
     assert "task pick: 3 documents split into" in errors(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,7 @@ def reference(
             bootstrap_iters=0,
             random_seed=None,
             numpy_random_seed=None,
-            torch_random_seed=None,
-            **more,
+            **{"torch_random_seed": None, **more},
         )
     finally:
         os.chdir(previous)
@@ -53,6 +53,38 @@ def reference(
 
 def numbers(found: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in found.items() if "," in key and value != "N/A"}
+
+
+def test_a_task_that_samples_has_the_same_scores_each_time_and_those_of_lm_eval(
+    write_task: Any, tmp_path: Path, model_dirs: list[Path], tokenizer: Any
+) -> None:
+    write_task(
+        tmp_path,
+        [{"text": chr(97 + i % 26) * (1 + i % 5), "tail": "a"} for i in range(24)],
+        task="draw",
+        output_type="generate_until",
+        doc_to_text="{{text}}:",
+        doc_to_target="tail",
+        repeats=2,
+        generation_kwargs={
+            "until": ["q"],
+            "max_gen_toks": 6,
+            "do_sample": True,
+            "temperature": 1.5,
+        },
+        metric_list=[{"metric": "chrf", "aggregation": "chrf", "higher_is_better": True}],
+    )
+    settings = SuiteSettings(tasks=("draw",), folder=tmp_path, batch_size=5, keep_responses=True)
+    suite = Suite(settings)
+    suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+    documents = {"draw": range(24)}
+    first, _, again = (suite.score(each) for each in (documents, {"draw": [3, 1]}, documents))
+    assert first.responses == again.responses
+    assert first.values == again.values
+    answers = [json.loads(each) for each in first.responses["response"].to_pylist()]
+    assert any(one != other for one, other in answers)  # the repeats are draws of their own
+    theirs = reference(settings, model_dirs[0], torch_random_seed=1234)
+    assert first.values["draw"] == numbers(theirs["results"]["draw"])
 
 
 @pytest.mark.parametrize("names", [("pick", "picks"), ("picks", "pick")])
