@@ -12,6 +12,7 @@ from evaluators.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 SetName = Literal["search", "selection", "report"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -57,16 +58,24 @@ class DocumentSettings(Settings):
 
 
 def split(
-    hashes: Mapping[str, Sequence[str]], settings: DocumentSettings
+    hashes: Mapping[str, Sequence[str]],
+    settings: DocumentSettings,
+    held_out: Mapping[str, AbstractSet[str]] | None = None,
 ) -> dict[str, dict[str, tuple[int, ...]]]:
     """Set -> task -> ascending positions in `hashes[task]`.
+
+    Args:
+        hashes: of the documents of each task.
+        settings: the shares of the sets.
+        held_out: task -> hashes of documents that are in no set.
 
     Raises:
         ValueError: a set with a positive share has no documents of some task.
     """
     sets: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in SETS}
     for task, docs in hashes.items():
-        names = [settings.set_of(doc) for doc in docs]
+        left_out = (held_out or {}).get(task, ())
+        names = [None if doc in left_out else settings.set_of(doc) for doc in docs]
         for name in SETS:
             sets[name][task] = tuple(i for i, each in enumerate(names) if each == name)
     too_small = [

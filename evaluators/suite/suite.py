@@ -9,7 +9,7 @@ from evaluators.documents import split
 from evaluators.scores import Scores, raw_values, response_table, table
 from evaluators.suite.aggregation import aggregate, document_rows, values_by_metric
 from evaluators.suite.command import command
-from evaluators.suite.fewshot import draws_examples, remove_scored_examples
+from evaluators.suite.fewshot import documents_to_hold_out, draws_examples, remove_scored_examples
 from evaluators.suite.fingerprints import documents_fingerprint, task_fingerprint
 from evaluators.suite.loader import load
 from evaluators.suite.metrics import group_metrics, task_metrics
@@ -49,6 +49,7 @@ class Suite:
         self._loaded = load(settings)
         tasks = self._loaded.tasks
         hashes = {name: [doc_hash(doc) for doc in task.task_docs] for name, task in tasks.items()}
+        self._held_out = held_out = dict.fromkeys(tasks, frozenset[str]())
         self._metrics: dict[str, Directions] = {}
         errors: list[str] = []
         for name, task in tasks.items():
@@ -56,13 +57,15 @@ class Suite:
                 errors.append(invalid)
                 continue
             try:
-                remove_scored_examples(task, frozenset(hashes[name]))
+                if settings.hold_out_examples:
+                    held_out[name] = documents_to_hold_out(task, hashes[name])
+                remove_scored_examples(task, frozenset(hashes[name]) - held_out[name])
                 self._metrics[name] = task_metrics(task)
             except ValueError as error:
                 errors.append(str(error))
         self.documents: Mapping[str, Mapping[str, tuple[int, ...]]] = {}
         try:
-            self.documents = split(hashes, settings.documents)
+            self.documents = split(hashes, settings.documents, held_out)
         except ValueError as error:
             errors += str(error).splitlines()
         if errors:
@@ -81,13 +84,14 @@ class Suite:
 
     @property
     def random_fewshot(self) -> tuple[str, ...]:
-        """Tasks whose few-shot examples are drawn at random.
+        """Tasks whose few-shot examples are drawn at random, or from documents held out for them.
 
         lm-eval draws other examples for other sets of documents; here a document always has the
         same prompt. The lm-eval command therefore reproduces the scores of these tasks only if it
         scores all their documents.
         """
-        return tuple(name for name, task in self._loaded.tasks.items() if draws_examples(task))
+        tasks, held_out = self._loaded.tasks, self._held_out
+        return tuple(name for name in tasks if draws_examples(tasks[name]) or held_out[name])
 
     def probes(self, texts: int, prompts: int) -> Probes:
         """Inputs for the gate, from the search documents of all tasks."""

@@ -16,6 +16,7 @@ class ScoringSettings(Settings):
     max_length: Count | None = None  # of prompt plus answer; None: the model's limit
     max_gen_toks: Count | None = None  # per generation; None: the task's own limit
     num_fewshot: CountOrZero | None = None
+    hold_out_examples: bool = False  # leave documents unscored where few-shot examples need them
     apply_chat_template: bool = False
     keep_responses: bool = False
     allow_code: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from transformers import LlamaForCausalLM
 
+from evaluators.documents import DocumentSettings
 from evaluators.suite import Suite
 from evaluators.suite.templates import TEMPLATES
 from evaluators.tasks import SuiteSettings, TaskError, TaskFile, benchmark_error
@@ -219,9 +220,56 @@ def test_a_public_test_set_must_be_allowed(
 def test_examples_are_never_documents_that_are_scored(write: Any, tmp_path: Path) -> None:
     write(num_fewshot=2)
     assert errors(tmp_path) == (
-        "task pick: needs 2 few-shot examples, but 30 of the 30 documents to draw from are scored; "
-        "give the task a fewshot_split, or set `num_fewshot: 0`"
+        "task pick: needs 2 documents for few-shot examples, but 30 of the 30 to draw from are "
+        "scored; set `scoring: {hold_out_examples: true}` to score 2 fewer, give the task a "
+        "fewshot_split, or set `num_fewshot: 0`"
     )
+
+
+def test_more_examples_than_there_are_documents(write: Any, tmp_path: Path) -> None:
+    write(num_fewshot=31)
+    assert errors(tmp_path, hold_out_examples=True) == (
+        "task pick: needs 31 documents for few-shot examples, but has 30 to draw from; set a "
+        "smaller `num_fewshot`"
+    )
+
+
+@pytest.mark.parametrize("sampler", ["default", "first_n"])
+@pytest.mark.parametrize("documents", ["all", {"search": 0.5, "selection": 0.25, "report": 0.25}])
+def test_as_many_documents_are_held_out_as_the_examples_need(
+    documents: Any, sampler: str, write: Any, tmp_path: Path, model_dirs: list[Path], tokenizer: Any
+) -> None:
+    write(num_fewshot=2, fewshot_config={"sampler": sampler, "split": "test"})
+    split = DocumentSettings.model_validate(documents)
+    settings = SuiteSettings(
+        tasks=("pick",), folder=tmp_path, documents=split, hold_out_examples=True
+    )
+    suite = Suite(settings)
+    scored = {i for tasks in suite.documents.values() for i in tasks["pick"]}
+    assert len(scored) == len(DOCS) - 3  # lm-eval needs one more than it shows
+    assert Suite(settings).documents == suite.documents
+    assert suite.random_fewshot == ("pick",)
+    suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
+    held_out = {str(DOCS[i]["q"]) for i in set(range(len(DOCS))) - scored}
+    for text in suite.probes(texts=40, prompts=0).texts:
+        *shown, own = (part.split()[0] for part in text.split("\n\n"))
+        assert len(shown) == 2
+        assert set(shown) <= held_out
+        assert own not in held_out
+
+
+def test_nothing_is_held_out_where_examples_come_from_documents_that_are_not_scored(
+    write: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "own.jsonl").write_text(
+        "".join(json.dumps({"q": f"own{i}", "choices": ["x"], "gold": 0}) + "\n" for i in range(3))
+    )
+    data = {"data_files": {"test": "pick.jsonl", "train": "own.jsonl"}}
+    write(num_fewshot=3, training_split="train", dataset_kwargs=data)
+    settings = SuiteSettings(
+        tasks=("pick",), folder=tmp_path, documents="all", hold_out_examples=True
+    )
+    assert len(Suite(settings).documents["search"]["pick"]) == len(DOCS)
 
 
 def test_scored_documents_among_the_examples_are_left_out(
