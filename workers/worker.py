@@ -17,9 +17,9 @@ from evaluators.scores import BrokenModel, Scores
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
-from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint
+from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint, retokenize
 from workers.merging import Engine, MergeSettings, every_tenth
-from workers.recipe import Recipe, Source
+from workers.recipe import Recipe, Source, TokenizerChoice
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ class Setup:
     suite: SuiteSettings
     gate: GateSettings = field(default_factory=GateSettings)
     merging: MergeSettings = field(default_factory=MergeSettings)
+    tokenizer: TokenizerChoice | None = None
+    """The vocabulary of every merged model."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
 
@@ -50,7 +52,8 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
-        models = align({name: open_checkpoint(source) for name, source in sources.items()})
+        opened = {name: open_checkpoint(source) for name, source in sources.items()}
+        models = align(retokenize(opened, setup.tokenizer))
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()

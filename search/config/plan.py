@@ -53,7 +53,8 @@ def make_plan(path: Path) -> Plan:
     findings = _examine_models(file)
     objectives, tasks, task_errors = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
-    file.errors += [*task_errors, *_sampler_errors(file), *_space_errors(file)]
+    file.errors += [*task_errors, *_sampler_errors(file), *_tokenizer_errors(file)]
+    file.errors += _space_errors(file)
     config = file.resolved()
     warnings = [finding for finding in findings if finding.level == "warning"]
     return _plan(path, config, objectives, tasks, warnings)
@@ -71,7 +72,8 @@ def _plan(
     base = _with_fingerprint(config.base)
     models = {name: _with_fingerprint(source) for name, source in config.models.items()}
     layers = open_checkpoint(base).n_layers
-    space = Space(tuple(config.methods), models, base, layers, config.space, config.seed)
+    tokenizer = config.tokenizer.over(models) if config.tokenizer else None
+    space = Space(tuple(config.methods), models, base, layers, config.space, config.seed, tokenizer)
     try:
         recipes = read_recipes(config.recipes, space)
     except SettingsError as error:
@@ -92,7 +94,14 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
         return []
     from workers.doctor import examine
 
-    return examine(file.source(base), {name: file.source(each) for name, each in models.items()})
+    sources = {name: file.source(each) for name, each in models.items()}
+    tokenizer = None if _tokenizer_errors(file) else file["tokenizer"]
+    return examine(file.source(base), sources, tokenizer=tokenizer)
+
+
+def _tokenizer_errors(file: ConfigFile) -> list[str]:
+    tokenizer, models = file["tokenizer"], file["models"]
+    return list(tokenizer.errors(list(models))) if tokenizer and models else []
 
 
 def _sampler_errors(file: ConfigFile) -> list[str]:
@@ -148,4 +157,6 @@ def _space_from_headers(file: ConfigFile) -> Space | None:
     except ValueError:  # the doctor has reported it
         return None
     models = {name: file.source(each) for name, each in file["models"].items()}
-    return Space(tuple(file["methods"]), models, base, layers, file["space"])
+    return Space(
+        tuple(file["methods"]), models, base, layers, file["space"], tokenizer=file["tokenizer"]
+    )

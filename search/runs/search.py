@@ -67,6 +67,7 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         suite=plan.suite,
         gate=plan.config.gate,
         merging=plan.config.merging,
+        tokenizer=plan.config.tokenizer,
     )
     return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 

@@ -14,7 +14,7 @@ from search.space.layout import Layout, Position, constant_regions
 from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
-from workers.recipe import MODULES, Group, Recipe, Source, Value
+from workers.recipe import MODULES, Group, Recipe, Source, TokenizerChoice, Value
 
 Params = Mapping[str, Any]
 
@@ -34,6 +34,8 @@ class Space:
     n_layers: int
     settings: SpaceSettings = field(default_factory=SpaceSettings)
     seed: int = 0
+    tokenizer: TokenizerChoice | None = None
+    """Of every recipe: the choice over all models, also those that a recipe leaves out."""
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -71,6 +73,7 @@ class Space:
             groups=groups,
             base=self.base,
             seed=self.seed,
+            tokenizer=self.tokenizer,
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:

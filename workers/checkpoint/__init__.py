@@ -7,17 +7,22 @@ from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
+from workers.checkpoint.merged_vocabulary import merge_vocabularies
 from workers.checkpoint.meta_model import MetaModel, meta_model, normalised_config
 from workers.checkpoint.reader import open_checkpoint, open_headers
+from workers.checkpoint.retokenization import retokenize
 from workers.checkpoint.tensor_names import by_checkpoint_name
+from workers.checkpoint.vocabulary import SPECIAL_IDS, Vocabulary, vocabulary
 from workers.checkpoint.writer import write_model
 
 __all__ = [
+    "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
     "Checkpoint",
     "Difference",
     "MetaModel",
     "TensorInfo",
+    "Vocabulary",
     "align",
     "by_checkpoint_name",
     "differences",
@@ -25,10 +30,13 @@ __all__ = [
     "licence_of",
     "load_model",
     "load_tokenizer",
+    "merge_vocabularies",
     "meta_model",
     "normalised_config",
     "open_checkpoint",
     "open_headers",
     "read_json",
+    "retokenize",
+    "vocabulary",
     "write_model",
 ]

@@ -12,6 +12,8 @@ from workers.checkpoint.headers import TensorInfo
 from workers.recipe import is_vocabulary, module_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 
@@ -30,6 +32,16 @@ class AlignedCheckpoint(Checkpoint):
     def dtype(self) -> str:
         """That of the original; an added head does not count."""
         return self.original.dtype
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """That of the original."""
+        return self.original.tokenizer_path
+
+    @property
+    def generation_path(self) -> Path:
+        """That of the original."""
+        return self.original.generation_path
 
     @cached_property
     def fingerprint(self) -> str:
@@ -79,6 +91,7 @@ def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Chec
         reference.path,
         {**reference.tensors, separate[0]: head},
         {**reference.config, "tie_word_embeddings": False},
+        changes=reference.changes,
         original=reference,
         reference=reference,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,18 @@ class Checkpoint:
     config: Mapping[str, Any]
     adapter: Adapter | None = None
     """The LoRA adapter that an `AdaptedCheckpoint` applies."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Tensor that differs from the files in `path` -> its name elsewhere."""
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The directory of its tokenizer's files."""
+        return self.path
+
+    @property
+    def generation_path(self) -> Path:
+        """The directory of its generation config."""
+        return self.path
 
     @property
     def n_layers(self) -> int:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model
+from workers.checkpoint import (
+    SPECIAL_IDS,
+    Checkpoint,
+    MetaModel,
+    TensorInfo,
+    Vocabulary,
+    meta_model,
+    vocabulary,
+)
 from workers.doctor.finding import Finding
-from workers.doctor.vocabulary import Vocabulary, vocabulary
 from workers.recipe import module_of
-
-SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Finding]:
@@ -139,7 +144,7 @@ def _special(
     name: str, checkpoint: Checkpoint, words: Vocabulary, rows: int | None
 ) -> Iterator[Finding]:
     where: Path = checkpoint.path / "config.json"
-    for key in SPECIAL:
+    for key in SPECIAL_IDS:
         given = checkpoint.config.get(key)
         ids = given if isinstance(given, list) else [given]
         for number in ids:

@@ -14,7 +14,7 @@ from workers.mergekit.positions import Position, positions
 from workers.mergekit.recipe_comment import embedded_recipe, verified
 from workers.mergekit.yaml_nodes import Errors
 from workers.methods import METHODS, Parameter
-from workers.recipe import Recipe, Source, Value
+from workers.recipe import Recipe, Source, TokenizerChoice, Value
 
 OpenModel = Callable[[Source], Checkpoint]
 
@@ -169,17 +169,17 @@ class _Reader:
             )
         return None if default is None else float(default)
 
-    def _tokenizer(self) -> str | None:
+    def _tokenizer(self) -> TokenizerChoice | None:
         wanted = self.document.tokenizer
-        if wanted is None or wanted == self.document.base:
+        if wanted is None:
             return None
-        if wanted == "base":
-            return "base" if self.document.base else None
+        if wanted in ("base", self.document.base):
+            return TokenizerChoice("base")
         if wanted not in self.names:
             raise ValueError(
                 f"{self.errors.where}: tokenizer_source: {wanted} is not one of the merged models"
             )
-        return self.names[wanted]
+        return TokenizerChoice(self.names[wanted])
 
 
 def _is_weighted_sum(document: Document) -> bool:

@@ -4,13 +4,17 @@ from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Source
 from workers.recipe.tensors import MODULES, depth_of, is_vocabulary, layer_of, module_of
+from workers.recipe.tokenizer import UNION, TokenizerChoice, TokenRow
 
 __all__ = [
     "DTYPES",
     "MODULES",
+    "UNION",
     "Group",
     "Recipe",
     "Source",
+    "TokenRow",
+    "TokenizerChoice",
     "Value",
     "depth_of",
     "is_vocabulary",
