@@ -66,6 +66,7 @@ class Worker:
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
         self._suite.bind(self._model, tokenizer)
+        self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         if setup.gate.enabled:
             probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
@@ -110,6 +111,8 @@ class Worker:
         return found
 
     def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:
+        if candidate.recipe.tokenizer != self._tokenizer:
+            raise ValueError("the recipe has another tokenizer than the run, so its export differs")
         with _timed(seconds, "merge"):
             self._engine.apply(candidate.recipe, self._model)
         with _timed(seconds, "gate"):

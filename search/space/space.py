@@ -67,13 +67,14 @@ class Space:
         )
         if all(group.parameters == groups[0].parameters for group in groups):
             groups = (Group(groups[0].parameters),)
+        return self.merge(method.name, {name: self.models[name] for name in members}, groups)
+
+    def merge(
+        self, method: str, models: Mapping[str, Source], groups: tuple[Group, ...] = (Group({}),)
+    ) -> Recipe:
+        """A recipe with the base, the seed and the tokenizer of the run."""
         return Recipe(
-            method=method.name,
-            models={name: self.models[name] for name in members},
-            groups=groups,
-            base=self.base,
-            seed=self.seed,
-            tokenizer=self.tokenizer,
+            method, models, groups, base=self.base, seed=self.seed, tokenizer=self.tokenizer
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:

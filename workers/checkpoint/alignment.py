@@ -48,6 +48,11 @@ class AlignedCheckpoint(Checkpoint):
         """That of the original's files."""
         return self.original.fingerprint
 
+    @property
+    def content(self) -> str:
+        """That of the original; what is taken from the reference depends on the reference."""
+        return self.original.content
+
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor in the shape of the reference."""
         stored = name if name in self.original.tensors else embedding_of(self.original)

@@ -53,14 +53,19 @@ class RetokenizedCheckpoint(Checkpoint):
 
     @cached_property
     def fingerprint(self) -> str:
+        """That of the original's files."""
+        return self.original.fingerprint
+
+    @cached_property
+    def content(self) -> str:
         """Hex digest of the original, of the order of rows, and of the models that fill some."""
         if not self.names:
-            return self.original.fingerprint
-        digest = hashlib.blake2b(self.original.fingerprint.encode(), digest_size=16)
+            return self.original.content
+        digest = hashlib.blake2b(self.original.content.encode(), digest_size=16)
         digest.update(self.rows.own.tobytes())
         digest.update(repr(sorted(self.rows.fills.items())).encode())
         for name in sorted({name for each in self.rows.fills.values() for name, _ in each.donors}):
-            digest.update(f"{name}={self.donors[name].fingerprint}".encode())
+            digest.update(f"{name}={self.donors[name].content}".encode())
         return digest.hexdigest()
 
     def tensor(self, name: str) -> torch.Tensor:
@@ -71,7 +76,7 @@ class RetokenizedCheckpoint(Checkpoint):
 
     def _file(self) -> Path:
         """The cached file of the changed tensors, written if it does not exist yet."""
-        file = cache_folder() / "vocabularies" / f"{self.fingerprint}-{VERSION}.safetensors"
+        file = cache_folder() / "vocabularies" / f"{self.content}-{VERSION}.safetensors"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             self._write(file)

@@ -36,6 +36,11 @@ class Vocabulary:
     template: str
 
     @property
+    def digest(self) -> str:
+        """Hex digest of the file."""
+        return hashlib.blake2b(self.file.read_bytes(), digest_size=16).hexdigest()
+
+    @property
     def size(self) -> int:
         """The largest id plus one."""
         return max(self.ids.values(), default=-1) + 1
