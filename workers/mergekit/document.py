@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workers.mergekit.tokenizer import DocumentTokenizer
 from workers.recipe import Source
 
 
@@ -74,5 +75,4 @@ class Document:
     parameters: Settings
     base: Source | None
     dtype: str | None
-    tokenizer: Source | str | None
-    """`base`, a model, or None if the file does not name one."""
+    tokenizer: DocumentTokenizer | None

@@ -9,6 +9,7 @@ from evaluators.settings import suggestion
 from workers.mergekit.document import Document, Settings, Slice, SourceModel
 from workers.mergekit.parameters import parse_parameters
 from workers.mergekit.sources import parse_source
+from workers.mergekit.tokenizer import parse_tokenizer
 from workers.mergekit.yaml_nodes import Errors, Node, load
 from workers.methods import METHODS
 from workers.recipe import DTYPES, Source
@@ -39,10 +40,6 @@ REFUSED = {
     "t": _MISPLACED,
     "weight": _MISPLACED,
 }
-_TOKENIZER_REFUSED = {
-    "tokens": "tokens of several models cannot be combined; choose one model's tokenizer",
-    "pad_to_multiple_of": "the merged model has as many rows as the base; remove it",
-}
 
 
 def parse(text: str, where: str) -> Document:
@@ -66,7 +63,7 @@ def parse(text: str, where: str) -> Document:
         parameters=parse_parameters(content.get("parameters"), errors),
         base=base,
         dtype=_dtype(content, errors),
-        tokenizer=_tokenizer(content, errors),
+        tokenizer=parse_tokenizer(content, errors),
     )
     errors.raise_any()
     return document
@@ -190,23 +187,3 @@ def _dtype(content: Mapping[str, Node], errors: Errors) -> str | None:
                     content[key].line, f"{key}: {found[key]!r} is not one of {', '.join(DTYPES)}"
                 )
     return found.get("out_dtype", found.get("dtype"))
-
-
-def _tokenizer(content: Mapping[str, Node], errors: Errors) -> Source | str | None:
-    node = content.get("tokenizer_source")
-    if "tokenizer" in content:
-        if node is not None:
-            errors.add(node.line, "give either tokenizer_source or `tokenizer`")
-        given = errors.mapping(content["tokenizer"], "tokenizer")
-        errors.known(given, ("source",), _TOKENIZER_REFUSED)
-        node = given.get("source") or Node("union", content["tokenizer"].line)
-    if node is None or node.value is None:
-        return None
-    if node.value == "union":
-        errors.add(node.line, "vocabularies cannot be combined; choose `base` or a model")
-        return None
-    if node.value == "base":
-        return "base"
-    if isinstance(node.value, str):  # `model:` is an old spelling
-        return parse_source(Node(node.value.removeprefix("model:"), node.line), errors)
-    return parse_source(node, errors)

@@ -12,9 +12,10 @@ from workers.mergekit.groups import to_groups
 from workers.mergekit.parser import parse
 from workers.mergekit.positions import Position, positions
 from workers.mergekit.recipe_comment import embedded_recipe, verified
+from workers.mergekit.tokenizer import to_choice
 from workers.mergekit.yaml_nodes import Errors
 from workers.methods import METHODS, Parameter
-from workers.recipe import Recipe, Source, TokenizerChoice, Value
+from workers.recipe import Recipe, Source, Value
 
 OpenModel = Callable[[Source], Checkpoint]
 
@@ -63,6 +64,7 @@ class _Reader:
         known = ["scale"] if document.method == "passthrough" else list(self.method.parameters)
         check_parameters(document, known, self.errors)
         check_models(document, self.names, self.errors)
+        tokenizer = to_choice(document.tokenizer, self.names, document.base, self.errors)
         self.errors.raise_any()
         found = positions(document, self.checkpoints, self.errors)
         self.errors.raise_any()
@@ -77,7 +79,7 @@ class _Reader:
             seed=seed,
             dtype=document.dtype,
             compat="mergekit",
-            tokenizer=self._tokenizer(),
+            tokenizer=tokenizer,
         )
 
     def _sources(self) -> list[Source]:
@@ -168,18 +170,6 @@ class _Reader:
                 f"{name}{who} is not given for {tensor}; end a list of filters with `- value: ...`",
             )
         return None if default is None else float(default)
-
-    def _tokenizer(self) -> TokenizerChoice | None:
-        wanted = self.document.tokenizer
-        if wanted is None:
-            return None
-        if wanted in ("base", self.document.base):
-            return TokenizerChoice("base")
-        if wanted not in self.names:
-            raise ValueError(
-                f"{self.errors.where}: tokenizer_source: {wanted} is not one of the merged models"
-            )
-        return TokenizerChoice(self.names[wanted])
 
 
 def _is_weighted_sum(document: Document) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from workers.checkpoint import Checkpoint, open_headers
+from workers.mergekit.tokenizer import to_mergekit
 from workers.methods import METHODS, Bound
 from workers.recipe import Recipe, Source, layer_of
 
@@ -38,6 +39,8 @@ def write(recipe: Recipe, open_model: Callable[[Source], Checkpoint] = open_head
     content = _Writer(recipe, names, opened[0].n_layers).content()
     content["dtype"] = "float32"
     content["out_dtype"] = recipe.dtype or opened[0].dtype
+    if recipe.tokenizer:
+        content |= to_mergekit(recipe.tokenizer, recipe, _reference)
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     return f"{body}{MARK}{json.dumps(recipe.to_dict())}\n"
 
