@@ -77,7 +77,7 @@ def merge(
     """
     warnings = check(recipe)
     found = {name: _open(source) for name, source in recipe.token_sources.items()}
-    opened = align(retokenize(found, recipe.tokenizer))
+    opened = align(retokenize(found, recipe.tokenizer, recipe.chat_template))
     like = _like(opened)
     write_model(
         out,

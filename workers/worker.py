@@ -37,6 +37,8 @@ class Setup:
     merging: MergeSettings = field(default_factory=MergeSettings)
     tokenizer: TokenizerChoice | None = None
     """The vocabulary of every merged model."""
+    chat_template: str | None = None
+    """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
 
@@ -53,7 +55,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
-        models = align(retokenize(opened, setup.tokenizer))
+        models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()

@@ -48,6 +48,7 @@ def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
         groups=tuple(_rename_models(group, names) for group in recipe.groups),
         base=space.base,
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
+        chat_template=space.chat_template,
     )
 
 

@@ -113,6 +113,7 @@ class Config(Settings):
     base: Model
     models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_distinct_names)]
     tokenizer: Tokenizer | None = None
+    chat_template: str | None = None
     methods: Annotated[
         list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
     ]

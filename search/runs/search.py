@@ -68,6 +68,7 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         gate=plan.config.gate,
         merging=plan.config.merging,
         tokenizer=plan.config.tokenizer,
+        chat_template=plan.space.chat_template,
     )
     return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORE_KEYS = ("documents", "scoring", "tokenizer")
+SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template")
 """Keys of a config that decide scores."""
 
 

@@ -36,6 +36,7 @@ class Space:
     seed: int = 0
     tokenizer: TokenizerChoice | None = None
     """Of every recipe: the choice over all models, also those that a recipe leaves out."""
+    chat_template: str | None = None
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -72,9 +73,15 @@ class Space:
     def merge(
         self, method: str, models: Mapping[str, Source], groups: tuple[Group, ...] = (Group({}),)
     ) -> Recipe:
-        """A recipe with the base, the seed and the tokenizer of the run."""
+        """A recipe with the base, seed, tokenizer and chat template of the run."""
         return Recipe(
-            method, models, groups, base=self.base, seed=self.seed, tokenizer=self.tokenizer
+            method,
+            models,
+            groups,
+            base=self.base,
+            seed=self.seed,
+            tokenizer=self.tokenizer,
+            chat_template=self.chat_template,
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def _without_groups(recipe: Recipe) -> tuple[object, ...]:
     """All of a recipe except its groups; sums depend on the order of the models."""
     models = [(name, source.identity()) for name, source in recipe.models.items()]
     base = recipe.base.identity() if recipe.base else None
-    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer)
+    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer, recipe.chat_template)
     return recipe.method, models, base, *scalars
 
 

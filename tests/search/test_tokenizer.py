@@ -18,6 +18,7 @@ from tests.search.conftest import write_task
 from tests.workers.makers import make_model
 from tests.workers.test_vocabularies import CHATML, FULL, add_tokens
 from workers.candidate import Candidate
+from workers.merge import merge
 from workers.worker import Setup, Worker
 
 
@@ -90,7 +91,14 @@ def scores_of(folder: Path, plan: Plan) -> Any:
 
 def setup_of(plan: Plan) -> Setup:
     config = plan.config
-    return Setup(plan.base, plan.models, plan.suite, config.gate, tokenizer=config.tokenizer)
+    return Setup(
+        plan.base,
+        plan.models,
+        plan.suite,
+        config.gate,
+        tokenizer=config.tokenizer,
+        chat_template=plan.space.chat_template,
+    )
 
 
 @pytest.mark.parametrize("tokenizer", ["base", "chat", "union"])
@@ -111,6 +119,22 @@ def test_a_worker_gives_the_scores_of_the_exported_model(tokenizer, plan_of, tmp
     assert "has another tokenizer than the run" in other.cause
     size = {"base": 48, "chat": 50, "union": 51}[tokenizer]
     assert len(AutoTokenizer.from_pretrained(written.path)) == size
+
+
+def test_a_chat_template_is_the_same_in_scores_and_in_the_exported_model(plan_of, tmp_path):
+    plan = plan_of(tokenizer="union", chat_template="chatml", scoring={"apply_chat_template": True})
+    recipe = plan.space.recipe({name: axis.centre for name, axis in plan.space.axes.items()})
+    outcome = Worker(setup_of(plan)).evaluate(Candidate(0, recipe))
+    merge(recipe, tmp_path / "out")
+    assert scores_of(tmp_path / "out", plan).values == outcome.values
+    assert "<|im_start|>" in AutoTokenizer.from_pretrained(tmp_path / "out").chat_template
+
+
+def test_the_template_of_a_model_is_kept_when_a_recipe_leaves_the_model_out(plan_of, family):
+    plan = plan_of(tokenizer="union", chat_template="tool")
+    assert plan.space.chat_template == (family / "tool" / "chat_template.jinja").read_text()
+    with pytest.raises(ConfigError, match=r"chat_template 'tol' is not .*; did you mean 'tool'"):
+        plan_of(tokenizer="union", chat_template="tol")
 
 
 @pytest.mark.slow

@@ -106,8 +106,8 @@ def test_tensors_outside_the_layers_take_the_first_value():
         ),
         (
             LAST,
-            "chat_template: chatml",
-            "line 10: chat_template: a template cannot be given; it is",
+            "chat_template: chatmll",
+            "line 10: chat_template 'chatmll' is not a Jinja template; did you mean 'chatml'",
         ),
         (LAST, "modules: {}", "line 10: modules: models with several parts"),
         (LAST, "slices: []", "line 1: give either `models` or `slices`"),

@@ -1,6 +1,7 @@
 """Reads and writes models on disk and the hub; does not know what a merge method is."""
 
 from workers.checkpoint.alignment import align
+from workers.checkpoint.chat_template import chosen_template, template_of
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.differences import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
@@ -25,6 +26,7 @@ __all__ = [
     "Vocabulary",
     "align",
     "by_checkpoint_name",
+    "chosen_template",
     "differences",
     "is_hub_id",
     "licence_of",
@@ -37,6 +39,7 @@ __all__ = [
     "open_headers",
     "read_json",
     "retokenize",
+    "template_of",
     "vocabulary",
     "write_model",
 ]

@@ -1,4 +1,4 @@
-"""The tokenizer of a merged model as a directory in the cache: a model's, with tokens added."""
+"""The tokenizer of a merged model as a directory in the cache: a model's, with changes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken
 
+from workers.checkpoint.chat_template import template_of
 from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.headers import read_json
 from workers.checkpoint.location import cache_folder
+from workers.checkpoint.vocabulary import SETTINGS, TEMPLATE
 from workers.checkpoint.writer import TOKENIZER_FILES, copy_tokenizer_files
 
 VERSION = 1
@@ -36,18 +39,46 @@ def tokenizer_directory(
     """
     if not added:
         return source.tokenizer_path
-    folder = cache_folder() / "tokenizers" / f"{_digest(source.tokenizer_path, added)}-{VERSION}"
+    return _cached(
+        _digest(source.tokenizer_path, json.dumps(list(added.items()))),
+        source.tokenizer_path,
+        lambda folder: _add_tokens(folder, added, ids),
+    )
+
+
+def with_template(tokenizer: Path, template: str) -> Path:
+    """The directory of a tokenizer with another chat template."""
+    if template_of(tokenizer) == template:
+        return tokenizer
+    return _cached(
+        _digest(tokenizer, template), tokenizer, lambda folder: _set_template(folder, template)
+    )
+
+
+def _cached(digest: str, source: Path, change: Callable[[Path], None]) -> Path:
+    """A changed copy of a tokenizer's directory, made if it does not exist yet."""
+    folder = cache_folder() / "tokenizers" / f"{digest}-{VERSION}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            copy_tokenizer_files(source.tokenizer_path, draft)
-            _add_tokens(draft, added, ids)
+            copy_tokenizer_files(source, draft)
+            change(draft)
             draft.chmod(0o755)
             _rename(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _set_template(folder: Path, template: str) -> None:
+    file = folder / SETTINGS
+    if file.is_file():
+        settings = read_json(file)
+        settings.pop("chat_template", None)
+        file.write_text(json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8")
+    shutil.rmtree(folder / "additional_chat_templates", ignore_errors=True)
+    (folder / TEMPLATE).write_text(template, encoding="utf-8")
 
 
 def _add_tokens(
@@ -79,8 +110,8 @@ def _rename(draft: Path, folder: Path) -> None:
             raise
 
 
-def _digest(folder: Path, added: Mapping[str, Mapping[str, Any]]) -> str:
-    digest = hashlib.blake2b(json.dumps(list(added.items())).encode(), digest_size=16)
+def _digest(folder: Path, change: str) -> str:
+    digest = hashlib.blake2b(change.encode(), digest_size=16)
     for name in TOKENIZER_FILES:
         if (folder / name).is_file():
             digest.update(name.encode() + (folder / name).read_bytes())

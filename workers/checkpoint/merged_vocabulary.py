@@ -33,9 +33,9 @@ class Fill(NamedTuple):
 class ModelRows:
     """Where the rows of one model in a merged vocabulary come from."""
 
-    own: NDArray[np.int64]
+    own: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """For each merged row, the model's own, `LACKING` or `AVERAGE`."""
-    fills: Mapping[int, Fill]
+    fills: Mapping[int, Fill] = field(default_factory=dict)
     """What each lacking row is filled with."""
 
     def are(self, n_rows: int | None) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from workers.checkpoint.chat_template import chosen_template
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo
-from workers.checkpoint.merged_tokenizer import tokenizer_directory
+from workers.checkpoint.merged_tokenizer import tokenizer_directory, with_template
 from workers.checkpoint.merged_vocabulary import MergedVocabulary, merge_vocabularies
 from workers.checkpoint.retokenized_checkpoint import RetokenizedCheckpoint
 from workers.checkpoint.vocabulary import SPECIAL_IDS
@@ -15,24 +16,39 @@ from workers.recipe import TokenizerChoice, is_vocabulary
 
 
 def retokenize(
-    models: Mapping[str, Checkpoint], choice: TokenizerChoice | None
+    models: Mapping[str, Checkpoint],
+    choice: TokenizerChoice | None,
+    chat_template: str | None = None,
 ) -> dict[str, Checkpoint]:
     """The models with the vocabulary of the chosen tokenizer; the first also has its files.
 
-    Without a choice, the models as they are.
+    Args:
+        models: by name, the base first.
+        choice: of the tokenizer; None leaves the rows as they are.
+        chat_template: a model's name, that of a standard template, or its text.
 
     Raises:
-        ValueError: if the vocabularies cannot be merged.
+        ValueError: if the vocabularies cannot be merged, or there is no such template.
     """
-    if choice is None:
-        return dict(models)
+    found = _with_vocabulary(models, choice) if choice else dict(models)
+    if chat_template is None:
+        return found
+    first, *_ = models
+    base, template = found[first], chosen_template(chat_template, models)
+    wrapped = base if isinstance(base, RetokenizedCheckpoint) else _wrapped(base)
+    return {**found, first: replace(wrapped, tokenizer=with_template(wrapped.tokenizer, template))}
+
+
+def _with_vocabulary(
+    models: Mapping[str, Checkpoint], choice: TokenizerChoice
+) -> dict[str, Checkpoint]:
     merged = merge_vocabularies(models, choice)
     first, *_ = models
     source = models[merged.source]
     directory = tokenizer_directory(source, merged.added, merged.ids)
     special = {key: source.config[key] for key in SPECIAL_IDS if key in source.config}
-    found = {name: _with_rows(name, models, merged) for name in models}
     config = {**models[first].config, **special, "vocab_size": merged.n_rows}
+    found = {name: _with_rows(name, models, merged) for name in models}
     base = replace(found[first], config=config, tokenizer=directory, generation=source.path)
     return {**found, first: base}
 
@@ -41,19 +57,28 @@ def _with_rows(
     name: str, models: Mapping[str, Checkpoint], merged: MergedVocabulary
 ) -> RetokenizedCheckpoint:
     model, rows = models[name], merged.rows(name)
-    shapes = {
-        tensor: _resized(tensor, info, merged.n_rows) for tensor, info in model.tensors.items()
-    }
-    names = [] if rows.are(model.vocabulary_rows) else [n for n in shapes if is_vocabulary(n)]
-    return RetokenizedCheckpoint(
-        model.path,
-        shapes,
-        model.config,
+    if rows.are(model.vocabulary_rows):
+        return _wrapped(model)
+    shapes = {n: _resized(n, info, merged.n_rows) for n, info in model.tensors.items()}
+    names = tuple(filter(is_vocabulary, shapes))
+    return replace(
+        _wrapped(model),
+        tensors=shapes,
         changes={**_changes(model), **dict.fromkeys(names, "")},
-        original=model,
-        names=tuple(names),
+        names=names,
         rows=rows,
         donors=models,
+    )
+
+
+def _wrapped(model: Checkpoint) -> RetokenizedCheckpoint:
+    """The model as it is."""
+    return RetokenizedCheckpoint(
+        model.path,
+        model.tensors,
+        model.config,
+        changes=_changes(model),
+        original=model,
         tokenizer=model.tokenizer_path,
         generation=model.generation_path,
     )

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +33,13 @@ class RetokenizedCheckpoint(Checkpoint):
     """A checkpoint whose vocabulary is that of the merged model."""
 
     original: Checkpoint
-    names: tuple[str, ...]
-    """The tensors whose rows are put in another order."""
-    rows: ModelRows
-    donors: Mapping[str, Checkpoint]
-    """The models by name, to fill rows from."""
     tokenizer: Path
     generation: Path
+    names: tuple[str, ...] = ()
+    """The tensors whose rows are put in another order."""
+    rows: ModelRows = field(default_factory=ModelRows)
+    donors: Mapping[str, Checkpoint] = field(default_factory=dict)
+    """The models by name, to fill rows from."""
 
     @property
     def tokenizer_path(self) -> Path:

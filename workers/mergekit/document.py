@@ -76,3 +76,5 @@ class Document:
     base: Source | None
     dtype: str | None
     tokenizer: DocumentTokenizer | None
+    chat_template: str | None
+    """A name, a template, or `auto`: the most common one of the models."""

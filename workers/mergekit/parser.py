@@ -9,13 +9,14 @@ from evaluators.settings import suggestion
 from workers.mergekit.document import Document, Settings, Slice, SourceModel
 from workers.mergekit.parameters import parse_parameters
 from workers.mergekit.sources import parse_source
-from workers.mergekit.tokenizer import parse_tokenizer
+from workers.mergekit.tokenizer import parse_template, parse_tokenizer
 from workers.mergekit.yaml_nodes import Errors, Node, load
 from workers.methods import METHODS
 from workers.recipe import DTYPES, Source
 
 ALLOWED = (
     "base_model",
+    "chat_template",
     "dtype",
     "input_model_parameters",
     "merge_method",
@@ -28,7 +29,6 @@ ALLOWED = (
 )
 _MISPLACED = "mergekit ignores it here; write it under `parameters`"
 REFUSED = {
-    "chat_template": "a template cannot be given; it is copied from the model in tokenizer_source",
     "density": _MISPLACED,
     "embed_slerp": "mergekit ignores it; filters embed_tokens and lm_head set those tensors",
     "int8_mask": _MISPLACED,
@@ -64,6 +64,7 @@ def parse(text: str, where: str) -> Document:
         base=base,
         dtype=_dtype(content, errors),
         tokenizer=parse_tokenizer(content, errors),
+        chat_template=parse_template(content.get("chat_template"), errors),
     )
     errors.raise_any()
     return document

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from workers.checkpoint import Checkpoint, open_headers
+from workers.checkpoint import Checkpoint, open_headers, template_of
 from workers.mergekit.checks import check_filters, check_models, check_parameters
 from workers.mergekit.document import Document, SourceModel
 from workers.mergekit.groups import to_groups
@@ -80,7 +81,16 @@ class _Reader:
             dtype=document.dtype,
             compat="mergekit",
             tokenizer=tokenizer,
+            chat_template=self._chat_template(),
         )
+
+    def _chat_template(self) -> str | None:
+        given = self.document.chat_template
+        if given != "auto":
+            return given
+        found = Counter(template_of(each.tokenizer_path) for each in self.checkpoints)
+        found.pop(None, None)
+        return found.most_common(1)[0][0] if found else None
 
     def _sources(self) -> list[Source]:
         base = [self.document.base] if self.document.base else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from workers.mergekit.sources import parse_source
 from workers.mergekit.yaml_nodes import Errors, Node
-from workers.recipe import UNION, Recipe, Source, TokenizerChoice, TokenRow
+from workers.recipe import UNION, Recipe, Source, TokenizerChoice, TokenRow, template_errors
 
 KEYWORDS = (UNION, "base")
 Reference = Source | str
@@ -55,6 +55,16 @@ def parse_tokenizer(content: Mapping[str, Node], errors: Errors) -> DocumentToke
         _multiple(given.get("pad_to_multiple_of"), errors),
         {token: _token_source(token, node, errors) for token, node in tokens.items()},
     )
+
+
+def parse_template(node: Node | None, errors: Errors) -> str | None:
+    """The chat template of a file: `auto`, the name of a standard one, or a template."""
+    given = node.plain() if node else None
+    if node is None or given is None:
+        return None
+    if given != "auto" and (wrong := template_errors(given, [])):
+        errors.add(node.line, wrong[0])
+    return str(given)
 
 
 def to_choice(

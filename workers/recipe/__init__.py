@@ -1,5 +1,6 @@
 """Describes one merged model completely; does not know how it is computed."""
 
+from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Source
@@ -9,6 +10,7 @@ from workers.recipe.tokenizer import UNION, TokenizerChoice, TokenRow
 __all__ = [
     "DTYPES",
     "MODULES",
+    "TEMPLATES",
     "UNION",
     "Group",
     "Recipe",
@@ -17,7 +19,9 @@ __all__ = [
     "TokenizerChoice",
     "Value",
     "depth_of",
+    "is_template",
     "is_vocabulary",
     "layer_of",
     "module_of",
+    "template_errors",
 ]

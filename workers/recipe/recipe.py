@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from workers.methods import METHODS, Method
+from workers.recipe.chat_templates import template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.source import Source
@@ -20,7 +21,7 @@ from workers.recipe.tensors import depth_of, module_of
 from workers.recipe.tokenizer import TokenizerChoice
 
 DTYPES = ("float32", "float16", "bfloat16")
-_SCALARS = ("seed", "dtype", "compat")
+_SCALARS = ("seed", "dtype", "compat", "chat_template")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Recipe:
     compat: Literal["mergekit"] | None = None
     tokenizer: TokenizerChoice | None = None
     """The vocabulary, as a choice or the text of one; without it, rows are matched by position."""
+    chat_template: str | None = None
+    """Of the merged model: a model's name, that of a standard one, or the text; None: no other."""
     _method: Method = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,8 +86,7 @@ class Recipe:
     def token_sources(self) -> dict[str, Source]:
         """Every model whose tokens or rows count, with the base first and all that are merged."""
         others = self.tokenizer.models if self.tokenizer else {}
-        first = next(iter(self.sources))
-        return {first: self.sources[first], **others, **self.sources}
+        return {**dict([*self.sources.items()][:1]), **others, **self.sources}
 
     def parameters(self, tensor: str, n_layers: int) -> Mapping[str, Value]:
         """The parameters of one tensor of a model with `n_layers` layers.
@@ -165,6 +167,7 @@ class Recipe:
         if self.compat not in (None, "mergekit"):
             errors.append(f"compat {self.compat!r} is not 'mergekit'")
         errors += self.tokenizer.errors(names) if self.tokenizer else []
+        errors += template_errors(self.chat_template, list(self.token_sources))
         if not isinstance(self.seed, int):
             errors.append(f"seed {self.seed!r} is not a whole number")
         return errors
