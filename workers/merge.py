@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from workers import mergekit
-from workers.checkpoint import Checkpoint, align, open_checkpoint, write_model
+from workers.checkpoint import Checkpoint, align, open_checkpoint, retokenize, write_model
 from workers.doctor import Finding, examine
 from workers.merge_stream import stream
 from workers.model_card import card
@@ -65,8 +65,8 @@ def check(recipe: Recipe) -> list[Finding]:
     Raises:
         ValueError: with every error that prevents the merge.
     """
-    models = {name: source for name, source in recipe.sources.items() if name != "base"}
-    findings = examine(recipe.sources.get("base"), models, live=False)
+    models = {name: source for name, source in recipe.token_sources.items() if name != "base"}
+    findings = examine(recipe.base, models, live=False, tokenizer=recipe.tokenizer)
     if errors := [str(finding) for finding in findings if finding.level == "error"]:
         raise ValueError("\n".join(["these models cannot be merged:", *(f"  {e}" for e in errors)]))
     return findings
@@ -95,13 +95,13 @@ def merge(
         OSError: if writing fails.
     """
     warnings = check(recipe)
-    opened = align({name: _open(source) for name, source in recipe.sources.items()})
-    like, donor = _like(opened), _donor(recipe, opened)
+    found = {name: _open(source) for name, source in recipe.token_sources.items()}
+    opened = align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    like = _like(opened)
     write_model(
         out,
-        stream(recipe, opened),
+        stream(recipe, {name: opened[name] for name in recipe.sources}),
         like=like,
-        donor=donor,
         dtype=recipe.dtype or like.dtype,
         files={
             RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
@@ -139,10 +139,6 @@ def _is_mergekit(text: str) -> bool:
 
 def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:
     return next(iter(opened.values()))
-
-
-def _donor(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Checkpoint:
-    return opened.get(recipe.tokenizer or "base", _like(opened))
 
 
 def _open(source: Source) -> Checkpoint:

@@ -57,13 +57,13 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
 
     Args:
         recipe: what was merged.
-        opened: its models by name, the base first.
+        opened: its models by name, the base first, and all that have a say in its vocabulary.
         evidence: a Markdown section with the model's scores.
     """
     licences = {name: licence_of(checkpoint.path) for name, checkpoint in opened.items()}
     method = METHODS[recipe.method]
     data = ModelCardData(
-        base_model=list(dict.fromkeys(_title(source) for source in recipe.sources.values())),
+        base_model=list(dict.fromkeys(_title(source) for source in recipe.token_sources.values())),
         base_model_relation="merge",
         library_name="transformers",
         license=_common(licences),
@@ -74,8 +74,8 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
         data,
         template_str=TEMPLATE,
         title="Merged model",
-        count=len(opened),
-        rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.sources.items()),
+        count=len(recipe.sources),
+        rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.token_sources.items()),
         licences=_advice(licences),
         method=method.name,
         summary=method.summary,
@@ -124,4 +124,7 @@ def _title(source: Source) -> str:
 def _recipe_without_paths(recipe: Recipe) -> dict[str, object]:
     content = recipe.to_dict()
     models = {name: _title(source) for name, source in recipe.models.items()}
+    if recipe.tokenizer and recipe.tokenizer.models:
+        others = {name: _title(source) for name, source in recipe.tokenizer.models.items()}
+        content["tokenizer"] = {**content["tokenizer"], "models": others}
     return {**content, "base": _title(recipe.base) if recipe.base else None, "models": models}

@@ -17,9 +17,9 @@ from evaluators.scores import BrokenModel, Scores
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
-from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint
+from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint, retokenize
 from workers.merging import Engine, MergeSettings, every_tenth
-from workers.recipe import Recipe, Source
+from workers.recipe import Recipe, Source, TokenizerChoice
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,10 @@ class Setup:
     suite: SuiteSettings
     gate: GateSettings = field(default_factory=GateSettings)
     merging: MergeSettings = field(default_factory=MergeSettings)
+    tokenizer: TokenizerChoice | None = None
+    """The vocabulary of every merged model."""
+    chat_template: str | None = None
+    """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
 
@@ -50,7 +54,8 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
-        models = align({name: open_checkpoint(source) for name, source in sources.items()})
+        opened = {name: open_checkpoint(source) for name, source in sources.items()}
+        models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
         base = models.pop("base")
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
@@ -63,6 +68,7 @@ class Worker:
         tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
         self._suite.bind(self._model, tokenizer)
+        self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         if setup.gate.enabled:
             probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
@@ -107,6 +113,8 @@ class Worker:
         return found
 
     def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:
+        if candidate.recipe.tokenizer != self._tokenizer:
+            raise ValueError("the recipe has another tokenizer than the run, so its export differs")
         with _timed(seconds, "merge"):
             self._engine.apply(candidate.recipe, self._model)
         with _timed(seconds, "gate"):

@@ -68,7 +68,8 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     findings = plan.warnings if plan else examine(base, models, live=False)
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
-    differences = compare_weights(base, models) if deep and base else ()
+    tokenizer = plan.config.tokenizer if plan else None
+    differences = compare_weights(base, models, tokenizer) if deep and base else ()
     return Diagnosis(findings, estimate(base, models), plan, differences)
 
 

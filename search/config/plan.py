@@ -17,6 +17,7 @@ from search.config.schema import Config, ConfigError
 from search.config.tasks import TaskDigests, check_objectives, suite_settings
 from search.samplers import Auto, Cmaes
 from search.space import Space
+from workers.recipe import template_errors
 
 if TYPE_CHECKING:
     from evaluators.tasks import SuiteSettings
@@ -53,7 +54,13 @@ def make_plan(path: Path) -> Plan:
     findings = _examine_models(file)
     objectives, tasks, task_errors = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
-    file.errors += [*task_errors, *_sampler_errors(file), *_space_errors(file)]
+    file.errors += [
+        *task_errors,
+        *_sampler_errors(file),
+        *_tokenizer_errors(file),
+        *_template_errors(file),
+    ]
+    file.errors += _space_errors(file)
     config = file.resolved()
     warnings = [finding for finding in findings if finding.level == "warning"]
     return _plan(path, config, objectives, tasks, warnings)
@@ -66,12 +73,19 @@ def _plan(
     tasks: TaskDigests,
     warnings: list[Finding],
 ) -> Plan:
-    from workers.checkpoint import open_checkpoint
+    from workers.checkpoint import chosen_template, open_checkpoint
 
     base = _with_fingerprint(config.base)
     models = {name: _with_fingerprint(source) for name, source in config.models.items()}
     layers = open_checkpoint(base).n_layers
-    space = Space(tuple(config.methods), models, base, layers, config.space, config.seed)
+    tokenizer = config.tokenizer.over(models) if config.tokenizer else None
+    template = config.chat_template
+    if template in ("base", *models):  # the text, since a recipe may leave the model out
+        opened = {name: open_checkpoint(each) for name, each in {"base": base, **models}.items()}
+        template = chosen_template(template, opened)
+    space = Space(
+        tuple(config.methods), models, base, layers, config.space, config.seed, tokenizer, template
+    )
     try:
         recipes = read_recipes(config.recipes, space)
     except SettingsError as error:
@@ -92,7 +106,32 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
         return []
     from workers.doctor import examine
 
-    return examine(file.source(base), {name: file.source(each) for name, each in models.items()})
+    sources = {name: file.source(each) for name, each in models.items()}
+    tokenizer = None if _tokenizer_errors(file) else file["tokenizer"]
+    return examine(file.source(base), sources, tokenizer=tokenizer)
+
+
+def _tokenizer_errors(file: ConfigFile) -> list[str]:
+    tokenizer, models = file["tokenizer"], file["models"]
+    return list(tokenizer.errors(list(models))) if tokenizer and models else []
+
+
+def _template_errors(file: ConfigFile) -> list[str]:
+    """Why the chat template cannot be used; of a model it is read from its files."""
+    choice, base, models = file["chat_template"], file["base"], file["models"]
+    if choice is None or base is None or not models:
+        return []
+    if errors := template_errors(choice, list(models)):
+        return errors
+    from workers.checkpoint import chosen_template, open_headers
+
+    try:
+        sources = {name: file.source(each) for name, each in {"base": base, **models}.items()}
+        chosen = {name: open_headers(each) for name, each in sources.items() if name == choice}
+        chosen_template(choice, chosen)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _sampler_errors(file: ConfigFile) -> list[str]:
@@ -148,4 +187,6 @@ def _space_from_headers(file: ConfigFile) -> Space | None:
     except ValueError:  # the doctor has reported it
         return None
     models = {name: file.source(each) for name, each in file["models"].items()}
-    return Space(tuple(file["methods"]), models, base, layers, file["space"])
+    return Space(
+        tuple(file["methods"]), models, base, layers, file["space"], tokenizer=file["tokenizer"]
+    )

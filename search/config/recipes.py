@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError
-from workers.recipe import Group, Recipe, Source
+from workers.recipe import Group, Recipe, Source, TokenizerChoice
 
 if TYPE_CHECKING:
     from search.space import Space
@@ -47,8 +47,26 @@ def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
         models={ours: known[ours] for ours in names.values()},
         groups=tuple(_rename_models(group, names) for group in recipe.groups),
         base=space.base,
-        tokenizer=names.get(recipe.tokenizer or "", recipe.tokenizer),
+        tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
+        chat_template=space.chat_template,
     )
+
+
+def _tokenizer_of_run(
+    wanted: TokenizerChoice | None, names: Mapping[str, str], space: Space
+) -> TokenizerChoice | None:
+    """The run's tokenizer: its workers have one vocabulary."""
+    found = space.tokenizer
+    if wanted is None or (wanted.source == "base" and found is None):
+        return found
+    source = names.get(wanted.source, wanted.source)
+    if found is None or source != found.source:
+        has = f"is {found.source!r}" if found else "is not set"
+        raise ValueError(
+            f"its tokenizer is {source!r}, and the run's {has}; all models of a run have one "
+            f"vocabulary: set `tokenizer: {source}` in the config, or remove it from the recipe"
+        )
+    return found
 
 
 def _name_in_run(name: str, source: Source, known: Mapping[str, Source]) -> str:

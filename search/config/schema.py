@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+)
 
 from evaluators.documents import DocumentSettings
 from evaluators.gate_limits import GateSettings
@@ -20,7 +27,7 @@ from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
-from workers.recipe import Source
+from workers.recipe import Source, TokenizerChoice
 from workers.settings import MergeSettings
 
 Value = TypeVar("Value")
@@ -76,6 +83,13 @@ Name = Annotated[str, AfterValidator(_valid_name)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
 
+Tokenizer = Annotated[
+    TokenizerChoice,
+    BeforeValidator(TokenizerChoice.parse),
+    PlainSerializer(TokenizerChoice.to_dict),
+]
+
+
 def _run_path(given: Any) -> str | Path:
     if not isinstance(given, str | Path):
         raise ValueError(f"a run is a folder or a URI, not {given!r}")
@@ -108,6 +122,8 @@ class Config(Settings):
     name: str = "run"
     base: Model
     models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_distinct_names)]
+    tokenizer: Tokenizer | None = None
+    chat_template: str | None = None
     methods: Annotated[
         list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
     ]

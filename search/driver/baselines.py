@@ -122,13 +122,13 @@ def baselines(space: Space, recipes: Mapping[str, Recipe] | None = None) -> Base
 
 def _alone(space: Space, name: str) -> Recipe:
     source = space.base if name == BASE else space.models[name]
-    return Recipe("passthrough", {name: source}, base=space.base, seed=space.seed)
+    return space.merge("passthrough", {name: source})
 
 
 def _soup(space: Space, names: Sequence[str]) -> Recipe:
     models = {name: source for name, source in space.models.items() if name in names}
     weights: dict[str, Value] = {"weight": dict.fromkeys(models, 1.0)}
-    return Recipe("linear", models, (Group(weights),), space.base, space.seed)
+    return space.merge("linear", models, (Group(weights),))
 
 
 def _defaults(method: str) -> dict[str, float]:
@@ -191,10 +191,10 @@ def _equal_recipes(space: Space, recipe: Recipe) -> Iterator[Recipe]:
     if recipe.method == "passthrough":
         (name,) = recipe.models
         weight: dict[str, Value] = {"weight": {name: 1.0}}
-        yield Recipe("linear", recipe.models, (Group(weight),), space.base, space.seed)
+        yield space.merge("linear", recipe.models, (Group(weight),))
     is_soup = (
         recipe.method == "linear" and recipe.groups == _soup(space, list(recipe.models)).groups
     )
     if is_soup or recipe.method == "passthrough":
         others = {"weight": {model: float(model in recipe.models) for model in space.models}}
-        yield Recipe("linear", space.models, (Group(others),), space.base, space.seed)
+        yield space.merge("linear", space.models, (Group(others),))

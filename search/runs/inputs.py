@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.config import Config, Plan
+    from workers.recipe import Source
 
 HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes")
 """Keys of a config that affect no trial."""
@@ -15,12 +16,22 @@ BY_CONTENT = ("base", "models", "tasks")
 
 
 def inputs(plan: Plan) -> dict[str, str]:
-    """Digests of everything that decides a score: models, tasks and documents, by name."""
+    """Digests of everything that decides a score: models, tokens, tasks and documents, by name."""
     found = {"base": str(plan.base.fingerprint)}
     found |= {f"models.{name}": str(each.fingerprint) for name, each in plan.models.items()}
+    if plan.config.tokenizer:
+        found |= _tokenizers({"base": plan.base, **plan.models})
     for name, (task, documents) in plan.tasks.items():
         found |= {f"task {name}": task, f"documents of {name}": documents}
     return found
+
+
+def _tokenizers(models: Mapping[str, Source]) -> dict[str, str]:
+    """Digests of the files that say which row is which token."""
+    from workers.checkpoint import open_headers, vocabulary  # noqa: PLC0415 - imports torch
+
+    known = {name: vocabulary(open_headers(source)) for name, source in models.items()}
+    return {f"tokenizer of {name}": each.digest for name, each in known.items() if each}
 
 
 def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

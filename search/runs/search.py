@@ -67,6 +67,8 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         suite=plan.suite,
         gate=plan.config.gate,
         merging=plan.config.merging,
+        tokenizer=plan.config.tokenizer,
+        chat_template=plan.space.chat_template,
     )
     return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 

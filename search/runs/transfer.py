@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORE_KEYS = ("documents", "scoring")
+SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template")
 """Keys of a config that decide scores."""
 
 
@@ -59,7 +59,7 @@ def _are_scores_valid(plan: Plan, old: Ledger, new: Ledger) -> bool:
     before, config = old.header["inputs"], config_of(old)
     same = all(before.get(name) == digest for name, digest in inputs(plan).items())
     now = plan.config.model_dump(mode="json")
-    alike = all(config[key] == now[key] for key in SCORE_KEYS)
+    alike = all(config.get(key) == now[key] for key in SCORE_KEYS)
     known, wanted = (_unweighted(each.header["objectives"]) for each in (old, new))
     return same and alike and all(known.get(name) == each for name, each in wanted.items())
 

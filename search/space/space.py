@@ -14,7 +14,7 @@ from search.space.layout import Layout, Position, constant_regions
 from search.space.parameters import SearchedParameter, searched_parameters
 from search.space.settings import Membership, SpaceSettings
 from workers.methods import METHODS, Method
-from workers.recipe import ALL_MODULES, MODULES, Group, Recipe, Source, Value
+from workers.recipe import ALL_MODULES, MODULES, Group, Recipe, Source, TokenizerChoice, Value
 
 Params = Mapping[str, Any]
 
@@ -34,6 +34,9 @@ class Space:
     n_layers: int
     settings: SpaceSettings = field(default_factory=SpaceSettings)
     seed: int = 0
+    tokenizer: TokenizerChoice | None = None
+    """Of every recipe: the choice over all models, also those that a recipe leaves out."""
+    chat_template: str | None = None
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -65,12 +68,20 @@ class Space:
         )
         if all(group.parameters == groups[0].parameters for group in groups):
             groups = (Group(groups[0].parameters),)
+        return self.merge(method.name, {name: self.models[name] for name in members}, groups)
+
+    def merge(
+        self, method: str, models: Mapping[str, Source], groups: tuple[Group, ...] = (Group({}),)
+    ) -> Recipe:
+        """A recipe with the base, seed, tokenizer and chat template of the run."""
         return Recipe(
-            method=method.name,
-            models={name: self.models[name] for name in members},
-            groups=groups,
+            method,
+            models,
+            groups,
             base=self.base,
             seed=self.seed,
+            tokenizer=self.tokenizer,
+            chat_template=self.chat_template,
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
@@ -219,7 +230,7 @@ def _without_groups(recipe: Recipe) -> tuple[object, ...]:
     """All of a recipe except its groups; sums depend on the order of the models."""
     models = [(name, source.identity()) for name, source in recipe.models.items()]
     base = recipe.base.identity() if recipe.base else None
-    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer)
+    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer, recipe.chat_template)
     return recipe.method, models, base, *scalars
 
 

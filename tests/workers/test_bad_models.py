@@ -220,7 +220,7 @@ MADE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "more tokens": (
         {"vocab_size": 60, "words": [*WORDS, *(f"x{i}" for i in range(12))]},
-        r"vocab_size is 60, base has 48, and 52 rows are tokens, not padding; resize",
+        r"vocab_size is 60, base has 48, and 52 rows are tokens, not padding; set `tokenizer",
     ),
 }
 

@@ -32,6 +32,16 @@ places = st.tuples(
 )
 
 
+TOKENIZERS = [
+    None,
+    "base",
+    "a",
+    {"source": "union", "pad_to_multiple_of": 8, "models": {"b": B.to_dict(), "a": A.to_dict()}},
+    {"source": "b", "tokens": {"x": "a", "y": {"zero": True, "force": True}}},
+    {"source": "union", "tokens": {"z": {"model": "b", "id": 3}}},
+]
+
+
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     method = draw(st.sampled_from(["linear", "task_arithmetic"]))
@@ -46,7 +56,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         BASE,
         seed=draw(st.integers(0, 9)),
         dtype=draw(st.sampled_from([None, "bfloat16"])),
-        tokenizer=draw(st.sampled_from([None, "base", "a"])),
+        tokenizer=draw(st.sampled_from(TOKENIZERS)),
     )
 
 
@@ -132,7 +142,15 @@ def test_tensors_are_classed_by_module_and_depth(tensor, module, depth):
         ({"method": "slerp"}, "weight: slerp has no such parameter"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of float32"),
         ({"compat": "x"}, "compat 'x' is not 'mergekit'"),
-        ({"tokenizer": "c"}, "tokenizer 'c' is not 'base' or one of"),
+        ({"tokenizer": "c"}, "tokenizer 'c' is not 'base', 'union' or one of"),
+        ({"tokenizer": {"source": "a", "pad": 8}}, "tokenizer: unknown key 'pad'; choose one"),
+        ({"tokenizer": {"source": "a", "pad_to_multiple_of": 0}}, "of: 0 is not a positive number"),
+        ({"tokenizer": {"source": "a", "tokens": {"x": {"model": "c"}}}}, "'x': 'c' is not 'base'"),
+        ({"tokenizer": {"source": "a", "tokens": {"x": {}}}}, "'x': expected either `model` or"),
+        (
+            {"tokenizer": {"source": "a", "tokens": {"x": {"model": "a", "token": "y", "id": 1}}}},
+            "'x': give either a token or an id, not 'y' and 1",
+        ),
         ({"groups": (Group({"weight": 1, "density": 1}, (2, 2)),)}, r"layers: \[2, 2\] is empty"),
         ({"groups": (Group({"weight": 1, "density": 1}, None, ("x",)),)}, r"modules: \['x'\] not"),
         ({"groups": (Group({"weight": {"a": 1}, "density": 1}),)}, "weight: missing for model 'b'"),

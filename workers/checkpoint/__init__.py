@@ -2,34 +2,42 @@
 
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
+from workers.checkpoint.chat_template import chosen_template, template_of
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.differences import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
+from workers.checkpoint.merged_vocabulary import merge_vocabularies
 from workers.checkpoint.meta_model import MetaModel, meta_model
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
+from workers.checkpoint.retokenization import retokenize
 from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.tensor_names import by_checkpoint_name, no_view
 from workers.checkpoint.transformers_config import normalised_config
+from workers.checkpoint.vocabulary import SPECIAL_IDS, Vocabulary, vocabulary
 from workers.checkpoint.writer import write_model
 
 __all__ = [
+    "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
     "Checkpoint",
     "Difference",
     "MetaModel",
     "TensorInfo",
+    "Vocabulary",
     "align",
     "by_checkpoint_name",
     "check_absent",
+    "chosen_template",
     "differences",
     "is_hub_id",
     "licence_of",
     "load_model",
     "load_tokenizer",
+    "merge_vocabularies",
     "meta_model",
     "no_view",
     "normalised_config",
@@ -37,7 +45,10 @@ __all__ = [
     "open_headers",
     "quiet",
     "read_json",
+    "retokenize",
     "stack",
+    "template_of",
     "temporary_directory",
+    "vocabulary",
     "write_model",
 ]

@@ -38,10 +38,20 @@ class AlignedCheckpoint(Checkpoint):
         """That of the original."""
         return self.original.tokenizer_path
 
+    @property
+    def generation_path(self) -> Path:
+        """That of the original."""
+        return self.original.generation_path
+
     @cached_property
     def fingerprint(self) -> str:
         """That of the original's files."""
         return self.original.fingerprint
+
+    @property
+    def content(self) -> str:
+        """That of the original; what is taken from the reference depends on the reference."""
+        return self.original.content
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor in the shape of the reference."""
@@ -87,6 +97,7 @@ def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Chec
         {**reference.tensors, separate[0]: head},
         {**reference.config, "tie_word_embeddings": False},
         ignored=reference.ignored,
+        changes=reference.changes,
         original=reference,
         reference=reference,
     )

@@ -33,7 +33,7 @@ class Checkpoint:
     copies: Mapping[str, str] = field(default_factory=dict)
     """Tied tensors in the files -> the tensor that they are tied to and equal; not read either."""
     changes: Mapping[str, str] = field(default_factory=dict)
-    """Tensor that the adapter changes or adds -> its name in the adapter."""
+    """Tensor that differs from the files in `path` -> its name elsewhere."""
 
     @property
     def tokenizer_path(self) -> Path:
@@ -44,6 +44,11 @@ class Checkpoint:
     def config_file(self) -> str:
         """Where its config is from, for messages."""
         return f"{self.path / 'config.json'}{' with its adapter' if self.adapter else ''}"
+
+    @property
+    def generation_path(self) -> Path:
+        """The directory of its generation config."""
+        return self.path
 
     @property
     def n_layers(self) -> int:
@@ -85,6 +90,11 @@ class Checkpoint:
         if self.adapter:
             digest.update(self.adapter.fingerprint)
         return digest.hexdigest()
+
+    @property
+    def content(self) -> str:
+        """Hex digest of what `tensor` returns: the fingerprint, unless rows are put in order."""
+        return self.fingerprint
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, memory-mapped: its pages are shared by all processes of a node.

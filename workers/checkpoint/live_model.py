@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
+from workers.checkpoint.vocabulary import SPECIAL_IDS
+from workers.checkpoint.writer import GENERATION_CONFIG
 
 
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = False) -> Any:
@@ -30,7 +33,7 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
     """
     kind: Any = transformers.AutoModelForCausalLM
     given: dict[str, Any] = {}
-    if isinstance(checkpoint, StackedCheckpoint):  # no directory has these tensors
+    if _is_stacked(checkpoint):  # no directory has these tensors
         config = transformers_config(checkpoint)
         kind = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.tensors}
@@ -55,11 +58,13 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
     if not checkpoint.tied and _is_tied(model):
         separate_head(model, model.get_output_embeddings())
     _copy(checkpoint, checkpoint.changes, model)
+    if checkpoint.generation_path != checkpoint.path:
+        _use_settings_of(checkpoint.generation_path, checkpoint, model)
     return model.eval() if spread else model.eval().to(device)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The tokenizer in the model's directory, or in that of an adapter that adds tokens."""
+    """The tokenizer of the model, or that of an adapter that adds tokens."""
     # without a value, transformers asks at the terminal whether to run a tokenizer's own code
     path = checkpoint.tokenizer_path
     return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
@@ -69,6 +74,13 @@ def live_name(model: Any, tensor: str) -> str:
     """The live model's name of a checkpoint tensor; old files omit the model's prefix."""
     known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
+
+
+def _is_stacked(checkpoint: Checkpoint) -> bool:
+    original = getattr(checkpoint, "original", None)
+    return isinstance(checkpoint, StackedCheckpoint) or (
+        original is not None and _is_stacked(original)
+    )
 
 
 def resize(model: Any, rows: int | None) -> None:
@@ -89,6 +101,16 @@ def separate_head(model: Any, head: Any) -> None:
 def _is_tied(model: Any) -> bool:
     head = model.get_output_embeddings()
     return head is not None and head.weight is model.get_input_embeddings().weight
+
+
+def _use_settings_of(folder: Path, checkpoint: Checkpoint, model: Any) -> None:
+    """Takes over the special tokens and generation settings that an export would have."""
+    for key in SPECIAL_IDS:
+        setattr(model.config, key, checkpoint.config.get(key))
+    if (folder / GENERATION_CONFIG).is_file():
+        model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
+    else:
+        model.generation_config = transformers.GenerationConfig.from_model_config(model.config)
 
 
 @torch.no_grad()

@@ -19,7 +19,6 @@ SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
 MANIFEST = "manifest.json"
 GENERATION_CONFIG = "generation_config.json"
 TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
-    GENERATION_CONFIG,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -42,7 +41,6 @@ def write_model(
     *,
     like: Checkpoint,
     dtype: str,
-    donor: Checkpoint | None = None,
     files: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> None:
@@ -53,9 +51,8 @@ def write_model(
     Args:
         out: the directory to make; it appears complete or not at all.
         tensors: (name, tensor) in the order of `like.tensors`.
-        like: the checkpoint with the same tensor names, shapes and tied head.
+        like: the checkpoint with the same tensor names, shapes, config and tokenizer.
         dtype: of the tensors.
-        donor: the checkpoint whose config and tokenizer are copied; `like` by default.
         files: additional text files by name.
         force: replace `out` if it exists.
 
@@ -71,11 +68,12 @@ def write_model(
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
         digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
         _verify(folder, plan, digests)
-        _copy_tokenizer_files(folder, donor or like)
+        copy_tokenizer_files(like.tokenizer_path, folder)
+        _copy(like.generation_path / GENERATION_CONFIG, folder)
         for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         # last, so that the directory of a killed writer cannot be loaded
-        _write_json(folder / "config.json", _config(like, donor or like, dtype))
+        _write_json(folder / "config.json", _config(like, dtype))
         _write_manifest(folder, digests)
 
 
@@ -121,24 +119,26 @@ def _verify(folder: Path, plan: Plan, digests: Mapping[str, str]) -> None:
             )
 
 
-def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object]:
-    config = {**donor.config, "dtype": dtype}
+def _config(like: Checkpoint, dtype: str) -> dict[str, object]:
+    config = {**like.config, "dtype": dtype}
     config.pop("torch_dtype", None)
     config.pop("_name_or_path", None)
-    if donor.tied != like.tied:
-        config["tie_word_embeddings"] = like.tied
     if like.vocabulary_rows:
         config["vocab_size"] = like.vocabulary_rows
     return config
 
 
-def _copy_tokenizer_files(folder: Path, donor: Checkpoint) -> None:
+def copy_tokenizer_files(source: Path, folder: Path) -> None:
+    """Copies the files of a tokenizer and its chat template."""
     for name in TOKENIZER_FILES:
-        path = (donor.path if name == GENERATION_CONFIG else donor.tokenizer_path) / name
-        if path.is_dir():
-            shutil.copytree(path, folder / name)
-        elif path.is_file():
-            shutil.copyfile(path, folder / name)
+        _copy(source / name, folder)
+
+
+def _copy(path: Path, folder: Path) -> None:
+    if path.is_dir():
+        shutil.copytree(path, folder / path.name)
+    elif path.is_file():
+        shutil.copyfile(path, folder / path.name)
 
 
 def _write_manifest(folder: Path, digests: Mapping[str, str]) -> None:

@@ -16,12 +16,16 @@ from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
 from workers.doctor.single_model import check_model
 from workers.doctor.tensors import compare_tensors
-from workers.doctor.vocabulary import compare_vocabularies
-from workers.recipe import Source
+from workers.doctor.vocabulary import check_vocabularies, compare_vocabularies
+from workers.recipe import Source, TokenizerChoice
 
 
 def examine(
-    base: Source | None, models: Mapping[str, Source], *, live: bool = True
+    base: Source | None,
+    models: Mapping[str, Source],
+    *,
+    live: bool = True,
+    tokenizer: TokenizerChoice | None = None,
 ) -> list[Finding]:
     """Errors that prevent a merge of these models, and warnings about their differences.
 
@@ -29,6 +33,7 @@ def examine(
         base: the model to compare with; without it, the first model.
         models: the models by name.
         live: whether they are merged into a live model, as in a search.
+        tokenizer: the chosen vocabulary; without it, rows must mean the same tokens.
     """
     sources = {**({"base": base} if base else {}), **models}
     findings = list(_duplicates(sources))
@@ -45,11 +50,16 @@ def examine(
         if not any(finding.level == "error" for finding in found):
             tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config
             configs[name] = {**normalised_config(checkpoint), **tie}
-    return findings + list(_compared(opened, configs))
+    findings += _compared(opened, configs, tokenizer)
+    if tokenizer is not None and len(configs) == len(sources):
+        findings += check_vocabularies(opened, tokenizer)
+    return findings
 
 
 def _compared(
-    opened: Mapping[str, Checkpoint], configs: Mapping[str, Mapping[str, Any]]
+    opened: Mapping[str, Checkpoint],
+    configs: Mapping[str, Mapping[str, Any]],
+    tokenizer: TokenizerChoice | None,
 ) -> Iterator[Finding]:
     readable = [name for name in opened if name in configs]
     for name in readable[1:]:
@@ -59,7 +69,7 @@ def _compared(
         yield from compare_configs(name, ours, configs[name], first, configs[first])
         if configs[name]["model_type"] == configs[first]["model_type"]:
             yield from compare_tensors(name, ours, first, theirs)
-            yield from compare_vocabularies(name, ours, first, theirs)
+            yield from compare_vocabularies(name, ours, first, theirs, tokenizer)
 
 
 def _licences(

@@ -6,13 +6,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evaluators.wording import counted
-from workers.checkpoint import Checkpoint, MetaModel, TensorInfo, meta_model, no_view
+from workers.checkpoint import (
+    SPECIAL_IDS,
+    Checkpoint,
+    MetaModel,
+    TensorInfo,
+    Vocabulary,
+    meta_model,
+    no_view,
+    vocabulary,
+)
 from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
 from workers.doctor.unread_tensors import unread_tensors
-from workers.doctor.vocabulary import Vocabulary, vocabulary
-
-SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Finding]:
@@ -138,7 +144,7 @@ def _special(
     name: str, checkpoint: Checkpoint, words: Vocabulary, rows: int | None
 ) -> Iterator[Finding]:
     where: Path = checkpoint.path / "config.json"
-    for key in SPECIAL:
+    for key in SPECIAL_IDS:
         given = checkpoint.config.get(key)
         ids = given if isinstance(given, list) else [given]
         for number in ids:

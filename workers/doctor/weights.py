@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from workers.checkpoint import Difference, align, differences, open_checkpoint
-from workers.recipe import Source
+from workers.checkpoint import Difference, align, differences, open_checkpoint, retokenize
+from workers.recipe import Source, TokenizerChoice
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Task vectors</title><style>
 body{{font:14px system-ui;margin:2em;color:#222}} h2{{font-size:1.1em;margin:2em 0 .5em}}
@@ -20,14 +20,17 @@ directions.</p>{body}"""
 Value = Callable[[Difference], float]
 
 
-def compare_weights(base: Source, models: Mapping[str, Source]) -> list[Difference]:
+def compare_weights(
+    base: Source, models: Mapping[str, Source], tokenizer: TokenizerChoice | None = None
+) -> list[Difference]:
     """The differences between models and their base; reads every weight once.
 
     Raises:
         ValueError: if a model cannot be read.
     """
     sources = {"base": base, **models}
-    opened = align({name: open_checkpoint(source) for name, source in sources.items()})
+    found = {name: open_checkpoint(source) for name, source in sources.items()}
+    opened = align(retokenize(found, tokenizer))
     return differences(opened.pop("base"), opened)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workers.mergekit.tokenizer import DocumentTokenizer
 from workers.recipe import Source
 
 
@@ -77,5 +78,6 @@ class Document:
     parameters: Settings
     base: Source | None
     dtype: str | None
-    tokenizer: Source | str | None
-    """`base`, a model, or None if the file does not name one."""
+    tokenizer: DocumentTokenizer | None
+    chat_template: str | None
+    """A name, a template, or `auto`: the most common one of the models."""

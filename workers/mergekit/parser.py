@@ -9,12 +9,14 @@ from evaluators.settings import suggestion
 from workers.mergekit.document import Document, Settings, Slice, SourceModel
 from workers.mergekit.parameters import parse_parameters
 from workers.mergekit.sources import parse_source
+from workers.mergekit.tokenizer import parse_template, parse_tokenizer
 from workers.mergekit.yaml_nodes import Errors, Node, load
 from workers.methods import METHODS
 from workers.recipe import DTYPES, Source
 
 ALLOWED = (
     "base_model",
+    "chat_template",
     "dtype",
     "input_model_parameters",
     "merge_method",
@@ -28,7 +30,6 @@ ALLOWED = (
 )
 _MISPLACED = "mergekit ignores it here; write it under `parameters`"
 REFUSED = {
-    "chat_template": "a template cannot be given; it is copied from the model in tokenizer_source",
     "density": _MISPLACED,
     "embed_slerp": "mergekit ignores it; filters embed_tokens and lm_head set those tensors",
     "int8_mask": _MISPLACED,
@@ -45,10 +46,6 @@ _NO_PASS = {  # methods that none of the passes of workers.methods computes, and
     "della_linear": "it drops entries at random by their rank within a row; dare_linear is like it",
     "nearswap": "it clips task vectors; linear and slerp of the two models are like it",
     "sce": "it elects signs without the weights and selects by variance; ties is like it",
-}
-_TOKENIZER_REFUSED = {
-    "tokens": "tokens of several models cannot be combined; choose one model's tokenizer",
-    "pad_to_multiple_of": "the merged model has as many rows as the base; remove it",
 }
 
 
@@ -80,7 +77,8 @@ def _document(top: Node, errors: Errors) -> Document:
         parameters=parse_parameters(content.get("parameters"), errors),
         base=base,
         dtype=_dtype(content, errors),
-        tokenizer=_tokenizer(content, errors),
+        tokenizer=parse_tokenizer(content, errors),
+        chat_template=parse_template(content.get("chat_template"), errors),
     )
 
 
@@ -209,23 +207,3 @@ def _dtype(content: Mapping[str, Node], errors: Errors) -> str | None:
                     content[key].line, f"{key}: {found[key]!r} is not one of {', '.join(DTYPES)}"
                 )
     return found.get("out_dtype", found.get("dtype"))
-
-
-def _tokenizer(content: Mapping[str, Node], errors: Errors) -> Source | str | None:
-    node = content.get("tokenizer_source")
-    if "tokenizer" in content:
-        if node is not None:
-            errors.add(node.line, "give either tokenizer_source or `tokenizer`")
-        given = errors.mapping(content["tokenizer"], "tokenizer")
-        errors.known(given, ("source",), _TOKENIZER_REFUSED)
-        node = given.get("source") or Node("union", content["tokenizer"].line)
-    if node is None or node.value is None:
-        return None
-    if node.value == "union":
-        errors.add(node.line, "vocabularies cannot be combined; choose `base` or a model")
-        return None
-    if node.value == "base":
-        return "base"
-    if isinstance(node.value, str):  # `model:` is an old spelling
-        return parse_source(Node(node.value.removeprefix("model:"), node.line), errors)
-    return parse_source(node, errors)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from workers.checkpoint import Checkpoint, open_headers
+from workers.checkpoint import Checkpoint, open_headers, template_of
 from workers.mergekit.checks import check_filters, check_models, check_parameters
 from workers.mergekit.document import Document, SourceModel
 from workers.mergekit.groups import to_groups
@@ -14,6 +15,7 @@ from workers.mergekit.parser import parse
 from workers.mergekit.positions import Position, check_ends, positions
 from workers.mergekit.recipe_comment import embedded_recipe, verified
 from workers.mergekit.stacks import check_layers, slice_ranges, stacks
+from workers.mergekit.tokenizer import to_choice
 from workers.mergekit.yaml_nodes import Errors
 from workers.methods import METHODS, Parameter
 from workers.recipe import Recipe, Source, Value
@@ -79,6 +81,7 @@ class _Reader:
         check_models(document, self.names, self.errors)
         check_ends(document, self.errors)
         check_layers(document, self.opened, self.errors)
+        tokenizer = to_choice(document.tokenizer, self.names, document.base, self.errors)
         self.errors.raise_any()
         stacked = self._stacked()
         tensors = dict.fromkeys(
@@ -96,7 +99,8 @@ class _Reader:
             seed=seed,
             dtype=document.dtype,
             compat="mergekit",
-            tokenizer=self._tokenizer(),
+            tokenizer=tokenizer,
+            chat_template=self._chat_template(),
         )
 
     def _stacked(self) -> dict[Source, Source]:
@@ -105,6 +109,14 @@ class _Reader:
             source: replace(source, layers=layers)
             for source, layers in stacks(self.document, self.opened).items()
         }
+
+    def _chat_template(self) -> str | None:
+        given = self.document.chat_template
+        if given != "auto":
+            return given
+        found = Counter(template_of(each.tokenizer_path) for each in self.opened.values())
+        found.pop(None, None)
+        return found.most_common(1)[0][0] if found else None
 
     def _sources(self) -> list[Source]:
         base = [self.document.base] if self.document.base else []
@@ -194,18 +206,6 @@ class _Reader:
                 f"{name}{who} is not given for {tensor}; end a list of filters with `- value: ...`",
             )
         return None if default is None else float(default)
-
-    def _tokenizer(self) -> str | None:
-        wanted = self.document.tokenizer
-        if wanted is None or wanted == self.document.base:
-            return None
-        if wanted == "base":
-            return "base" if self.document.base else None
-        if wanted not in self.names:
-            raise ValueError(
-                f"{self.errors.where}: tokenizer_source: {wanted} is not one of the merged models"
-            )
-        return self.names[wanted]
 
 
 def _is_weighted_sum(document: Document) -> bool:

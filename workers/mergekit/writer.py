@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from workers.checkpoint import Checkpoint, open_headers
+from workers.checkpoint import Checkpoint, chosen_template, open_headers
+from workers.mergekit.tokenizer import to_mergekit
 from workers.methods import METHODS, Bound
 from workers.recipe import Recipe, Source, layer_of
 
@@ -38,8 +39,22 @@ def write(recipe: Recipe, open_model: Callable[[Source], Checkpoint] = open_head
     content = _Writer(recipe, names, opened[0].n_layers).content()
     content["dtype"] = "float32"
     content["out_dtype"] = recipe.dtype or opened[0].dtype
+    if recipe.tokenizer:
+        content |= to_mergekit(recipe.tokenizer, recipe, _reference)
+    if template := recipe.chat_template:
+        content["chat_template"] = _template_text(template, recipe, open_model)
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     return f"{body}{MARK}{json.dumps(recipe.to_dict())}\n"
+
+
+def _template_text(
+    template: str, recipe: Recipe, open_model: Callable[[Source], Checkpoint]
+) -> str:
+    """The template itself if it is named after a model; mergekit knows the other names."""
+    name = next(iter(recipe.sources)) if template == "base" else template
+    if name not in recipe.token_sources:
+        return template
+    return chosen_template(name, {name: open_model(recipe.token_sources[name])})
 
 
 class _Writer:

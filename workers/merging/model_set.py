@@ -61,9 +61,9 @@ class ModelSet:
 
     def digest(self) -> str:
         """Identifies the content of all models, and so their statistics."""
-        fingerprints = {name: each.fingerprint for name, each in self.checkpoints.items()}
-        base = fingerprints[BASE] if self.has_base else None
-        return digest(base, [fingerprints[name] for name in self.models])
+        contents = {name: each.content for name, each in self.checkpoints.items()}
+        base = contents[BASE] if self.has_base else None
+        return digest(base, [contents[name] for name in self.models])
 
     def all_flat(self, tensor: str) -> dict[str, Tensor]:
         """One tensor of every model by name, the base first."""

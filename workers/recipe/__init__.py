@@ -1,5 +1,6 @@
 """Describes one merged model completely; does not know how it is computed."""
 
+from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Layers, Source
@@ -13,20 +14,27 @@ from workers.recipe.tensors import (
     module_of,
     with_layer,
 )
+from workers.recipe.tokenizer import UNION, TokenizerChoice, TokenRow
 
 __all__ = [
     "ALL_MODULES",
     "DTYPES",
     "MODULES",
+    "TEMPLATES",
+    "UNION",
     "Group",
     "Layers",
     "Recipe",
     "Source",
+    "TokenRow",
+    "TokenizerChoice",
     "Value",
     "classes_of",
     "depth_of",
+    "is_template",
     "is_vocabulary",
     "layer_of",
     "module_of",
+    "template_errors",
     "with_layer",
 ]

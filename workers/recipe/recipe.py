@@ -14,13 +14,15 @@ import yaml
 
 from evaluators.wording import counted
 from workers.methods import METHODS, Method
+from workers.recipe.chat_templates import template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.source import Source
 from workers.recipe.tensors import depth_of, module_of
+from workers.recipe.tokenizer import TokenizerChoice
 
 DTYPES = ("float32", "float16", "bfloat16")
-_SCALARS = ("seed", "dtype", "compat", "tokenizer")
+_SCALARS = ("seed", "dtype", "compat", "chat_template")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,10 @@ class Recipe:
     dtype: str | None = None
     """Of the merged model; by default that of the base, or of the first model without a base."""
     compat: Literal["mergekit"] | None = None
-    tokenizer: str | None = None
-    """The model whose config and tokenizer are copied to the merged one; None is the base."""
+    tokenizer: TokenizerChoice | None = None
+    """The vocabulary, as a choice or the text of one; without it, rows are matched by position."""
+    chat_template: str | None = None
+    """Of the merged model: a model's name, that of a standard one, or the text; None: no other."""
     _method: Method = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +58,8 @@ class Recipe:
         object.__setattr__(self, "_method", METHODS[self.method])
         object.__setattr__(self, "models", MappingProxyType(dict(self.models)))
         object.__setattr__(self, "groups", tuple(group.frozen() for group in self.groups))
+        if self.tokenizer is not None:
+            object.__setattr__(self, "tokenizer", TokenizerChoice.parse(self.tokenizer))
         if errors := [*self._model_errors(), *self._group_errors()]:
             raise ValueError(f"recipe ({self.method}): " + "; ".join(errors))
 
@@ -66,6 +72,8 @@ class Recipe:
         content = self.to_dict()
         content["models"] = {name: source.identity() for name, source in self.models.items()}
         content["base"] = self.base.identity() if self.base else None
+        if self.tokenizer:
+            content["tokenizer"] = self.tokenizer.identity()
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         order = ",".join(self.models)  # floating-point sums depend on it, and sort_keys removes it
         return hashlib.blake2b(f"{canonical}\n{order}".encode(), digest_size=6).hexdigest()
@@ -74,6 +82,12 @@ class Recipe:
     def sources(self) -> dict[str, Source]:
         """Every model that is merged, with the base first."""
         return {**({"base": self.base} if self.base else {}), **self.models}
+
+    @property
+    def token_sources(self) -> dict[str, Source]:
+        """Every model whose tokens or rows count, with the base first and all that are merged."""
+        others = self.tokenizer.models if self.tokenizer else {}
+        return {**dict([*self.sources.items()][:1]), **others, **self.sources}
 
     def parameters(self, tensor: str, n_layers: int) -> Mapping[str, Value]:
         """The parameters of one tensor of a model with `n_layers` layers.
@@ -95,6 +109,7 @@ class Recipe:
             "models": {name: source.to_dict() for name, source in self.models.items()},
             "groups": [group.to_dict() for group in self.groups],
             **without_none(**{name: getattr(self, name) for name in _SCALARS}),
+            **({"tokenizer": self.tokenizer.to_dict()} if self.tokenizer else {}),
         }
 
     @classmethod
@@ -104,7 +119,7 @@ class Recipe:
         Raises:
             ValueError: if a key is unknown, missing or of the wrong type.
         """
-        allowed = {"method", "base", "models", "groups", *_SCALARS}
+        allowed = {"method", "base", "models", "groups", "tokenizer", *_SCALARS}
         check_keys(content, allowed, required={"method", "models"}, where="recipe")
         base, groups, models = content.get("base"), content.get("groups", [{}]), content["models"]
         if not isinstance(models, Mapping):
@@ -116,7 +131,7 @@ class Recipe:
             models={name: Source.parse(v, f"recipe: {name}") for name, v in models.items()},
             groups=tuple(Group.from_dict(value, i) for i, value in enumerate(groups)),
             base=Source.parse(base, "recipe: base") if base else None,
-            **{k: content[k] for k in _SCALARS if k in content},
+            **{k: content[k] for k in (*_SCALARS, "tokenizer") if k in content},
         )
 
     def to_yaml(self) -> str:
@@ -154,8 +169,8 @@ class Recipe:
             errors.append(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
         if self.compat not in (None, "mergekit"):
             errors.append(f"compat {self.compat!r} is not 'mergekit'")
-        if self.tokenizer not in (None, "base", *names):
-            errors.append(f"tokenizer {self.tokenizer!r} is not 'base' or one of {names}")
+        errors += self.tokenizer.errors(names) if self.tokenizer else []
+        errors += template_errors(self.chat_template, list(self.token_sources))
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             errors.append(f"seed {self.seed!r} is not a whole number from 0 to 2**63 - 1")
         return errors

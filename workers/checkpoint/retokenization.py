@@ -1,0 +1,90 @@
+"""Gives models with different vocabularies that of one tokenizer, matching rows by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from workers.checkpoint.chat_template import chosen_template
+from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.headers import TensorInfo
+from workers.checkpoint.merged_tokenizer import tokenizer_directory, with_template
+from workers.checkpoint.merged_vocabulary import MergedVocabulary, merge_vocabularies
+from workers.checkpoint.retokenized_checkpoint import RetokenizedCheckpoint
+from workers.checkpoint.vocabulary import SPECIAL_IDS
+from workers.recipe import TokenizerChoice, is_vocabulary
+
+
+def retokenize(
+    models: Mapping[str, Checkpoint],
+    choice: TokenizerChoice | None,
+    chat_template: str | None = None,
+) -> dict[str, Checkpoint]:
+    """The models with the vocabulary of the chosen tokenizer; the first also has its files.
+
+    Args:
+        models: by name, the base first.
+        choice: of the tokenizer; None leaves the rows as they are.
+        chat_template: a model's name, that of a standard template, or its text.
+
+    Raises:
+        ValueError: if the vocabularies cannot be merged, or there is no such template.
+    """
+    found = _with_vocabulary(models, choice) if choice else dict(models)
+    if chat_template is None:
+        return found
+    first, *_ = models
+    base, template = found[first], chosen_template(chat_template, models)
+    wrapped = base if isinstance(base, RetokenizedCheckpoint) else _wrapped(base)
+    return {**found, first: replace(wrapped, tokenizer=with_template(wrapped.tokenizer, template))}
+
+
+def _with_vocabulary(
+    models: Mapping[str, Checkpoint], choice: TokenizerChoice
+) -> dict[str, Checkpoint]:
+    merged = merge_vocabularies(models, choice)
+    first, *_ = models
+    source = models[merged.source]
+    directory = tokenizer_directory(source, merged.added, merged.ids)
+    special = {key: source.config[key] for key in SPECIAL_IDS if key in source.config}
+    config = {**models[first].config, **special, "vocab_size": merged.n_rows}
+    found = {name: _with_rows(name, models, merged) for name in models}
+    base = replace(found[first], config=config, tokenizer=directory, generation=source.path)
+    return {**found, first: base}
+
+
+def _with_rows(
+    name: str, models: Mapping[str, Checkpoint], merged: MergedVocabulary
+) -> RetokenizedCheckpoint:
+    model, rows = models[name], merged.rows(name)
+    if rows.are(model.vocabulary_rows):
+        return _wrapped(model)
+    shapes = {n: _resized(n, info, merged.n_rows) for n, info in model.tensors.items()}
+    names = tuple(filter(is_vocabulary, shapes))
+    return replace(
+        _wrapped(model),
+        tensors=shapes,
+        changes={**model.changes, **dict.fromkeys(names, "")},
+        names=names,
+        rows=rows,
+        donors=models,
+    )
+
+
+def _wrapped(model: Checkpoint) -> RetokenizedCheckpoint:
+    """The model as it is."""
+    return RetokenizedCheckpoint(
+        model.path,
+        model.tensors,
+        model.config,
+        changes=model.changes,
+        ignored=model.ignored,
+        copies=model.copies,
+        original=model,
+        tokenizer=model.tokenizer_path,
+        generation=model.generation_path,
+    )
+
+
+def _resized(tensor: str, info: TensorInfo, rows: int) -> TensorInfo:
+    return replace(info, shape=(rows, *info.shape[1:])) if is_vocabulary(tensor) else info
