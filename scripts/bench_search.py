@@ -80,7 +80,6 @@ def _print(records: RecordFile, options: argparse.Namespace) -> None:
         print("\n" + family_table(name, rows, bests[name]))
         print("\n" + method_table(rows))
     print("\n" + comparison(families, bests))
-    print("\n" + comparison(families, bests, gains=True))
 
 
 def _best(name: str, cache: Path) -> Best:

@@ -49,9 +49,7 @@ def method_table(rows: Rows) -> str:
     return _aligned([head, *lines])
 
 
-def comparison(
-    families: Mapping[str, Rows], bests: Mapping[str, Best], *, gains: bool = False
-) -> str:
+def comparison(families: Mapping[str, Rows], bests: Mapping[str, Best]) -> str:
     """Each sampler's median hypervolume over that of the best other one, and geometric means.
 
     The last column is what a perfect sampler could have, as far as known: the hypervolume of all
@@ -60,19 +58,17 @@ def comparison(
     Args:
         families: the records to compare.
         bests: the best known of each family.
-        gains: compare what is gained over the hypervolume of the baselines.
     """
     samplers = list(dict.fromkeys(name for rows in families.values() for name in rows))
     count = max((_count(rows) for rows in families.values()), default=0)
     marks = [mark for mark in COMPARED if mark <= count]
     found = {
-        (family, mark): _compared(rows, bests[family], mark, gains)
+        (family, mark): _compared(rows, bests[family], mark)
         for family, rows in families.items()
         for mark in marks
     }
     samplers.append(CEILING)
-    what = "gain over baselines" if gains else "hypervolume"
-    lines = [[f"{what} / best other's", "trials", *samplers]]
+    lines = [["hypervolume / best other's", "trials", *samplers]]
     for (family, mark), values in found.items():
         lines.append([family, str(mark), *(_number(values.get(each), 3) for each in samplers)])
     for mark in marks:
@@ -81,11 +77,10 @@ def comparison(
     return _aligned(lines)
 
 
-def _compared(rows: Rows, best: Best, mark: int, gains: bool) -> dict[str, float]:
-    medians = _medians(rows, mark, gains)
+def _compared(rows: Rows, best: Best, mark: int) -> dict[str, float]:
+    medians = _medians(rows, mark)
     others = list(medians.values())[1:]
-    start = median(_start(each) for its in rows.values() for each in _done(its)) if gains else 0.0
-    ceiling = {CEILING: (best.hypervolume - start) / max(others)} if others else {}
+    ceiling = {CEILING: best.hypervolume / max(others)} if others else {}
     return ratios(medians) | ceiling
 
 
@@ -111,18 +106,13 @@ def _geometric(values: Iterable[float | None]) -> float | None:
     return float(np.exp(np.mean(np.log(np.array(given, dtype=float)))))
 
 
-def _medians(rows: Rows, mark: int, gains: bool) -> dict[str, float]:
+def _medians(rows: Rows, mark: int) -> dict[str, float]:
     done = {name: _done(its) for name, its in rows.items()}
     return {
-        name: median(each.hypervolume[mark - 1] - gains * _start(each) for each in its)
+        name: median(each.hypervolume[mark - 1] for each in its)
         for name, its in done.items()
         if its and its[0].count >= mark
     }
-
-
-def _start(record: Record) -> float:
-    """The hypervolume when the last baseline had finished."""
-    return record.hypervolume[max(n for n, name in enumerate(record.methods) if name is None)]
 
 
 def _cells(records: Sequence[Record], marks: Sequence[int], best: Best) -> list[str]:
