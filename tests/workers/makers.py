@@ -10,6 +10,7 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
 
 SHAPE = {
@@ -94,6 +95,78 @@ EXPERTS = {
     "phimoe": {**WIDE, "num_local_experts": 4},
 }
 """Mixtures of four experts, of which a token uses two."""
+TEXT = {**SHAPE, "hidden_size": 32, "head_dim": 8}
+CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 16,
+    "patch_size": 8,
+}
+QWEN_VISION = {"depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": 4}
+QWEN_VL = {
+    "text_config": {
+        **TEXT,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "mrope_section": [1, 1, 2],
+        },
+    },
+    "image_token_id": 44,
+    "video_token_id": 45,
+    "vision_start_token_id": 46,
+    "vision_end_token_id": 47,
+}
+MULTI_PART: dict[str, dict[str, Any]] = {
+    "gemma3": {
+        "text_config": {**TEXT, "query_pre_attn_scalar": 8},
+        "vision_config": {**CLIP, "vision_use_head": False},
+        "mm_tokens_per_image": 4,
+        "image_token_index": 44,
+        "boi_token_index": 45,
+        "eoi_token_index": 46,
+    },
+    "qwen2_vl": {**QWEN_VL, "vision_config": {**QWEN_VISION, "embed_dim": 32, "mlp_ratio": 2}},
+    "qwen2_5_vl": {
+        **QWEN_VL,
+        "vision_config": {**QWEN_VISION, "intermediate_size": 24, "out_hidden_size": 32},
+    },
+    "qwen3_vl": {
+        **QWEN_VL,
+        "vision_config": {
+            **QWEN_VISION,
+            "intermediate_size": 24,
+            "out_hidden_size": 32,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 16,
+        },
+    },
+    "mistral3": {
+        "text_config": {**TEXT, "model_type": "mistral"},
+        "vision_config": {**CLIP, "model_type": "pixtral", "head_dim": 8},
+        "image_token_index": 44,
+    },
+    "llava": {
+        "text_config": {**TEXT, "model_type": "llama"},
+        "vision_config": {**CLIP, "model_type": "clip_vision_model"},
+        "image_token_index": 44,
+    },
+    "qwen2_audio": {
+        "text_config": {**TEXT, "model_type": "qwen2"},
+        "audio_config": {
+            "d_model": 32,
+            "encoder_layers": 2,
+            "encoder_attention_heads": 4,
+            "encoder_ffn_dim": 24,
+            "num_mel_bins": 8,
+            "max_source_positions": 16,
+        },
+        "audio_token_index": 44,
+    },
+}
+"""A language model of two layers, and a small tower."""
 WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
 """Eight fewer than the models have rows: real models are padded too."""
 
@@ -109,9 +182,9 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **ARCHITECTURES}[architecture]
+    shape = {**EXPERTS, **MULTI_PART, **ARCHITECTURES}[architecture]
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model = auto_class(config).from_config(config, dtype=dtype)
     with torch.no_grad():
         stored = {each.data_ptr(): each for each in model.state_dict().values()}
         for tensor in stored.values():  # norms too: all that is 1 everywhere hides faults

@@ -9,6 +9,7 @@ from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint.parts import language_config, tower_names
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.stacked_checkpoint import stack
@@ -27,6 +28,7 @@ __all__ = [
     "check_absent",
     "differences",
     "is_hub_id",
+    "language_config",
     "licence_of",
     "load_model",
     "load_tokenizer",
@@ -39,5 +41,6 @@ __all__ = [
     "read_json",
     "stack",
     "temporary_directory",
+    "tower_names",
     "write_model",
 ]

@@ -11,6 +11,7 @@ from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.checkpoint import Checkpoint, heads
 from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.location import ADAPTER_CONFIG
+from workers.checkpoint.parts import with_language_config
 from workers.recipe import is_vocabulary, module_of
 
 MERGE_ELSEWHERE = (
@@ -48,7 +49,7 @@ def adapted_config(model: Checkpoint, tensors: Mapping[str, TensorInfo]) -> dict
         config["tie_word_embeddings"] = False
     rows = Checkpoint(model.path, tensors, {}).vocabulary_rows
     if rows != model.vocabulary_rows:
-        config["vocab_size"] = rows
+        config = with_language_config(config, {"vocab_size": rows})
     return config
 
 

@@ -87,6 +87,7 @@ def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Chec
         {**reference.tensors, separate[0]: head},
         {**reference.config, "tie_word_embeddings": False},
         ignored=reference.ignored,
+        towers=reference.towers,
         original=reference,
         reference=reference,
     )

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 import transformers
 
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
@@ -28,12 +29,13 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         ValueError: if a tensor is missing, unexpected or of another shape; transformers would
             only log it and use random numbers.
     """
-    kind: Any = transformers.AutoModelForCausalLM
+    config = transformers_config(checkpoint)
+    kind = auto_class(config)
     given: dict[str, Any] = {}
     if isinstance(checkpoint, StackedCheckpoint):  # no directory has these tensors
-        config = transformers_config(checkpoint)
-        kind = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        kind = kind._model_mapping[type(config)]
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.tensors}
+        tensors |= {name: read_tensor(info.file, name) for name, info in checkpoint.towers.items()}
         given = {"config": config, "state_dict": tensors}
     with quiet():
         model, report = kind.from_pretrained(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -14,12 +14,12 @@ from workers.checkpoint.atomic_directory import atomic_directory
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
 from workers.checkpoint.file_writer import Tensors, only_finite, write_file
 from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
+from workers.checkpoint.parts import tower_configs, with_language_config
 
 SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
 MANIFEST = "manifest.json"
 GENERATION_CONFIG = "generation_config.json"
 TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
-    GENERATION_CONFIG,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -31,6 +31,12 @@ TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
     "spiece.model",
     "chat_template.jinja",
     "additional_chat_templates",
+    "chat_template.json",
+)
+PROCESSOR_FILES = (  # of the inputs of towers
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
 )
 
 Plan = Mapping[str, TensorInfo]
@@ -48,7 +54,7 @@ def write_model(
 ) -> None:
     """Writes a Hugging Face directory; only one tensor is in memory at a time.
 
-    Tensors of `like` that transformers ignores are copied unchanged.
+    Tensors of `like` that are not merged are copied unchanged.
 
     Args:
         out: the directory to make; it appears complete or not at all.
@@ -65,13 +71,14 @@ def write_model(
         OSError: if writing fails; no files remain then.
     """
     merged = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
-    plan = {**merged, **like.ignored}
-    copied = ((name, read_tensor(info.file, name)) for name, info in like.ignored.items())
+    plan = {**merged, **like.unmerged}
+    copied = ((name, read_tensor(info.file, name)) for name, info in like.unmerged.items())
     nbytes = sum(info.nbytes for info in plan.values())
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
         digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
         _verify(folder, plan, digests)
         _copy_tokenizer_files(folder, donor or like)
+        _copy(PROCESSOR_FILES, like.path, folder)
         for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         # last, so that the directory of a killed writer cannot be loaded
@@ -122,19 +129,25 @@ def _verify(folder: Path, plan: Plan, digests: Mapping[str, str]) -> None:
 
 
 def _config(like: Checkpoint, donor: Checkpoint, dtype: str) -> dict[str, object]:
-    config = {**donor.config, "dtype": dtype}
+    towers = tower_configs(like.config) if like.towers else {}
+    config: dict[str, object] = {**donor.config, **towers, "dtype": dtype}
     config.pop("torch_dtype", None)
     config.pop("_name_or_path", None)
     if donor.tied != like.tied:
         config["tie_word_embeddings"] = like.tied
     if like.vocabulary_rows:
-        config["vocab_size"] = like.vocabulary_rows
+        config = with_language_config(config, {"vocab_size": like.vocabulary_rows})
     return config
 
 
 def _copy_tokenizer_files(folder: Path, donor: Checkpoint) -> None:
-    for name in TOKENIZER_FILES:
-        path = (donor.path if name == GENERATION_CONFIG else donor.tokenizer_path) / name
+    _copy((GENERATION_CONFIG,), donor.path, folder)
+    _copy(TOKENIZER_FILES, donor.tokenizer_path, folder)
+
+
+def _copy(names: Iterable[str], source: Path, folder: Path) -> None:
+    for name in names:
+        path = source / name
         if path.is_dir():
             shutil.copytree(path, folder / name)
         elif path.is_file():
