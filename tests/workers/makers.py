@@ -95,6 +95,61 @@ EXPERTS = {
     "phimoe": {**WIDE, "num_local_experts": 4},
 }
 """Mixtures of four experts, of which a token uses two."""
+MAMBA = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 8,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+}
+PLAIN = {k: v for k, v in SHAPE.items() if k not in ("head_dim", "num_key_value_heads")}
+HYBRIDS: dict[str, dict[str, Any]] = {
+    "bamba": {**SHAPE, **MAMBA, "attn_layer_indices": [1]},
+    "granitemoehybrid": {
+        **SHAPE,
+        **MAMBA,
+        "layer_types": ["mamba", "attention"],
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "shared_intermediate_size": 20,
+    },
+    "falcon_h1": {**SHAPE, **MAMBA, "mamba_d_ssm": 32},
+    "zamba2": {
+        **PLAIN,
+        "num_hidden_layers": 4,
+        "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
+        "n_mamba_heads": 4,
+        "mamba_d_state": 8,
+        "mamba_ngroups": 1,
+        "mamba_headdim": 8,
+        "num_mem_blocks": 1,
+        "adapter_rank": 4,
+    },
+    "nemotron_h": {
+        **SHAPE,
+        "num_hidden_layers": 3,
+        "layers_block_type": ["mamba", "attention", "mlp"],
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 8,
+        "ssm_state_size": 8,
+        "n_groups": 1,
+    },
+    "jamba": {
+        **SHAPE,
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        "expert_layer_period": 2,
+        "expert_layer_offset": 1,
+        "num_experts": 4,
+        "mamba_d_state": 8,
+        "mamba_dt_rank": 4,
+        "use_mamba_kernels": False,
+    },
+    "mamba2": {**PLAIN, "num_heads": 4, "head_dim": 8, "state_size": 8, "n_groups": 1},
+    "recurrent_gemma": {**SHAPE, "block_types": ["recurrent", "attention"], "lru_width": 16},
+    "lfm2": {**SHAPE, "layer_types": ["conv", "full_attention"]},
+}
+"""A layer with a state-space, recurrent or convolution block, and one with attention."""
 TEXT = {**SHAPE, "hidden_size": 32, "head_dim": 8}
 CLIP = {
     "hidden_size": 32,
@@ -182,7 +237,7 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **MULTI_PART, **ARCHITECTURES}[architecture]
+    shape = {**EXPERTS, **HYBRIDS, **MULTI_PART, **ARCHITECTURES}[architecture]
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = auto_class(config).from_config(config, dtype=dtype)
     with torch.no_grad():
