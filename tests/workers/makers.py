@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
@@ -162,7 +162,7 @@ CLIP = {
 QWEN_VISION = {"depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": 4}
 QWEN_VL = {
     "text_config": {
-        **TEXT,
+        **{key: value for key, value in TEXT.items() if key != "head_dim"},
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 1e4,
@@ -274,7 +274,7 @@ def make_adapter(
 
     with quiet():
         torch.manual_seed(seed)
-        live = AutoModelForCausalLM.from_pretrained(model)
+        live = auto_class(AutoConfig.from_pretrained(model)).from_pretrained(model)
         if rows:
             live.resize_token_embeddings(rows, mean_resizing=False)
         settings = {"r": 3, "lora_alpha": 5, "target_modules": ["q_proj", "down_proj"], **changes}

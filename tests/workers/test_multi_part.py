@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMultimodalLM
 
-from tests.workers.makers import MULTI_PART, make_model
+from tests.workers.makers import MULTI_PART, make_adapter, make_model
 from workers.checkpoint import load_model, open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
@@ -126,3 +126,53 @@ def test_another_language_model_is_refused_by_its_setting(zoo):
     text = {**MULTI_PART["gemma3"]["text_config"], "num_key_value_heads": 4}
     found = errors_of(zoo("gemma3"), zoo("gemma3", 1, text_config=text))
     assert re.search(r"config\.json: text_config\.num_key_value_heads is 4, base has 2", found[0])
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("architecture", ["gemma3", "qwen2_vl"])
+@pytest.mark.parametrize("dora", [False, True])
+def test_an_adapter_of_the_language_model_is_as_in_peft(architecture, dora, zoo, cache, tmp_path):
+    import peft
+
+    model = zoo(architecture)
+    targets = r".*language_model.*\.(q_proj|down_proj)"
+    adapter = make_adapter(tmp_path / "adapter", model, target_modules=targets, use_dora=dora)
+    adapted = Source(str(model), adapter=str(adapter))
+    merge(Recipe("passthrough", {"a": adapted}), tmp_path / "out")
+    live = load_model(open_checkpoint(Source(str(model))))
+    expected = logits(peft.PeftModel.from_pretrained(live, adapter).eval())
+    for found in (open_checkpoint(Source(str(tmp_path / "out"))), open_checkpoint(adapted)):
+        assert torch.allclose(logits(load_model(found)), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_that_changes_a_tower_is_refused_by_tensor(zoo, tmp_path):
+    adapter = make_adapter(tmp_path / "adapter", zoo("gemma3"), target_modules=["fc1"])
+    with pytest.raises(ValueError, match=r"fc1\.weight, which is outside the language model of /"):
+        open_checkpoint(Source(str(zoo("gemma3")), adapter=str(adapter)))
+
+
+def test_layers_are_stacked_and_towers_stay(zoo, cache, tmp_path):
+    stacked = Source(str(zoo("gemma3")), layers=((0, 2), (1, 2)))
+    recipe = Recipe("passthrough", {"a": stacked})
+    merge(recipe, tmp_path / "out")
+    found = open_checkpoint(Source(str(tmp_path / "out")))
+    assert found.n_layers == len(found.config["text_config"]["layer_types"]) == 3
+    live = load_model(open_checkpoint(stacked))
+    assert torch.equal(logits(live), logits(load_model(found)))
+    for name in found.towers:
+        tower = load_file(zoo("gemma3") / "model.safetensors")[name]
+        assert torch.equal(load_file(tmp_path / "out" / "model.safetensors")[name], tower)
+
+
+def test_an_old_config_that_is_not_nested_is_read_and_kept(zoo, cache, tmp_path):
+    folder = shutil.copytree(zoo("qwen2_vl"), tmp_path / "old")
+    config = json.loads((folder / "config.json").read_text())
+    nested = config.pop("text_config")
+    (folder / "config.json").write_text(json.dumps({**nested, **config}))
+    old, new = Source(str(folder)), Source(str(zoo("qwen2_vl", 1)))
+    assert open_checkpoint(old).n_layers == 2
+    merge(Recipe("passthrough", {"a": new}, base=old), tmp_path / "out")
+    out = open_checkpoint(Source(str(tmp_path / "out")))
+    assert "text_config" not in out.config
+    assert torch.equal(logits(load_model(out)), logits(load_model(open_checkpoint(new))))

@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.file_names import FileNames
 from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
@@ -67,10 +68,10 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
-def live_name(model: Any, tensor: str) -> str:
-    """The live model's name of a checkpoint tensor; old files omit the model's prefix."""
-    known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
+def live_parameters(model: Any, tensors: Iterable[str]) -> dict[str, str]:
+    """Checkpoint tensor -> the live model's name of it."""
+    names = FileNames(model)
+    return {tensor: names.live_name(tensor) or tensor for tensor in tensors}
 
 
 def resize(model: Any, rows: int | None) -> None:
@@ -96,5 +97,5 @@ def _is_tied(model: Any) -> bool:
 @torch.no_grad()
 def _copy(checkpoint: Checkpoint, names: Iterable[str], model: Any) -> None:
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    for name in names:
-        parameters[live_name(model, name)].copy_(checkpoint.tensor(name))
+    for name, live in live_parameters(model, names).items():
+        parameters[live].copy_(checkpoint.tensor(name))
