@@ -16,12 +16,12 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 from search.cli.demo import SEARCH, rescore
 from search.ledger import Ledger
 from search.runs import export, open_run, results_of
-from tests.workers.makers import make_model
+from tests.workers.makers import MULTI_PART, make_model
 from workers.demo import DemoSettings, make_demo
 
 pytestmark = pytest.mark.slow
@@ -147,11 +147,22 @@ def test_a_model_with_a_nan_is_wrong_input_and_named(demo):
     assert "Traceback" not in told
 
 
-def test_a_mixture_of_experts_is_searched_and_its_export_loads(demo, tmp_path):
+@pytest.mark.parametrize(
+    ("architecture", "modules", "kind"),
+    [
+        ("qwen2_moe", ["experts", "router"], AutoModelForCausalLM),
+        ("qwen2_vl", ["self_attn"], AutoModelForImageTextToText),
+    ],
+)
+def test_experts_and_parts_are_searched_and_exports_load(
+    architecture, modules, kind, demo, tmp_path
+):
     known = json.loads((demo / SEARCH["base"] / "config.json").read_text())
     size = {"vocab_size": known["vocab_size"], "max_position_embeddings": 512}
+    if text := MULTI_PART.get(architecture, {}).get("text_config"):
+        size = {"text_config": {**text, **size}}
     for seed, name in enumerate(("base", "a", "b")):
-        folder = make_model(tmp_path / name, "qwen2_moe", seed, **size)
+        folder = make_model(tmp_path / name, architecture, seed, **size)
         for file in (demo / SEARCH["base"]).glob("token*"):
             shutil.copy(file, folder)
     content = {
@@ -159,20 +170,20 @@ def test_a_mixture_of_experts_is_searched_and_its_export_loads(demo, tmp_path):
         "run": str(tmp_path / "run"),
         "base": str(tmp_path / "base"),
         "models": {name: str(tmp_path / name) for name in "ab"},
-        "space": {"modules": ["experts", "router"]},
+        "space": {"modules": modules},
         "objectives": {"sort": SEARCH["objectives"]["sort"]},
         "gate": {"enabled": False},  # models of random weights
         "budget": {"trials": 5},
         "workers": {"cpus": 1, "max": 1},
     }
-    config = demo / "experts.yaml"
+    config = demo / f"{architecture}.yaml"
     config.write_text(yaml.safe_dump(content))
     done = mergefront("search", config)
     assert done.returncode == 0, done.stderr
     prepared, ledger = open_run(tmp_path / "run")
     assert {trial.state for trial in ledger.trials()} <= {"scored", "duplicate"}
     written = export(prepared, results_of(ledger).pick("knee"), tmp_path / "merged")
-    model = AutoModelForCausalLM.from_pretrained(written.path)
+    model = kind.from_pretrained(written.path)
     with torch.no_grad():
         assert model(torch.arange(6)[None]).logits.isfinite().all()
 

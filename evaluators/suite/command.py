@@ -29,12 +29,25 @@ def command(
     batch_size = conditions.batch_size if conditions else settings.batch_size
     return [
         *_environment(conditions, folder),
-        *("lm_eval", "run", "--model", "hf", "--model_args", _model_args(settings, path)),
+        *("lm_eval", "run", "--model", _model(path), "--model_args", _model_args(settings, path)),
         *("--tasks", ",".join(documents), "--batch_size", str(batch_size)),
         *("--samples", json.dumps({name: list(ids) for name, ids in documents.items()})),
         *_options(settings, conditions),
         *(["--apply_chat_template"] if settings.apply_chat_template else []),
     ]
+
+
+def _model(path: Path) -> str:
+    """lm-eval's name for the class that loads a model; `hf` does not load all multi-part models."""
+    file = path / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if "vision_config" not in config:
+        return "hf"
+    from lm_eval.models.huggingface import (  # noqa: PLC0415 - takes 4 s
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    )
+
+    return "hf" if config["model_type"] in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "hf-multimodal"
 
 
 def _environment(conditions: Conditions | None, folder: Path | None) -> list[str]:

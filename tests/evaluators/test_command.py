@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lm_eval.tasks import TaskManager
-from transformers import LlamaForCausalLM
+from transformers import AutoConfig, LlamaForCausalLM
 
 from evaluators.scores import Conditions
 from evaluators.suite import Suite, builtin_tasks
@@ -31,6 +31,15 @@ def test_a_command_contains_everything_that_a_score_depends_on(settings: SuiteSe
         *("--include_path", str(settings.folder), "--num_fewshot", "0"),
         *("--gen_kwargs", "max_gen_toks=4", "--device", "cpu"),
     ]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("gemma3", "hf"), ("qwen2_vl", "hf-multimodal")])
+def test_a_command_names_the_class_that_loads_a_model_of_several_parts(
+    kind: str, name: str, settings: SuiteSettings, tmp_path: Path
+) -> None:
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    found = Suite(settings).command({"end": [1]}, tmp_path, None)
+    assert found[found.index("--model") + 1] == name
 
 
 @pytest.mark.slow  # lm-eval's command reads 14,000 task files first

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
+from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
 
 SHAPE = {
@@ -94,6 +95,133 @@ EXPERTS = {
     "phimoe": {**WIDE, "num_local_experts": 4},
 }
 """Mixtures of four experts, of which a token uses two."""
+MAMBA = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 8,
+    "mamba_d_state": 8,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+}
+PLAIN = {k: v for k, v in SHAPE.items() if k not in ("head_dim", "num_key_value_heads")}
+HYBRIDS: dict[str, dict[str, Any]] = {
+    "bamba": {**SHAPE, **MAMBA, "attn_layer_indices": [1]},
+    "granitemoehybrid": {
+        **SHAPE,
+        **MAMBA,
+        "layer_types": ["mamba", "attention"],
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "shared_intermediate_size": 20,
+    },
+    "falcon_h1": {**SHAPE, **MAMBA, "mamba_d_ssm": 32},
+    "zamba2": {
+        **PLAIN,
+        "num_hidden_layers": 4,
+        "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],
+        "n_mamba_heads": 4,
+        "mamba_d_state": 8,
+        "mamba_ngroups": 1,
+        "mamba_headdim": 8,
+        "num_mem_blocks": 1,
+        "adapter_rank": 4,
+    },
+    "nemotron_h": {
+        **SHAPE,
+        "num_hidden_layers": 3,
+        "layers_block_type": ["mamba", "attention", "mlp"],
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 8,
+        "ssm_state_size": 8,
+        "n_groups": 1,
+    },
+    "jamba": {
+        **SHAPE,
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        "expert_layer_period": 2,
+        "expert_layer_offset": 1,
+        "num_experts": 4,
+        "mamba_d_state": 8,
+        "mamba_dt_rank": 4,
+        "use_mamba_kernels": False,
+    },
+    "mamba2": {**PLAIN, "num_heads": 4, "head_dim": 8, "state_size": 8, "n_groups": 1},
+    "recurrent_gemma": {**SHAPE, "block_types": ["recurrent", "attention"], "lru_width": 16},
+    "lfm2": {**SHAPE, "layer_types": ["conv", "full_attention"]},
+}
+"""A layer with a state-space, recurrent or convolution block, and one with attention."""
+TEXT = {**SHAPE, "hidden_size": 32, "head_dim": 8}
+CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 16,
+    "patch_size": 8,
+}
+QWEN_VISION = {"depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": 4}
+QWEN_VL = {
+    "text_config": {
+        **{key: value for key, value in TEXT.items() if key != "head_dim"},
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "mrope_section": [1, 1, 2],
+        },
+    },
+    "image_token_id": 44,
+    "video_token_id": 45,
+    "vision_start_token_id": 46,
+    "vision_end_token_id": 47,
+}
+MULTI_PART: dict[str, dict[str, Any]] = {
+    "gemma3": {
+        "text_config": {**TEXT, "query_pre_attn_scalar": 8},
+        "vision_config": {**CLIP, "vision_use_head": False},
+        "mm_tokens_per_image": 4,
+        "image_token_index": 44,
+        "boi_token_index": 45,
+        "eoi_token_index": 46,
+    },
+    "qwen2_vl": {**QWEN_VL, "vision_config": {**QWEN_VISION, "embed_dim": 32, "mlp_ratio": 2}},
+    "qwen2_5_vl": {
+        **QWEN_VL,
+        "vision_config": {**QWEN_VISION, "intermediate_size": 24, "out_hidden_size": 32},
+    },
+    "qwen3_vl": {
+        **QWEN_VL,
+        "vision_config": {
+            **QWEN_VISION,
+            "intermediate_size": 24,
+            "out_hidden_size": 32,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 16,
+        },
+    },
+    "mistral3": {
+        "text_config": {**TEXT, "model_type": "mistral"},
+        "vision_config": {**CLIP, "model_type": "pixtral", "head_dim": 8},
+        "image_token_index": 44,
+    },
+    "llava": {
+        "text_config": {**TEXT, "model_type": "llama"},
+        "vision_config": {**CLIP, "model_type": "clip_vision_model"},
+        "image_token_index": 44,
+    },
+    "qwen2_audio": {
+        "text_config": {**TEXT, "model_type": "qwen2"},
+        "audio_config": {
+            "d_model": 32,
+            "encoder_layers": 2,
+            "encoder_attention_heads": 4,
+            "encoder_ffn_dim": 24,
+            "num_mel_bins": 8,
+            "max_source_positions": 16,
+        },
+        "audio_token_index": 44,
+    },
+}
+"""A language model of two layers, and a small tower."""
 WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
 """Eight fewer than the models have rows: real models are padded too."""
 
@@ -109,9 +237,9 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **ARCHITECTURES}[architecture]
+    shape = {**EXPERTS, **HYBRIDS, **MULTI_PART, **ARCHITECTURES}[architecture]
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model = auto_class(config).from_config(config, dtype=dtype)
     with torch.no_grad():
         stored = {each.data_ptr(): each for each in model.state_dict().values()}
         for tensor in stored.values():  # norms too: all that is 1 everywhere hides faults
@@ -146,7 +274,7 @@ def make_adapter(
 
     with quiet():
         torch.manual_seed(seed)
-        live = AutoModelForCausalLM.from_pretrained(model)
+        live = auto_class(AutoConfig.from_pretrained(model)).from_pretrained(model)
         if rows:
             live.resize_token_embeddings(rows, mean_resizing=False)
         settings = {"r": 3, "lora_alpha": 5, "target_modules": ["q_proj", "down_proj"], **changes}

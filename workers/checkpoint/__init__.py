@@ -11,6 +11,7 @@ from workers.checkpoint.live_model import load_model, load_tokenizer
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.merged_vocabulary import merge_vocabularies
 from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint.parts import language_config, tower_names
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.retokenization import retokenize
@@ -34,6 +35,7 @@ __all__ = [
     "chosen_template",
     "differences",
     "is_hub_id",
+    "language_config",
     "licence_of",
     "load_model",
     "load_tokenizer",
@@ -49,6 +51,7 @@ __all__ = [
     "stack",
     "template_of",
     "temporary_directory",
+    "tower_names",
     "vocabulary",
     "write_model",
 ]

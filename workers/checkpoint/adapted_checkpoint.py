@@ -101,6 +101,7 @@ def adapted(model: Checkpoint, location: str) -> AdaptedCheckpoint:
         adapter=adapter,
         changes=changes,
         ignored=model.ignored,
+        towers=model.towers,
         copies=model.copies,
         original=model,
     )

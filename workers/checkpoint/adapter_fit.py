@@ -11,6 +11,7 @@ from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.checkpoint import Checkpoint, heads
 from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.location import ADAPTER_CONFIG
+from workers.checkpoint.parts import with_language_config
 from workers.recipe import is_vocabulary, module_of
 
 MERGE_ELSEWHERE = (
@@ -48,7 +49,7 @@ def adapted_config(model: Checkpoint, tensors: Mapping[str, TensorInfo]) -> dict
         config["tie_word_embeddings"] = False
     rows = Checkpoint(model.path, tensors, {}).vocabulary_rows
     if rows != model.vocabulary_rows:
-        config["vocab_size"] = rows
+        config = with_language_config(config, {"vocab_size": rows})
     return config
 
 
@@ -70,13 +71,12 @@ def changed_tensors(
     """
     same = {name for name, info in tensors.items() if model.tensors.get(name) == info}
     changes = {name: name for name in tensors if name not in same}
+    stored = _stored_names(model)
     for target, parts in adapter.targets.items():
-        name = _tensor_name(target, tensors)
+        name = _tensor_name(stored.get(target, target), tensors)
         if name is None:
-            raise ValueError(
-                f"{adapter.file}: {next(iter(parts.values()))} changes {target}, but {model.path} "
-                f"has no such tensor; {_origin(adapter, model)}"
-            )
+            changed = f"{adapter.file}: {next(iter(parts.values()))} changes {target}"
+            raise ValueError(_not_merged(adapter, model, changed, stored.get(target)))
         for key in _misfits(adapter, parts, tensors[name].shape):
             raise ValueError(_misfit(adapter, model, key, name, tensors[name].shape))
         changes[name] = target
@@ -146,6 +146,26 @@ def _check_tokens(adapter: Adapter, model: Checkpoint, rows: int | None) -> None
             f"embedding of {model.path} has {rows} rows; it was trained with added tokens whose "
             f"rows it does not contain: {MERGE_ELSEWHERE}"
         )
+
+
+def _stored_names(model: Checkpoint) -> dict[str | None, str]:
+    """Live name -> the one in the files, where a multi-part model may have another."""
+    if not model.towers:
+        return {}
+    from workers.checkpoint.meta_model import meta_model  # noqa: PLC0415 - imports torch
+
+    names = meta_model(model).file_names
+    return {names.live_name(name): name for name in (*model.tensors, *model.towers)}
+
+
+def _not_merged(adapter: Adapter, model: Checkpoint, changed: str, stored: str | None) -> str:
+    """Why the adapter's change of a tensor cannot be applied."""
+    if stored in model.towers:
+        return (
+            f"{changed}, which is outside the language model of {model.path}; only the language "
+            f"model of several parts is merged: {MERGE_ELSEWHERE}, and merge that"
+        )
+    return f"{changed}, but {model.path} has no such tensor; {_origin(adapter, model)}"
 
 
 def _tensor_name(target: str, tensors: Mapping[str, TensorInfo]) -> str | None:

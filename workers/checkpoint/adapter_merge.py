@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import peft
 
-from workers.checkpoint.live_model import live_name, load_model, resize, separate_head
+from workers.checkpoint.live_model import live_parameters, load_model, resize, separate_head
 from workers.checkpoint.quiet import quiet
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def merged_by_peft(checkpoint: AdaptedCheckpoint) -> Iterator[tuple[str, torch.T
     resize(model, checkpoint.vocabulary_rows)
     head = model.get_output_embeddings()
     separate = checkpoint.original.tied and head is not None
-    live = {name: live_name(model, name) for name in checkpoint.changes}
+    live = live_parameters(model, checkpoint.changes)
     with quiet():
         merged = _with_adapter(model, checkpoint)
         if separate:  # only now: until here, what changes one of them changes the other too

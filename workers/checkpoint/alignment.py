@@ -98,6 +98,7 @@ def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Chec
         {**reference.config, "tie_word_embeddings": False},
         ignored=reference.ignored,
         changes=reference.changes,
+        towers=reference.towers,
         original=reference,
         reference=reference,
     )

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from workers.checkpoint.adapter import Adapter
 from workers.checkpoint.headers import BYTES_PER_ENTRY, TensorInfo
+from workers.checkpoint.parts import language_config
 from workers.recipe import is_vocabulary, module_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Checkpoint:
     """The LoRA adapter that an `AdaptedCheckpoint` applies."""
     ignored: Mapping[str, TensorInfo] = field(default_factory=dict)
     """Tensors in the files that the architecture does not load; they are not merged."""
+    towers: Mapping[str, TensorInfo] = field(default_factory=dict)
+    """Tensors of a multi-part model outside its language model; they are not merged."""
     copies: Mapping[str, str] = field(default_factory=dict)
     """Tied tensors in the files -> the tensor that they are tied to and equal; not read either."""
     changes: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +55,9 @@ class Checkpoint:
 
     @property
     def n_layers(self) -> int:
-        """Number of transformer layers, from the config."""
-        return int(self.config.get("num_hidden_layers") or self.config.get("n_layer") or 1)
+        """Number of transformer layers of the language model, from the config."""
+        settings = language_config(self.config)
+        return int(settings.get("num_hidden_layers") or settings.get("n_layer") or 1)
 
     @property
     def tied(self) -> bool:
@@ -75,15 +79,20 @@ class Checkpoint:
         return found[0] if found else None
 
     @property
+    def unmerged(self) -> dict[str, TensorInfo]:
+        """The tensors in the files of which the merged model has the base's, unchanged."""
+        return {**self.ignored, **self.towers}
+
+    @property
     def nbytes(self) -> int:
-        """Size of all tensors in bytes."""
+        """Size of all tensors that are merged, in bytes."""
         return sum(info.nbytes for info in self.tensors.values())
 
     @cached_property
     def fingerprint(self) -> str:
         """Hex digest of the bytes of all tensor files, and of the adapter's."""
         digest = hashlib.blake2b(digest_size=16)
-        infos = [*self.tensors.values(), *self.ignored.values()]
+        infos = [*self.tensors.values(), *self.unmerged.values()]
         for file in sorted({info.file for info in infos}):
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())

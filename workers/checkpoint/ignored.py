@@ -1,4 +1,4 @@
-"""Sorts out the tensors in a model's files that transformers does not load."""
+"""Sorts out the tensors in a model's files that are not merged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
 from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint.parts import language_config, with_language_config
 
 
-def without_ignored(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint without tensors that its architecture drops, and without copies of tied ones.
+def without_unmerged(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint without towers, tensors that its architecture drops, and copies of tied ones.
 
     A stored head that differs from the embedding that the config ties it to is a separate head,
     as it is for transformers.
@@ -21,11 +22,24 @@ def without_ignored(checkpoint: Checkpoint) -> Checkpoint:
     ignored = {
         n: info for n, info in checkpoint.tensors.items() if meta.file_names.ignores(n, info)
     }
+    towers = {
+        n: info
+        for n, info in checkpoint.tensors.items()
+        if meta.file_names.live_name(n) in meta.towers
+    }
     copies, separate = _stored_ties(checkpoint, meta)
     config = {**checkpoint.config, **({"tie_word_embeddings": False} if separate else {})}
-    unread = ignored.keys() | copies.keys()
-    tensors = {n: info for n, info in checkpoint.tensors.items() if n not in unread}
-    return replace(checkpoint, tensors=tensors, config=config, ignored=ignored, copies=copies)
+    if meta.towers and "num_hidden_layers" not in language_config(config):  # left out by default
+        config = with_language_config(config, {"num_hidden_layers": meta.n_layers})
+    unmerged = {*ignored, *towers, *copies}
+    return replace(
+        checkpoint,
+        tensors={n: info for n, info in checkpoint.tensors.items() if n not in unmerged},
+        config=config,
+        ignored=ignored,
+        towers=towers,
+        copies=copies,
+    )
 
 
 def _stored_ties(checkpoint: Checkpoint, meta: MetaModel) -> tuple[dict[str, str], list[str]]:

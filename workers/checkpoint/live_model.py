@@ -9,7 +9,9 @@ from typing import Any
 import torch
 import transformers
 
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.file_names import FileNames
+from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
@@ -31,12 +33,13 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
         ValueError: if a tensor is missing, unexpected or of another shape; transformers would
             only log it and use random numbers.
     """
-    kind: Any = transformers.AutoModelForCausalLM
+    config = transformers_config(checkpoint)
+    kind = auto_class(config)
     given: dict[str, Any] = {}
     if _is_stacked(checkpoint):  # no directory has these tensors
-        config = transformers_config(checkpoint)
-        kind = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        kind = kind._model_mapping[type(config)]
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.tensors}
+        tensors |= {name: read_tensor(info.file, name) for name, info in checkpoint.towers.items()}
         given = {"config": config, "state_dict": tensors}
     with quiet():
         model, report = kind.from_pretrained(
@@ -70,10 +73,10 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
-def live_name(model: Any, tensor: str) -> str:
-    """The live model's name of a checkpoint tensor; old files omit the model's prefix."""
-    known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    return tensor if tensor in known else f"{model.base_model_prefix}.{tensor}"
+def live_parameters(model: Any, tensors: Iterable[str]) -> dict[str, str]:
+    """Checkpoint tensor -> the live model's name of it."""
+    names = FileNames(model)
+    return {tensor: names.live_name(tensor) or tensor for tensor in tensors}
 
 
 def _is_stacked(checkpoint: Checkpoint) -> bool:
@@ -116,5 +119,5 @@ def _use_settings_of(folder: Path, checkpoint: Checkpoint, model: Any) -> None:
 @torch.no_grad()
 def _copy(checkpoint: Checkpoint, names: Iterable[str], model: Any) -> None:
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    for name in names:
-        parameters[live_name(model, name)].copy_(checkpoint.tensor(name))
+    for name, live in live_parameters(model, names).items():
+        parameters[live].copy_(checkpoint.tensor(name))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
 from transformers.conversion_mapping import get_model_conversion_mapping
 
 from workers.checkpoint.file_names import FileNames
+from workers.checkpoint.parts import auto_class, tower_names
 from workers.checkpoint.tensor_names import computed_names, stored_tensors
 from workers.checkpoint.transformers_config import (
     CONFIG_ERRORS,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetaModel:
-    """A causal language model without weights."""
+    """A causal language model, or a model of several parts, without weights."""
 
     shapes: Mapping[str, tuple[int, ...]]
     """Of every tensor that a checkpoint must contain, by its name in the files."""
@@ -38,6 +38,10 @@ class MetaModel:
     ties: Mapping[str, str]
     """Tied parameters -> the parameter that they are tied to, by the live model's names."""
     file_names: FileNames
+    towers: frozenset[str]
+    """The tensors outside the language model, by the live model's names."""
+    n_layers: int | None
+    """Of the language model."""
 
 
 def meta_model(checkpoint: Checkpoint) -> MetaModel:
@@ -56,19 +60,25 @@ def _meta_models(where: Path, text: str) -> list[MetaModel]:
     """One for each set of names; kept, because a model is opened several times."""
     try:
         with torch.device("meta"):
-            model = transformers.AutoModelForCausalLM.from_config(parse_config(text))
-    except (*CONFIG_ERRORS, RuntimeError) as error:
-        raise ValueError(f"{where}: transformers cannot build this model: {error}") from None
+            config = parse_config(text)
+            model = auto_class(config).from_config(config)
+    except (*CONFIG_ERRORS, ImportError, RuntimeError) as error:
+        reason = str(error).strip()
+        raise ValueError(f"{where}: transformers cannot build this model: {reason}") from None
     file_names, ties = FileNames(model), dict(model.all_tied_weights_keys)
+    towers = frozenset(tower_names(model))
+    n_layers = getattr(config.get_text_config(), "num_hidden_layers", None)
     return [
         MetaModel(
             {name: tuple(each.shape) for name, each in stored.items()},
-            computed_names(model, stored),
+            [n for n in computed_names(model, stored) if file_names.live_name(n) not in towers],
             f"{model.base_model_prefix}.",
             ties,
             file_names,
+            towers,
+            n_layers,
         )
-        for stored in _namings(model)
+        for stored in (_untied(model, each, file_names) for each in _namings(model))
     ]
 
 
@@ -77,14 +87,16 @@ def _namings(model: Any) -> Iterator[dict[str, torch.Tensor]]:
 
     As it writes them, as the text part of a model of several parts, and as they are named live.
     """
-    yield _untied(model, stored_tensors(model))
+    yield stored_tensors(model)
     for conversions in [get_model_conversion_mapping(model, add_legacy=False), list[Any]()]:
         model._weight_conversions = conversions  # where `from_pretrained` notes what it applied
-        yield _untied(model, stored_tensors(model))
+        yield stored_tensors(model)
 
 
-def _untied(model: Any, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _untied(
+    model: Any, tensors: dict[str, torch.Tensor], file_names: FileNames
+) -> dict[str, torch.Tensor]:
     """Without the second names of shared parameters; a file need not have them."""
     every = dict(model.named_parameters(remove_duplicate=False))
     tied = every.keys() - dict(model.named_parameters()).keys()
-    return {name: tensor for name, tensor in tensors.items() if name not in tied}
+    return {n: tensor for n, tensor in tensors.items() if file_names.live_name(n) not in tied}

@@ -8,7 +8,7 @@ from pathlib import Path
 from workers.checkpoint.adapted_checkpoint import adapted
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo, check_dtypes, read_headers, read_json
-from workers.checkpoint.ignored import without_ignored
+from workers.checkpoint.ignored import without_unmerged
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
 from workers.checkpoint.stacked_checkpoint import stack
@@ -42,7 +42,7 @@ def open_headers(source: Source) -> Checkpoint:
 def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source) -> Checkpoint:
     if not tensors:
         raise ValueError(f"{folder}: holds no tensors")
-    model = without_ignored(Checkpoint(folder, tensors, read_json(folder / "config.json")))
+    model = without_unmerged(Checkpoint(folder, tensors, read_json(folder / "config.json")))
     check_dtypes(model.tensors)
     if source.adapter:
         model = adapted(model, source.adapter)

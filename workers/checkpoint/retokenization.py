@@ -10,6 +10,7 @@ from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.merged_tokenizer import tokenizer_directory, with_template
 from workers.checkpoint.merged_vocabulary import MergedVocabulary, merge_vocabularies
+from workers.checkpoint.parts import language_config, with_language_config
 from workers.checkpoint.retokenized_checkpoint import RetokenizedCheckpoint
 from workers.checkpoint.vocabulary import SPECIAL_IDS
 from workers.recipe import TokenizerChoice, is_vocabulary
@@ -46,8 +47,11 @@ def _with_vocabulary(
     first, *_ = models
     source = models[merged.source]
     directory = tokenizer_directory(source, merged.added, merged.ids)
-    special = {key: source.config[key] for key in SPECIAL_IDS if key in source.config}
-    config = {**models[first].config, **special, "vocab_size": merged.n_rows}
+    settings = {**language_config(source.config), **source.config}
+    special = {key: settings[key] for key in SPECIAL_IDS if key in settings}
+    config = with_language_config(
+        {**models[first].config, **special}, {"vocab_size": merged.n_rows}
+    )
     found = {name: _with_rows(name, models, merged) for name in models}
     base = replace(found[first], config=config, tokenizer=directory, generation=source.path)
     return {**found, first: base}
@@ -80,6 +84,7 @@ def _wrapped(model: Checkpoint) -> RetokenizedCheckpoint:
         changes=model.changes,
         ignored=model.ignored,
         copies=model.copies,
+        towers=model.towers,
         original=model,
         tokenizer=model.tokenizer_path,
         generation=model.generation_path,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.parts import language_config, with_language_config
 from workers.recipe import Layers, layer_of, with_layer
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def stack(checkpoint: Checkpoint, layers: Layers) -> Checkpoint:
             f"{where}: there are {n_layers} layers, so layers {list(missing[0])} do not exist; "
             f"a range ends at {n_layers} at most"
         )
-    if not any(key in checkpoint.config for key in _DEPTH):
+    if not any(key in language_config(checkpoint.config) for key in _DEPTH):
         raise ValueError(f"{where}: has neither {' nor '.join(_DEPTH)}, so it cannot be stacked")
     order = [layer for first, end in layers for layer in range(first, end)]
     stored = dict(_renamed(checkpoint, order))
@@ -62,6 +63,7 @@ def stack(checkpoint: Checkpoint, layers: Layers) -> Checkpoint:
         checkpoint.path,
         {name: checkpoint.tensors[original] for name, original in stored.items()},
         _config(checkpoint, order),
+        towers=checkpoint.towers,
         original=checkpoint,
         layers=layers,
         stored=stored,
@@ -85,10 +87,10 @@ def _config(checkpoint: Checkpoint, order: Sequence[int]) -> dict[str, Any]:
 
     by_layer = {
         key: [value[layer] for layer in order]
-        for key, value in normalised_config(checkpoint).items()
+        for key, value in language_config(normalised_config(checkpoint)).items()
         if isinstance(value, list)
         and len(value) == checkpoint.n_layers
         and not key.endswith(_NOT_BY_LAYER)
     }
-    depth = {key: len(order) for key in _DEPTH if key in checkpoint.config}
-    return {**checkpoint.config, **by_layer, **depth}
+    depth = {key: len(order) for key in _DEPTH if key in language_config(checkpoint.config)}
+    return with_language_config(checkpoint.config, {**by_layer, **depth})

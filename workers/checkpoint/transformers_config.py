@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 
+from workers.checkpoint.parts import is_multi_part
+
 if TYPE_CHECKING:
     from workers.checkpoint.checkpoint import Checkpoint
 
@@ -54,7 +56,8 @@ def transformers_config(checkpoint: Checkpoint) -> Any:
     except CONFIG_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
-    if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+    known = transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+    if type(config) not in known and not is_multi_part(config):
         raise ValueError(f"{where}: model_type {kind!r} is not a causal language model")
     return config
 

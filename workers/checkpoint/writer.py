@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from workers.checkpoint.atomic_directory import atomic_directory
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
 from workers.checkpoint.file_writer import Tensors, only_finite, write_file
 from workers.checkpoint.headers import INDEX, SINGLE, TensorInfo, read_headers
+from workers.checkpoint.parts import with_language_config
 
 SHARD_BYTES = 5 * 10**9  # as in transformers and on the hub
 MANIFEST = "manifest.json"
@@ -30,6 +31,12 @@ TOKENIZER_FILES = (  # copied from the model whose tokenizer the merged one uses
     "spiece.model",
     "chat_template.jinja",
     "additional_chat_templates",
+    "chat_template.json",
+)
+PROCESSOR_FILES = (  # of the inputs of towers
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
 )
 
 Plan = Mapping[str, TensorInfo]
@@ -46,7 +53,7 @@ def write_model(
 ) -> None:
     """Writes a Hugging Face directory; only one tensor is in memory at a time.
 
-    Tensors of `like` that transformers ignores are copied unchanged.
+    Tensors of `like` that are not merged are copied unchanged.
 
     Args:
         out: the directory to make; it appears complete or not at all.
@@ -62,14 +69,15 @@ def write_model(
         OSError: if writing fails; no files remain then.
     """
     merged = {name: replace(info, dtype=dtype) for name, info in like.tensors.items()}
-    plan = {**merged, **like.ignored}
-    copied = ((name, read_tensor(info.file, name)) for name, info in like.ignored.items())
+    plan = {**merged, **like.unmerged}
+    copied = ((name, read_tensor(info.file, name)) for name, info in like.unmerged.items())
     nbytes = sum(info.nbytes for info in plan.values())
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
         digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
         _verify(folder, plan, digests)
         copy_tokenizer_files(like.tokenizer_path, folder)
-        _copy(like.generation_path / GENERATION_CONFIG, folder)
+        _copy((GENERATION_CONFIG,), like.generation_path, folder)
+        _copy(PROCESSOR_FILES, like.path, folder)
         for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         # last, so that the directory of a killed writer cannot be loaded
@@ -120,25 +128,26 @@ def _verify(folder: Path, plan: Plan, digests: Mapping[str, str]) -> None:
 
 
 def _config(like: Checkpoint, dtype: str) -> dict[str, object]:
-    config = {**like.config, "dtype": dtype}
+    config: dict[str, object] = {**like.config, "dtype": dtype}
     config.pop("torch_dtype", None)
     config.pop("_name_or_path", None)
     if like.vocabulary_rows:
-        config["vocab_size"] = like.vocabulary_rows
+        config = with_language_config(config, {"vocab_size": like.vocabulary_rows})
     return config
 
 
 def copy_tokenizer_files(source: Path, folder: Path) -> None:
     """Copies the files of a tokenizer and its chat template."""
-    for name in TOKENIZER_FILES:
-        _copy(source / name, folder)
+    _copy(TOKENIZER_FILES, source, folder)
 
 
-def _copy(path: Path, folder: Path) -> None:
-    if path.is_dir():
-        shutil.copytree(path, folder / path.name)
-    elif path.is_file():
-        shutil.copyfile(path, folder / path.name)
+def _copy(names: Iterable[str], source: Path, folder: Path) -> None:
+    for name in names:
+        path = source / name
+        if path.is_dir():
+            shutil.copytree(path, folder / name)
+        elif path.is_file():
+            shutil.copyfile(path, folder / name)
 
 
 def _write_manifest(folder: Path, digests: Mapping[str, str]) -> None:

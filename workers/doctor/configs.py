@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.checkpoint import Checkpoint
+from workers.checkpoint import Checkpoint, language_config
 from workers.doctor.finding import Finding
 
 MUST_AGREE = {  # with another value, the same tensors mean something else
@@ -59,6 +59,9 @@ HARMLESS = {  # no effect on what the weights compute
 }
 REASON = "the weights would not be comparable; merge models of the same kind"
 CHECKED_ELSEWHERE = {"vocab_size", "tie_word_embeddings"}
+NESTED = "_config"
+"""The end of keys with the settings of a part."""
+LANGUAGE = ("", "text_config.")
 """Compared together with the tensors."""
 
 
@@ -76,20 +79,49 @@ def compare_configs(
         return f"{where}: {key} is {config.get(key)!r}, {other_name} has {other.get(key)!r}"
 
     if config["model_type"] != other["model_type"]:
-        yield Finding("error", name, f"{differ('model_type')}; merge models of one architecture")
+        yield Finding("error", name, f"{differ('model_type')}; {_same_kind(config, other)}")
         return
-    for key in sorted({*config, *other} - HARMLESS - CHECKED_ELSEWHERE):
-        if config.get(key) == other.get(key):
+    tied = tuple(bool(each.get("tie_word_embeddings")) for each in (config, other))
+    config, other = dict(_flat(config)), dict(_flat(other))
+    for key in sorted({*config, *other}):
+        part, setting = _split(key)
+        if config.get(key) == other.get(key) or setting in HARMLESS | CHECKED_ELSEWHERE:
             continue
-        if key in MUST_AGREE:
+        if setting in MUST_AGREE and part in LANGUAGE:
             yield Finding("error", name, f"{differ(key)}; {REASON}")
         else:
             yield Finding("warning", name, f"{differ(key)}; the merged model uses {other_name}'s")
-    if config.get("tie_word_embeddings") != other.get("tie_word_embeddings"):
-        ours, theirs = (bool(each.get("tie_word_embeddings")) for each in (config, other))
+    if tied[0] != tied[1]:
         yield Finding(
             "warning",
             name,
-            f"{checkpoint.config_file}: tie_word_embeddings is {ours}, {other_name} has {theirs}; "
-            "the merged model has a head of its own",
+            f"{checkpoint.config_file}: tie_word_embeddings is {tied[0]}, {other_name} has "
+            f"{tied[1]}; the merged model has a head of its own",
         )
+
+
+def _same_kind(config: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """What to do about models of different types."""
+    for whole, part in ((config, other), (other, config)):
+        if language_config(whole).get("model_type") == part["model_type"]:
+            return (
+                f"a {part['model_type']} is only the language model of a {whole['model_type']}; "
+                f"load its weights into a whole {whole['model_type']} and save that with "
+                "transformers, or merge only models without the other parts"
+            )
+    return "merge models of one architecture"
+
+
+def _flat(config: Mapping[str, Any], part: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting of a config and of the parts in it, such as `text_config.hidden_size`."""
+    for key, value in config.items():
+        if key.endswith(NESTED) and isinstance(value, Mapping):
+            yield from _flat(value, f"{part}{key}.")
+        else:
+            yield f"{part}{key}", value
+
+
+def _split(key: str) -> tuple[str, str]:
+    """Part and setting of a key that `_flat` made."""
+    part, dot, setting = key.rpartition(".")
+    return part + dot, setting

@@ -66,9 +66,10 @@ def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
     moved = sum(each.nbytes for each in opened) + like.nbytes
     return Estimate(
         parameters=sum(info.nbytes_as("bfloat16") // 2 for info in like.tensors.values()),
-        worker_memory=_WORKER_FACTOR * like.nbytes,
+        worker_memory=_WORKER_FACTOR * like.nbytes
+        + sum(info.nbytes for info in like.towers.values()),
         shared_memory=sum(each.nbytes for each in opened),
-        export_disk=like.nbytes + sum(info.nbytes for info in like.ignored.values()),
+        export_disk=like.nbytes + sum(info.nbytes for info in like.unmerged.values()),
         adapter_disk=sum(changed),
         merge_seconds=moved / _bandwidth(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from workers.checkpoint import (
@@ -62,6 +63,7 @@ def _compared(
     tokenizer: TokenizerChoice | None,
 ) -> Iterator[Finding]:
     readable = [name for name in opened if name in configs]
+    yield from chain.from_iterable(_towers(name, opened[name]) for name in readable[:1])
     for name in readable[1:]:
         first = readable[0]
         ours, theirs = opened[name], opened[first]
@@ -70,6 +72,27 @@ def _compared(
         if configs[name]["model_type"] == configs[first]["model_type"]:
             yield from compare_tensors(name, ours, first, theirs)
             yield from compare_vocabularies(name, ours, first, theirs, tokenizer)
+
+
+def _towers(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
+    """Says of the model that gives the config that its towers are in every merged model."""
+    if checkpoint.towers:
+        parts = ", ".join(sorted({_part(tensor) for tensor in checkpoint.towers}))
+        yield Finding(
+            "warning",
+            name,
+            f"{checkpoint.path}: only the language model of a {checkpoint.config['model_type']} is "
+            f"merged; the merged model has {name}'s {parts}",
+        )
+
+
+def _part(tensor: str) -> str:
+    """The name of the tower that a tensor is of.
+
+    >>> _part("model.vision_tower.layers.0.weight"), _part("visual.merger.weight")
+    ('vision_tower', 'visual')
+    """
+    return tensor.removeprefix("model.").partition(".")[0]
 
 
 def _licences(

@@ -12,6 +12,7 @@ from workers.checkpoint import (
     MetaModel,
     TensorInfo,
     Vocabulary,
+    language_config,
     meta_model,
     no_view,
     vocabulary,
@@ -62,7 +63,8 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             f"{where / 'config.json'}: {expected.computed[0]}: "
             f"{no_view(checkpoint.config['model_type'])}",
         )
-    unknown = [n for n in checkpoint.tensors if not _is_known(n, expected)]
+    tensors = {**checkpoint.tensors, **checkpoint.towers}
+    unknown = [n for n in tensors if not _is_known(n, expected)]
     for tensor in unknown[:1]:
         others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
         what = "are not tensors" if others else "is not a tensor"
@@ -72,7 +74,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
             f"{checkpoint.tensors[tensor].file}: {tensor}{others} {what} of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
-    known = {_live(tensor, expected): info for tensor, info in checkpoint.tensors.items()}
+    known = {_live(tensor, expected): info for tensor, info in tensors.items()}
     missing = [n for n in expected.shapes if n not in known]
     for tensor in missing[:1]:
         others = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
@@ -144,15 +146,16 @@ def _special(
     name: str, checkpoint: Checkpoint, words: Vocabulary, rows: int | None
 ) -> Iterator[Finding]:
     where: Path = checkpoint.path / "config.json"
+    settings = {**language_config(checkpoint.config), **checkpoint.config}
     for key in SPECIAL_IDS:
-        given = checkpoint.config.get(key)
+        given = settings.get(key)
         ids = given if isinstance(given, list) else [given]
         for number in ids:
             if isinstance(number, int) and rows is not None and number >= rows:
                 yield Finding(
                     "error", name, f"{where}: {key} is {number}, but there are {rows} rows"
                 )
-    eos, given = words.special.get("eos_token"), checkpoint.config.get("eos_token_id")
+    eos, given = words.special.get("eos_token"), settings.get("eos_token_id")
     known = words.ids.get(eos) if eos else None
     if (
         known is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from evaluators.wording import counted
-from workers.checkpoint import Checkpoint
+from workers.checkpoint import Checkpoint, TensorInfo
 from workers.doctor.finding import Finding
 from workers.recipe import is_vocabulary, module_of
 
@@ -29,7 +29,7 @@ def compare_tensors(
 def _missing(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
-    ours, theirs = checkpoint.tensors.keys(), other.tensors.keys()
+    ours, theirs = _all(checkpoint).keys(), _all(other).keys()
     for who, absent in ((name, theirs - ours), (other_name, ours - theirs)):
         missing = sorted(_without_heads(absent) if checkpoint.tied != other.tied else absent)
         if missing:
@@ -43,6 +43,17 @@ def _missing(
             )
 
 
+def _all(checkpoint: Checkpoint) -> dict[str, TensorInfo]:
+    """Towers too: a language model is trained with its towers, and the merged model has base's."""
+    return {**checkpoint.tensors, **checkpoint.towers}
+
+
+def _shape(tensor: str, checkpoint: Checkpoint) -> tuple[int, ...]:
+    """The shape without vocabulary rows."""
+    shape = _all(checkpoint)[tensor].shape
+    return shape[1:] if tensor in checkpoint.tensors and is_vocabulary(tensor) else shape
+
+
 def _without_heads(names: AbstractSet[str]) -> set[str]:
     """The names without heads; a tied head is not stored."""
     return {name for name in names if module_of(name) != "head"}
@@ -51,12 +62,9 @@ def _without_heads(names: AbstractSet[str]) -> set[str]:
 def _shapes(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
-    ours, theirs = checkpoint.tensors, other.tensors
+    ours, theirs = _all(checkpoint), _all(other)
     differ = [
-        key
-        for key in ours
-        if key in theirs
-        and ours[key].shape[is_vocabulary(key) :] != theirs[key].shape[is_vocabulary(key) :]
+        key for key in ours if key in theirs and _shape(key, checkpoint) != _shape(key, other)
     ]
     if differ:
         key = differ[0]

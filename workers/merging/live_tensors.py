@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from workers.checkpoint import by_checkpoint_name
+from workers.checkpoint import by_checkpoint_name, tower_names
 
 
 class LiveTensors:
@@ -42,7 +42,7 @@ def live_tensors(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
 
     Raises:
         ValueError: if the live model lacks a tensor, has it in another shape, or has a parameter
-            that is not one of the tensors, or only in part.
+            of its language model that is not one of the tensors, or only in part.
     """
     found = by_checkpoint_name(model, shapes)
     for name, tensor in found.items():
@@ -52,10 +52,10 @@ def live_tensors(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     for name, tensor in found.items():
         firsts.setdefault(tensor.data_ptr(), name)
     targets = {name: found[name] for name in firsts.values()}
-    merged = _entries(targets.values())
+    merged, towers = _entries(targets.values()), set(tower_names(model))
     for name, parameter in model.named_parameters():
         # One storage is one parameter: experts are slices of it, and none may be left out.
-        if merged[_address(parameter)] < parameter.numel():
+        if name not in towers and merged[_address(parameter)] < parameter.numel():
             raise ValueError(
                 f"the live model's {name} is not among the merged tensors, or only in part"
             )

@@ -6,7 +6,7 @@ import re
 
 MODULES = ("self_attn", "mlp", "norm", "embed", "head", "other")
 """The module classes that cover a model."""
-PARTS = {"experts": "mlp", "router": "mlp"}
+PARTS = {"experts": "mlp", "router": "mlp", "ssm": "self_attn"}
 """Module class -> the one that it is a part of, whose parameters it has unless it has its own."""
 ALL_MODULES = (*PARTS, *MODULES)
 """Parts first: of several groups that cover a tensor, the first one counts."""
@@ -14,9 +14,22 @@ ALL_MODULES = (*PARTS, *MODULES)
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 _CLASSES = (  # the first pattern found in a tensor's name decides its module class
     ("norm", re.compile(r"norm|(?:^|\.)ln_|layernorm")),
-    ("embed", re.compile(r"embed_tokens|(?:^|\.)wte\.|(?:^|\.)wpe\.|embed_in|tok_embeddings")),
+    (
+        "embed",
+        re.compile(
+            r"embed_tokens|(?:^|\.)wte\.|(?:^|\.)wpe\.|embed_in|tok_embeddings"
+            r"|(?:^|\.)embeddings\.weight"
+        ),
+    ),
     ("head", re.compile(r"lm_head|embed_out")),
-    ("self_attn", re.compile(r"attn|attention")),
+    (  # Nemotron-H calls attention and MLP `mixer` too
+        "ssm",
+        re.compile(
+            r"linear_attn|\.mamba\.|\.conv\.|\.temporal_block\.(?:linear_|conv_1d|rg_lru)|mlstm_layer"
+            r"|\.mixer\.(?:A_log|D$|conv1d|dt_|in_proj|out_proj|x_proj)"
+        ),
+    ),
+    ("self_attn", re.compile(r"attn|attention|\.(?:mixer|temporal_block)\.[qkvo]_proj")),
     (
         "router",
         re.compile(
@@ -24,7 +37,7 @@ _CLASSES = (  # the first pattern found in a tensor's name decides its module cl
         ),
     ),
     ("experts", re.compile(r"\.experts\.|block_sparse_moe\.(?:input|output)_linear")),
-    ("mlp", re.compile(r"mlp|feed_forward|experts|block_sparse_moe")),
+    ("mlp", re.compile(r"mlp|feed_forward|experts|block_sparse_moe|\.mixer\.|\.ffn\.")),
 )
 
 
@@ -32,6 +45,7 @@ def module_of(tensor: str) -> str:
     """The module class of a checkpoint tensor, one of `ALL_MODULES`.
 
     Experts that every token uses (shared ones) are `mlp`; `experts` are those that a router picks.
+    `ssm` are state-space, linear-attention and other layers that mix tokens in place of attention.
 
     >>> module_of("model.layers.3.self_attn.q_proj.weight")
     'self_attn'
@@ -39,6 +53,8 @@ def module_of(tensor: str) -> str:
     'norm'
     >>> module_of("model.layers.3.mlp.experts.7.up_proj.weight")
     'experts'
+    >>> module_of("model.layers.3.mamba.in_proj.weight")
+    'ssm'
     """
     return next((name for name, pattern in _CLASSES if pattern.search(tensor)), "other")
 
