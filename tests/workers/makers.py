@@ -46,6 +46,9 @@ ARCHITECTURES = {
     "phi3": SHAPE,
     "gpt2": GPT2,
 }
+NEOX = {k: v for k, v in SHAPE.items() if k not in ("num_key_value_heads", "head_dim")}
+RENAMED = {"gpt_neox": NEOX}
+"""Some of their tensors have other names in files than live."""
 WIDE = {**SHAPE, "hidden_size": 32, "head_dim": 8, "num_experts_per_tok": 2}
 QWEN_MOE = {**WIDE, "num_experts": 4, "moe_intermediate_size": 24}
 SHARED = {**QWEN_MOE, "shared_expert_intermediate_size": 20}
@@ -244,7 +247,8 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **HYBRIDS, **MULTI_PART, **ARCHITECTURES}.get(architecture, {})
+    known = {**EXPERTS, **HYBRIDS, **MULTI_PART, **RENAMED, **ARCHITECTURES}
+    shape = known.get(architecture, {})
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = auto_class(config).from_config(config, dtype=dtype)
     with torch.no_grad():

@@ -119,7 +119,7 @@ def test_a_cache_without_space_for_the_vocabulary_is_named(zoo, tmp_path, monkey
         return usage(10**9, 0, 1000 if cache in Path(folder).parents else 10**9)
 
     monkeypatch.setattr(shutil, "disk_usage", free)
-    expected = r"vocabularies: not enough space for the merged vocabulary: .*XDG_CACHE_HOME"
+    expected = r"vocabularies: not enough space for changed tensors: .*XDG_CACHE_HOME"
     with pytest.raises(ValueError, match=expected):
         merged(zoo(), other, tmp_path / "out", "base")
 

@@ -1,4 +1,4 @@
-"""Mixtures of experts, live: transformers fuses them, and every part is merged in place."""
+"""Mixtures of experts: their classes of modules, and those that cannot be merged live."""
 
 from __future__ import annotations
 
@@ -11,54 +11,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.workers.makers import EXPERTS, SHAPE, make_model
+from tests.workers.makers import EXPERTS, SHAPE
 from workers.checkpoint import load_model, open_checkpoint
 from workers.doctor import examine
-from workers.merge import merge
 from workers.merging import Engine, MergeSettings
-from workers.recipe import Group, Recipe, Source, module_of
+from workers.recipe import Recipe, Source, module_of
 
-RECIPES = {
-    "linear": {"weight": {"a": 0.3, "b": 0.7}},
-    "ties": {"weight": {"a": 0.6, "b": 0.5}, "density": {"a": 0.5, "b": 0.7}},
-}
 NAMES = ("base", "a", "b")
-
-
-@pytest.fixture(scope="module", params=EXPERTS)
-def sources(request, tmp_path_factory) -> dict[str, Source]:
-    """A base and two models of one architecture."""
-    root = tmp_path_factory.mktemp(request.param)
-    return {
-        name: Source(str(make_model(root / name, request.param, seed, dtype=torch.bfloat16)))
-        for seed, name in enumerate(NAMES)
-    }
-
-
-def recipe_of(method: str, sources: dict[str, Source]) -> Recipe:
-    """Other parameters for the routers and for the experts than for the rest."""
-    experts, router, rest = (
-        {name: {m: v * factor for m, v in each.items()} for name, each in RECIPES[method].items()}
-        for factor in (1.0, 0.8, 0.9)
-    )
-    models = {name: source for name, source in sources.items() if name != "base"}
-    groups = (
-        Group(experts, modules=("experts",)),
-        Group(router, modules=("router",)),
-        Group(rest),
-    )
-    return Recipe(method, models, groups, base=sources["base"])
 
 
 def engine_of(sources: dict[str, Source]) -> Engine:
     opened = {name: open_checkpoint(source) for name, source in sources.items()}
     base = opened.pop("base")
     return Engine(opened, base, settings=MergeSettings(mode="eager"))
-
-
-def logits(model: torch.nn.Module) -> torch.Tensor:
-    with torch.no_grad():
-        return model(torch.arange(24).view(2, 12)).logits
 
 
 def without(folder: Path, copy: Path, part: str) -> Path:
@@ -71,24 +36,10 @@ def without(folder: Path, copy: Path, part: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("method", RECIPES)
-def test_a_live_merge_is_the_file_merge_to_the_last_bit(method, sources, cache, tmp_path):
-    recipe = recipe_of(method, sources)
-    live = load_model(open_checkpoint(sources["base"]))
-    before = {name: tensor.clone() for name, tensor in live.state_dict().items()}
-    engine_of(sources).apply(recipe, live)
-    merge(recipe, tmp_path / "out")
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    expected = loaded.state_dict()
-    for name, tensor in live.state_dict().items():
-        assert torch.equal(tensor, expected[name]), name
-        assert not torch.equal(tensor, before[name]), name
-    assert torch.equal(logits(live), logits(loaded))
-
-
-def test_routed_experts_and_routers_are_classes_of_their_own(sources):
-    tensors = open_checkpoint(sources["base"]).tensors
-    live = AutoModelForCausalLM.from_pretrained(sources["base"].path)
+@pytest.mark.parametrize("architecture", EXPERTS)
+def test_routed_experts_and_routers_are_classes_of_their_own(architecture, zoo):
+    tensors = open_checkpoint(Source(str(zoo(architecture)))).tensors
+    live = AutoModelForCausalLM.from_pretrained(zoo(architecture))
     entries = {"experts": 0, "router": 0}
     for name, info in tensors.items():
         if module_of(name) in entries:
@@ -102,13 +53,6 @@ def test_routed_experts_and_routers_are_classes_of_their_own(sources):
             expected[kind] += sum(each.numel() for each in own)
     assert entries == expected
     assert all(entries.values())
-
-
-def test_the_doctor_lets_them_be_searched(sources):
-    models = {name: source for name, source in sources.items() if name != "base"}
-    found = examine(sources["base"], models)
-    # some keep a router's float32 bias beside weights of bfloat16
-    assert all("e_score_correction_bias is float32" in str(each) for each in found)
 
 
 def test_a_model_without_one_of_its_experts_is_refused_by_tensor(zoo, tmp_path):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.workers.makers import EXPERTS, GPT2, SHAPE, make_model
+from tests.workers.makers import EXPERTS, GPT2, NEOX, SHAPE, make_model
 from workers.checkpoint import load_model, open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
@@ -21,7 +21,6 @@ from workers.recipe import Group, Recipe, Source
 
 pytestmark = pytest.mark.usefixtures("cache")
 FILE = "model.safetensors"
-NEOX = {k: v for k, v in SHAPE.items() if k not in ("num_key_value_heads", "head_dim")}
 NEO = {
     **{k: SHAPE[k] for k in ("vocab_size", "hidden_size", "bos_token_id", "eos_token_id")},
     "num_layers": 2,

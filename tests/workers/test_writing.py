@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.workers.makers import ARCHITECTURES, make_adapter, make_model
+from tests.workers.makers import make_adapter, make_model
 from workers import merge_stream, mergekit
 from workers.checkpoint import Checkpoint, align, load_model, open_checkpoint, write_model
 from workers.checkpoint import writer as checkpoint_writer
@@ -58,10 +58,9 @@ def read(folder: Path) -> Checkpoint:
     return open_checkpoint(Source(str(folder)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_an_exported_model_is_the_live_one_to_the_last_bit(architecture, dtype, zoo, tmp_path):
-    recipe = ties(*(zoo(architecture, seed, dtype=dtype) for seed in range(3)))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_an_exported_model_is_the_live_one_to_the_last_bit(dtype, zoo, tmp_path):
+    recipe = ties(*(zoo(seed=seed, dtype=dtype) for seed in range(3)))
     merge(recipe, tmp_path / "out")
     loaded, report = AutoModelForCausalLM.from_pretrained(
         tmp_path / "out", output_loading_info=True

@@ -1,14 +1,12 @@
 """A model with a LoRA adapter applied: the tensors that the live peft model computes with.
 
 Plain LoRA and rsLoRA are computed here: W + s·B·A in float32, rounded as peft rounds. All other
-kinds are merged by peft. The changed tensors are written once to a file in the cache, named by
-content, and every process memory-maps that file.
+kinds are merged by peft. The changed tensors are in a file of the cache that every process
+memory-maps.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING
 from workers.checkpoint.adapter import LORA_A, LORA_B, Adapter, open_adapter
 from workers.checkpoint.adapter_fit import adapted_config, adapted_tensors, changed_tensors
 from workers.checkpoint.alignment import embedding_of
+from workers.checkpoint.cached_tensors import cached_tensors
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.location import cache_folder
 
 if TYPE_CHECKING:
     import torch
@@ -45,28 +43,10 @@ class AdaptedCheckpoint(Checkpoint):
         """One tensor, memory-mapped, with the adapter applied."""
         if name not in self.changes:
             return super().tensor(name)
-        return read_tensor(self._changed_tensors(), name)
-
-    def _changed_tensors(self) -> Path:
-        """The cached file of the changed tensors, written if it does not exist yet."""
-        file = cache_folder() / "adapters" / f"{self.fingerprint}-{VERSION}.safetensors"
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._write(file)
-        return file
-
-    def _write(self, file: Path) -> None:
-        from workers.checkpoint.file_writer import write_file  # noqa: PLC0415 - imports torch
-
-        plan = {name: self.tensors[name] for name in self.changes}
-        tensors = self._added() if self.adapter.is_plain else self._merged_by_peft()
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        os.close(handle)
-        try:
-            write_file(Path(temporary), plan, tensors)
-            Path(temporary).replace(file)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        plan = {each: self.tensors[each] for each in self.changes}
+        make = self._added if self.adapter.is_plain else self._merged_by_peft
+        file = cached_tensors(f"adapters/{self.fingerprint}-{VERSION}", plan, make)
+        return read_tensor(file, name)
 
     def _added(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, target in self.changes.items():

@@ -1,15 +1,11 @@
 """A model with the vocabulary of a merged one: the rows of its embedding and head by token.
 
-The changed tensors are written once to a file in the cache, named by content, and every process
-memory-maps that file.
+The changed tensors are in a file of the cache that every process memory-maps.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.checkpoint.alignment import embedding_of
+from workers.checkpoint.cached_tensors import cached_tensors
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.location import cache_folder
 from workers.checkpoint.merged_vocabulary import AVERAGE, Fill, ModelRows
 
 if TYPE_CHECKING:
@@ -72,28 +68,9 @@ class RetokenizedCheckpoint(Checkpoint):
         """One tensor, memory-mapped, with a row for each merged token."""
         if name not in self.names:
             return self.original.tensor(name)
-        return read_tensor(self._file(), name)
-
-    def _file(self) -> Path:
-        """The cached file of the changed tensors, written if it does not exist yet."""
-        file = cache_folder() / "vocabularies" / f"{self.content}-{VERSION}.safetensors"
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._write(file)
-        return file
-
-    def _write(self, file: Path) -> None:
-        from workers.checkpoint.file_writer import write_file  # noqa: PLC0415 - imports torch
-
-        plan = {name: self.tensors[name] for name in self.names}
-        _check_space(file, sum(info.nbytes for info in plan.values()))
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        os.close(handle)
-        try:
-            write_file(Path(temporary), plan, self._reordered())
-            Path(temporary).replace(file)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        plan = {each: self.tensors[each] for each in self.names}
+        file = cached_tensors(f"vocabularies/{self.content}-{VERSION}", plan, self._reordered)
+        return read_tensor(file, name)
 
     def _reordered(self) -> Iterator[tuple[str, torch.Tensor]]:
         import torch  # noqa: PLC0415 - needed only here
@@ -138,13 +115,3 @@ def _filled(
 def _stored(checkpoint: Checkpoint, name: str) -> torch.Tensor:
     """A tensor of a donor; its embedding for a head that is tied to it."""
     return checkpoint.tensor(name if name in checkpoint.tensors else embedding_of(checkpoint))
-
-
-def _check_space(file: Path, nbytes: int) -> None:
-    free = shutil.disk_usage(file.parent).free
-    if free < nbytes:
-        raise ValueError(
-            f"{file.parent}: not enough space for the merged vocabulary: it needs "
-            f"{nbytes / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free; free some space or set "
-            "XDG_CACHE_HOME to another disk"
-        )
