@@ -8,7 +8,7 @@ import typer
 
 from search.cli.cluster import jobs, logs, stop, submit
 from search.cli.models import doctor, merge
-from search.cli.results import export, front, status
+from search.cli.results import export, front, status, verdict
 from search.cli.search import demo, resume, search
 
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -21,6 +21,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     logs: "demo --follow --address http://head:8265",
     stop: "demo --address http://head:8265",
     front: "runs/demo --where 'general >= 0.98 * base.general'",
+    verdict: "runs/demo --pick knee",
     export: "runs/demo merged --pick knee",
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",

@@ -1,8 +1,9 @@
-"""The commands that read the results of a run: status, front and export."""
+"""The commands that read the results of a run: status, front, verdict and export."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.errors import input_errors, write_errors
-from search.cli.options import Follow, Force, Json, Run, Where
+from search.cli.errors import FAILED, fail, input_errors, write_errors
+from search.cli.options import Address, Follow, Force, Json, Run, Takeover, Where
 from search.cli.output import console, note
+from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
     from search.results import RunResults
 
 FOLLOW_INTERVAL = 5.0  # seconds
+
+Pick = Annotated[
+    str, typer.Option(help="Which trial of the front: `knee`, `mean` or `best:OBJECTIVE`.")
+]
+Number = Annotated[int | None, typer.Option(help="Number of a trial, instead of --pick.")]
 
 
 def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
@@ -77,15 +84,46 @@ def front(
         terminal.print(history_table(results))
 
 
+def verdict(
+    run: Run,
+    pick: Pick = "knee",
+    trial: Number = None,
+    address: Address = "local",
+    takeover: Takeover = False,
+    as_json: Json = False,
+) -> None:
+    """Test a model of the front on documents that the search has not seen.
+
+    The front is scored on the selection documents for the pick; the pick, the base, the models and
+    the uniform soup are scored on the report documents, each once.
+    """
+    with input_errors():
+        from search.ledger import Ledger
+        from search.runs import ScoringError, judge
+
+        ledger = Ledger(run)
+        again = f"Continue with: mergefront verdict {shlex.quote(run)}"
+        with session_errors(run, again):
+            try:
+                found = judge(ledger, pick, trial, address=address, takeover=takeover, say=note)
+            except ScoringError as error:
+                fail(str(error), FAILED)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2))
+        return
+    from search.cli.verdict_table import verdict_lines, verdict_table
+
+    terminal = console()
+    terminal.print(verdict_table(found))
+    for line in verdict_lines(found):
+        terminal.print(line, markup=False, soft_wrap=True)
+
+
 def export(
     run: Run,
     out: Annotated[Path, typer.Argument(help="The model directory to write.")],
-    pick: Annotated[
-        str, typer.Option(help="Which trial of the front: `knee`, `mean` or `best:OBJECTIVE`.")
-    ] = "knee",
-    trial: Annotated[
-        int | None, typer.Option(help="Number of the trial to export, instead of --pick.")
-    ] = None,
+    pick: Pick = "knee",
+    trial: Number = None,
     where: Where = None,
     force: Force = False,
 ) -> None:

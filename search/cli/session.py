@@ -43,7 +43,7 @@ def run_session(
     if limit := reached_limit(ledger, budget):  # nothing is started
         report(f"nothing to do: {limit}; raise the budget to continue")
         return _print_front(ledger)
-    with _session_errors(ledger), Progress(terminal).shown() as watch:
+    with session_errors(ledger.root, _advice(ledger)), Progress(terminal).shown() as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
     if not driver.finished:
         done = f"{len(driver.trials)} of {counted(budget.trials, 'trial')}"
@@ -53,13 +53,13 @@ def run_session(
 
 
 @contextmanager
-def _session_errors(ledger: Ledger) -> Iterator[None]:
-    """Reports what ended a session as one message, with the command to continue."""
+def session_errors(root: str, advice: str) -> Iterator[None]:
+    """Reports what ended the work on a run as one message, with the command to continue."""
     from search.ledger import RunBusyError
     from search.results import ConstantError
     from workers.pool import AddressError, PoolError, SetupError
 
-    kept, advice = "Every finished trial is kept.", _advice(ledger)
+    kept = "Every finished trial is kept."
     try:
         yield
     except (RunBusyError, AddressError) as error:
@@ -69,7 +69,7 @@ def _session_errors(ledger: Ledger) -> Iterator[None]:
     except (PoolError, ConstantError) as error:
         fail(f"{error}\n{kept} {advice}", STOPPED)
     except OSError as error:
-        fail(f"{ledger.root}: {error}\nAll files written so far are complete. {advice}", STOPPED)
+        fail(f"{root}: {error}\nAll files written so far are complete. {advice}", STOPPED)
     except KeyboardInterrupt:
         fail(f"interrupted. {kept} {advice}", STOPPED)
 

@@ -3,6 +3,7 @@
 from search.driver.baselines import Baseline, Baselines, baselines
 from search.driver.budget import Budget, Patience, wall_hours, worker_hours
 from search.driver.driver import LAST_WAIT, Driver
+from search.driver.outcome import OutcomeReader
 from search.driver.signals import stopped_by_signals
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Baselines",
     "Budget",
     "Driver",
+    "OutcomeReader",
     "Patience",
     "baselines",
     "stopped_by_signals",

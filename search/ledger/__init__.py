@@ -7,6 +7,8 @@
                                     metadata
     finished/000000-000255.parquet  the same for many trials, once there are many
     trials/000000-000255.parquet    the index of that file, one row per trial; `resume` restores it
+    selection/000012.parquet        scores of a trial on the selection documents, as in finished/
+    report/000012.parquet           the same on the report documents
     budgets/000000.json             the budget, each time it was changed
     drivers/4e0c….json              the record of the driver, renewed while it lives
 

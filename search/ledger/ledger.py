@@ -13,7 +13,7 @@ from search.ledger import parquet
 from search.ledger.compaction import compact, recover
 from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
-from search.ledger.paths import BUDGETS, finished_name, proposed_name
+from search.ledger.paths import BUDGETS, finished_name, is_number, proposed_name, scores_name
 from search.ledger.reader import Reader
 from search.ledger.store import Store
 
@@ -140,6 +140,10 @@ class Ledger:
         if self._lease and len(self._in_small_files) >= SMALL_FILES:
             self._compact()
 
+    def record_scores(self, documents: str, trial: Trial, table: pa.Table) -> None:
+        """Records a trial's scores on the `selection` or `report` documents."""
+        self._write(scores_name(documents, trial.number), parquet.trial_file(trial, table))
+
     def _write(self, name: str, content: bytes | memoryview) -> None:
         if self._lease:
             self._lease.check()
@@ -166,6 +170,29 @@ class Ledger:
             ValueError: if the trial has not finished, or its file is damaged.
         """
         return self._reader.documents(number)
+
+    def scored_on(self, documents: str) -> set[int]:
+        """The trials with recorded scores on the `selection` or `report` documents."""
+        return {
+            int(name.partition(".")[0]) for name in self._store.files(documents) if is_number(name)
+        }
+
+    def scores_on(self, documents: str, number: int) -> tuple[Trial, pa.Table]:
+        """A trial with its scores on the `selection` or `report` documents, and those per document.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        name = scores_name(documents, number)
+        source = self._store.source(name)
+        try:
+            (trial,) = parquet.read_trials(source)
+            return trial, parquet.read_documents(self._store.source(name))
+        except ValueError as error:
+            raise ValueError(
+                f"{self._store.location(name)}: {error}; "
+                "if you delete it, the trial is scored again"
+            ) from None
 
     # -- the driver
 

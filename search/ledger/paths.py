@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
+SELECTION, REPORT = "selection", "report"  # the sets of documents that a search does not see
 
 
 def proposed_name(number: int) -> str:
@@ -16,6 +17,11 @@ def proposed_name(number: int) -> str:
 def finished_name(number: int) -> str:
     """The file of one finished trial."""
     return f"{FINISHED}/{number:06}.parquet"
+
+
+def scores_name(documents: str, number: int) -> str:
+    """The file of one trial's scores on another set of documents than that of the search."""
+    return f"{documents}/{number:06}.parquet"
 
 
 def range_name(numbers: Collection[int]) -> str:

@@ -6,14 +6,24 @@ from search.results.constant_objectives import (
     check_objectives,
     constant_warnings,
 )
+from search.results.document_scores import DocumentScores, document_scores, jackknife
 from search.results.importance import importance
 from search.results.results import RunResults
+from search.results.shrinkage import shrink
+from search.results.verdict import Comparison, ObjectiveVerdict, verdict
 
 __all__ = [
     "ENOUGH",
+    "Comparison",
     "ConstantError",
+    "DocumentScores",
+    "ObjectiveVerdict",
     "RunResults",
     "check_objectives",
     "constant_warnings",
+    "document_scores",
     "importance",
+    "jackknife",
+    "shrink",
+    "verdict",
 ]

@@ -1,4 +1,4 @@
-"""What a person does with a run: create, resume, search, inspect, export; knows no terminal."""
+"""What a person does with a run: create, search, inspect, judge, export; knows no terminal."""
 
 from search.runs.export import export
 from search.runs.run import (
@@ -9,15 +9,20 @@ from search.runs.run import (
     results_of,
     resume_run,
 )
+from search.runs.scoring import ScoringError
 from search.runs.search import run_search
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
+from search.runs.verdict import RunVerdict, judge
 
 __all__ = [
+    "RunVerdict",
+    "ScoringError",
     "config_of",
     "create_run",
     "export",
+    "judge",
     "open_run",
     "reached_limit",
     "results_of",

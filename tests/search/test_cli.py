@@ -18,7 +18,7 @@ from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
 
 HEAVY = ("torch", "transformers", "ray", "lm_eval", "optuna", "pyarrow", "numpy")
-COMMANDS = ("doctor", "search", "resume", "status", "front", "export", "merge", "demo")
+COMMANDS = ("doctor", "search", "resume", "status", "front", "verdict", "export", "merge", "demo")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_wrong_input_gets_one_message_and_exit_status_2(run, write, config, comm
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("command", ["status", "front", "resume"])
+@pytest.mark.parametrize("command", ["status", "front", "resume", "verdict"])
 def test_a_folder_without_a_run_gets_exit_status_2(run, tmp_path, command):
     done = run(command, tmp_path)
     assert done.exit_code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -338,3 +339,23 @@ def test_a_driver_that_fails_releases_the_lease(ledger):
         raise KeyboardInterrupt
     with ledger.driving():
         pass
+
+
+def test_scores_on_other_documents_are_read_back_and_change_no_trial(ledger):
+    with ledger.driving():
+        (trial,) = fill(ledger, [3])
+        ledger.record_scores("report", replace(trial, scores={"x": 0.25}), documents(0.5))
+    again = Ledger(ledger.root)
+    assert (again.scored_on("report"), again.scored_on("selection")) == ({3}, set())
+    found, table = again.scores_on("report", 3)
+    assert found.scores == {"x": 0.25}
+    assert table["value"].to_pylist() == [0.5] * 3
+    assert again.trials() == [trial]
+
+
+def test_damaged_scores_on_other_documents_are_named(ledger, root):
+    (trial,) = fill(ledger, [3])
+    ledger.record_scores("report", trial, documents())
+    (root / "report" / "000003.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"report/000003.parquet: .*; if you delete it, the trial"):
+        ledger.scores_on("report", 3)

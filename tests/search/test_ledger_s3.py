@@ -84,3 +84,13 @@ def test_one_driver_at_a_time(root):
 def test_a_prefix_that_holds_no_run_is_named(root):
     with pytest.raises(ValueError, match=r"is not a run: it has no run\.json"):
         Ledger(root)
+
+
+def test_scores_on_report_documents_survive_a_store_that_fails(root, store):
+    ledger = Ledger.create(root, HEADER, "name: test\n")
+    before = store.failed
+    for number in range(4):
+        ledger.record_scores("report", a_trial(number), documents(number))
+    assert Ledger(root).scored_on("report") == set(range(4))
+    assert ledger.scores_on("report", 2)[0] == a_trial(2)
+    assert store.failed > before

@@ -1,0 +1,61 @@
+"""A verdict as a table and sentences for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from search.cli.tables import ARROWS
+
+if TYPE_CHECKING:
+    from search.results import Comparison, ObjectiveVerdict
+    from search.runs import RunVerdict
+
+NOTE = (
+    "± and [ ]: 95 % intervals. Of each other: its score, and how much better the pick is. "
+    "p: of paired tests, Holm-corrected over all of them"
+)
+
+
+def verdict_table(verdict: RunVerdict) -> Table:
+    """The scores of the pick on report documents, then those of what it came from."""
+    table = Table(title="Verdict on report documents", title_justify="left", caption=NOTE)
+    table.caption_justify = "left"
+    table.add_column("")
+    for each in verdict.objectives:
+        table.add_column(f"{each.objective.name} {ARROWS[each.objective.direction]}")
+    table.add_row(f"trial {verdict.trial.number}", *map(_own, verdict.objectives))
+    table.add_row("  in the search", *(f"{each.search:.4f}" for each in verdict.objectives))
+    table.add_section()
+    labels = verdict.objectives[0].comparisons if verdict.objectives else ()
+    for label in labels:
+        table.add_row(
+            escape(label), *(_other(each.comparisons[label]) for each in verdict.objectives)
+        )
+    return table
+
+
+def verdict_lines(verdict: RunVerdict) -> list[str]:
+    """Which trial it is, and a sentence for each objective."""
+    on = "selection" if verdict.selection else "search"
+    how = f", picked by {verdict.pick} on the {on} documents" if verdict.pick else ""
+    label = f" ({verdict.trial.label})" if verdict.trial.label else ""
+    return [
+        f"trial {verdict.trial.number}{label}{how}:",
+        *(f"  {each.sentence}" for each in verdict.objectives),
+    ]
+
+
+def _own(verdict: ObjectiveVerdict) -> str:
+    low, high = verdict.interval
+    return escape(f"{verdict.report:.4f} [{low:.4f}, {high:.4f}]")
+
+
+def _other(comparison: Comparison) -> str:
+    test = comparison.test
+    return (
+        f"{comparison.score:.4f}  {test.difference:+.4f} ± {test.half_width:.4f}  "
+        f"p={comparison.p_holm:.2g}"
+    )

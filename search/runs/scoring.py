@@ -1,0 +1,120 @@
+"""Scores trials on documents that the search has not seen, each once, and records the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from evaluators.wording import counted
+from search.driver import OutcomeReader
+from search.runs.inputs import changed_inputs, inputs
+from search.runs.run import open_run
+from search.runs.search import MakePool, ray_pool
+from workers.candidate import Candidate
+
+if TYPE_CHECKING:
+    from search.ledger import Ledger, Trial
+    from search.objectives import Objective
+    from workers.candidate import Outcome
+    from workers.pool import Pool
+
+WAIT = 0.5  # seconds of a wait for outcomes
+
+
+class ScoringError(RuntimeError):
+    """A trial cannot be scored on other documents; the message says why."""
+
+
+@dataclass
+class DocumentScoring:
+    """Scores trials, and starts a pool for it only if one has not been scored before.
+
+    Args:
+        ledger: where the scores are recorded.
+        objectives: of the run.
+        address: of the Ray cluster.
+        takeover: take the lease of another driver, which is certainly dead.
+        make_pool: something else than a pool of Ray actors.
+        say: is told of progress.
+    """
+
+    ledger: Ledger
+    objectives: Sequence[Objective]
+    address: str = "local"
+    takeover: bool = False
+    make_pool: MakePool | None = None
+    say: Callable[[str], None] = lambda _: None
+    _pool: Pool | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def score(self, documents: str, trials: Iterable[Trial]) -> dict[int, dict[str, float]]:
+        """The scores of trials by number, without those that are broken on these documents.
+
+        Args:
+            documents: the set, `selection` or `report`.
+            trials: scored in the search.
+
+        Raises:
+            ValueError: if the inputs of the run have changed.
+            RunBusyError: if a driver works on the run.
+            PoolError: if no worker can work any more.
+            ScoringError: if a trial failed, or is broken on the report documents.
+        """
+        wanted = {trial.number: trial for trial in trials}
+        missing = wanted.keys() - self.ledger.scored_on(documents)
+        if missing:
+            self._score(documents, {n: wanted[n] for n in sorted(missing)})
+        found = {number: self.ledger.scores_on(documents, number)[0] for number in wanted}
+        if documents == "report":
+            for trial in found.values():
+                if not trial.scores:
+                    _refuse(trial, documents)
+        return {number: dict(trial.scores) for number, trial in found.items() if trial.scores}
+
+    def _score(self, documents: str, trials: dict[int, Trial]) -> None:
+        pool = self._pool or self._start()
+        self.say(f"scoring {counted(len(trials), 'trial')} on the {documents} documents")
+        waiting = list(trials.values())
+        running: dict[int, Trial] = {}
+        while waiting or running:
+            while waiting and pool.free:
+                trial = waiting.pop(0)
+                running[trial.number] = trial
+                pool.submit(Candidate(trial.number, trial.proposal.recipe, documents))
+            for outcome in pool.wait(WAIT):
+                if trial_of := running.pop(outcome.trial, None):  # else a late second answer
+                    self._record(documents, trial_of, outcome)
+
+    def _record(self, documents: str, trial: Trial, outcome: Outcome) -> None:
+        reader = OutcomeReader(self.objectives)
+        found = reader.trial(trial.proposal, outcome, order=trial.order, clock=trial.clock)
+        if found.state not in ("scored", "broken"):
+            _refuse(found, documents)
+        self.ledger.record_scores(documents, found, outcome.documents)
+
+    def _start(self) -> Pool:
+        plan, _ = open_run(self.ledger.root)
+        if changed := changed_inputs(self.ledger.header["inputs"], inputs(plan)):
+            raise ValueError(
+                f"{self.ledger.root} cannot be scored on more documents, because the scores would "
+                "not be comparable:\n" + "\n".join(f"  {each}" for each in changed)
+            )
+        self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
+        pool = (self.make_pool or ray_pool)(plan, self.address)
+        self._pool = self._stack.enter_context(closing(pool))
+        return pool
+
+
+def _refuse(trial: Trial, documents: str) -> NoReturn:
+    raise ScoringError(
+        f"trial {trial.number} has no scores on the {documents} documents: "
+        f"it is {trial.state}, {trial.reason}"
+    )

@@ -1,0 +1,207 @@
+"""The verdict on a run's pick, with scores on documents that the search has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluators.documents import DocumentSettings
+from evaluators.scores import raw_values
+from search.config import parse_config, suite_settings
+from search.ledger import CONFIG, UNIFORM, Ledger, Trial
+from search.results import (
+    DocumentScores,
+    ObjectiveVerdict,
+    RunResults,
+    document_scores,
+    jackknife,
+    shrink,
+    verdict,
+)
+from search.runs.run import config_of, results_of
+from search.runs.scoring import DocumentScoring
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from evaluators.suite import Suite
+    from search.objectives import Objective
+    from search.runs.search import MakePool
+
+SHARES = "documents: {search: 0.6, selection: 0.2, report: 0.2}"
+
+
+@dataclass(frozen=True)
+class RunVerdict:
+    """A trial of a run, and what the report documents say of each objective."""
+
+    run: str
+    trial: Trial
+    pick: str | None
+    """How it was picked; None if it was named by number."""
+    selection: Mapping[int, Mapping[str, float]]
+    """Trial -> the scores by which the pick was made, if there are selection documents."""
+    objectives: Sequence[ObjectiveVerdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `mergefront verdict --json` prints; the keys are kept stable."""
+        return {
+            "version": 1,
+            "run": self.run,
+            "trial": self.trial.number,
+            "label": self.trial.label,
+            "digest": self.trial.proposal.digest,
+            "pick": self.pick,
+            "selection": [
+                {"trial": number, "scores": dict(scores)}
+                for number, scores in self.selection.items()
+            ],
+            "objectives": {each.objective.name: each.to_json() for each in self.objectives},
+        }
+
+
+def judge(
+    ledger: Ledger,
+    pick: str = "knee",
+    number: int | None = None,
+    *,
+    address: str = "local",
+    takeover: bool = False,
+    make_pool: MakePool | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunVerdict:
+    """Picks a trial on the selection documents and tests it on the report documents.
+
+    What has been scored before is read from the run; a pool is started only for the rest.
+
+    Args:
+        ledger: of the run.
+        pick: as in `RunResults.pick`.
+        number: of the trial to judge, instead of a pick.
+        address: of the Ray cluster; "local" starts one here.
+        takeover: take the lease of another driver, which is certainly dead.
+        make_pool: something else than a pool of Ray actors.
+        say: is told of progress.
+
+    Raises:
+        ValueError: if the run has no report documents or no such trial, or its models or documents
+            have changed.
+        RunBusyError: if something is to be scored and a driver works on the run.
+        ScoringError: if a trial cannot be scored.
+    """
+    shares = DocumentSettings.model_validate(config_of(ledger)["documents"])
+    if not shares.report:
+        raise ValueError(
+            f"{ledger.root}: its config leaves no report documents, so there is nothing unseen to "
+            f"judge it on; search with `{SHARES}` and another `run:`"
+        )
+    results = results_of(ledger)
+    chosen = results.trial(number) if number is not None else results.pick(pick)
+    scoring = DocumentScoring(
+        ledger,
+        results.objectives,
+        address=address,
+        takeover=takeover,
+        make_pool=make_pool,
+        say=say,
+    )
+    with scoring:
+        known = _Scores(ledger, results)
+        rescored: dict[int, Mapping[str, float]] = {}
+        if shares.selection and number is None:
+            again = _reselect(known, scoring)
+            rescored = {trial.number: trial.scores for trial in again.front}
+            chosen = results.trial(again.pick(pick).number)
+        others = {
+            label: trial
+            for label, trial in _inputs(results).items()
+            if trial.number != chosen.number
+        }
+        scoring.score("report", [chosen, *others.values()])
+    return RunVerdict(
+        run=ledger.header["name"],
+        trial=chosen,
+        pick=pick if number is None else None,
+        selection=rescored,
+        objectives=verdict(
+            results.objectives,
+            chosen.scores,
+            known.on("report", chosen),
+            {label: known.on("report", trial) for label, trial in others.items()},
+        ),
+    )
+
+
+def _inputs(results: RunResults) -> dict[str, Trial]:
+    """The base, the models and the uniform soup, as far as they have scores."""
+    return {
+        label: trial
+        for label, trial in results.baselines.items()
+        if trial.proposal.is_input or label == UNIFORM
+    }
+
+
+def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
+    """The front and the inputs with scores on the selection documents; the front's are shrunk."""
+    results = known.results
+    inputs = [each for each in _inputs(results).values() if each not in results.front]
+    scored = scoring.score("selection", [*results.front, *inputs])
+    members = [each for each in results.front if each.number in scored]
+    rows: dict[int, dict[str, float]] = {n: dict(scores) for n, scores in scored.items()}
+    both = [
+        [known.on(documents, trial) for trial in members] for documents in ("search", "selection")
+    ]
+    for each in results.objectives:
+        search, selection = ([row[each.name] for row in some] for some in both)
+        for trial, value in zip(members, shrink(search, selection) if members else (), strict=True):
+            rows[trial.number][each.name] = float(value)
+    trials = [replace(results.trial(number), scores=scores) for number, scores in rows.items()]
+    return RunResults(results.objectives, trials)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """The scores of trials and how each document changes them, from the files of a run."""
+
+    ledger: Ledger
+    results: RunResults
+
+    def on(self, documents: str, trial: Trial) -> dict[str, DocumentScores]:
+        """By objective.
+
+        Raises:
+            ValueError: if a file is damaged.
+        """
+        if documents == "search":
+            scored, table = trial, self.ledger.documents(trial.number)
+        else:
+            scored, table = self.ledger.scores_on(documents, trial.number)
+        raw = raw_values(table)
+        return {
+            each.name: document_scores(each, scored.scores[each.name], raw)
+            or self._jackknife(each, scored.scores[each.name], table)
+            for each in self.results.objectives
+        }
+
+    @cached_property
+    def _suite(self) -> Suite:
+        """The tasks, which only scores need that are no means or ratios of documents."""
+        from evaluators.suite import Suite  # noqa: PLC0415 - imports lm_eval
+
+        return Suite(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
+
+    def _jackknife(self, objective: Objective, score: float, table: pa.Table) -> DocumentScores:
+        tasks = np.array(table["task"].to_pylist())
+        documents = np.array(table["doc_id"].to_pylist())
+        ids = {task: np.unique(documents[tasks == task]) for task in dict.fromkeys(tasks.tolist())}
+
+        def without(task: str, block: Iterable[int]) -> float:
+            out = (tasks == task) & np.isin(documents, ids[task][list(block)])
+            return objective.value(self._suite.aggregate(table.take(np.flatnonzero(~out))))
+
+        return jackknife(score, {task: len(some) for task, some in ids.items()}, without)
