@@ -10,8 +10,8 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig
 
+from workers.checkpoint.live.quiet import quiet
 from workers.checkpoint.parts import auto_class
-from workers.checkpoint.quiet import quiet
 
 SHAPE = {
     "vocab_size": 48,

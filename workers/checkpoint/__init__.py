@@ -2,23 +2,33 @@
 
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
-from workers.checkpoint.chat_template import chosen_template, template_of
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.differences import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
-from workers.checkpoint.live_model import load_model, load_tokenizer
+from workers.checkpoint.live import (
+    MetaModel,
+    by_checkpoint_name,
+    load_model,
+    load_tokenizer,
+    meta_model,
+    no_view,
+    quiet,
+)
 from workers.checkpoint.location import is_hub_id
-from workers.checkpoint.merged_vocabulary import merge_vocabularies
-from workers.checkpoint.meta_model import MetaModel, meta_model
 from workers.checkpoint.parts import language_config, tower_names
-from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
-from workers.checkpoint.retokenization import retokenize
 from workers.checkpoint.stacked_checkpoint import stack
-from workers.checkpoint.tensor_names import by_checkpoint_name, no_view
 from workers.checkpoint.transformers_config import normalised_config
-from workers.checkpoint.vocabulary import SPECIAL_IDS, Vocabulary, vocabulary
+from workers.checkpoint.vocabulary import (
+    SPECIAL_IDS,
+    Vocabulary,
+    chosen_template,
+    merge_vocabularies,
+    retokenize,
+    template_of,
+    vocabulary,
+)
 from workers.checkpoint.writer import write_model
 
 __all__ = [

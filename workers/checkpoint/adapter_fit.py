@@ -106,7 +106,7 @@ def _tokens_differ(given: object) -> bool:
 
 def _head_of(model: Checkpoint) -> str:
     """The name that the head of a tied model has once it is separate."""
-    from workers.checkpoint.meta_model import meta_model  # noqa: PLC0415 - imports torch
+    from workers.checkpoint.live import meta_model  # noqa: PLC0415 - imports torch
 
     untied = replace(model, config={**model.config, "tie_word_embeddings": False})
     return next(name for name in meta_model(untied).shapes if module_of(name) == "head")
@@ -152,7 +152,7 @@ def _stored_names(model: Checkpoint) -> dict[str | None, str]:
     """Live name -> the one in the files, where a multi-part model may have another."""
     if not model.towers:
         return {}
-    from workers.checkpoint.meta_model import meta_model  # noqa: PLC0415 - imports torch
+    from workers.checkpoint.live import meta_model  # noqa: PLC0415 - imports torch
 
     names = meta_model(model).file_names
     return {names.live_name(name): name for name in (*model.tensors, *model.towers)}

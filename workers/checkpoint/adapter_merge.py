@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import peft
 
-from workers.checkpoint.live_model import live_parameters, load_model, resize, separate_head
-from workers.checkpoint.quiet import quiet
+from workers.checkpoint.live import live_parameters, load_model, quiet, resize, separate_head
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.meta_model import MetaModel, meta_model
+from workers.checkpoint.live import MetaModel, meta_model
 from workers.checkpoint.parts import language_config, with_language_config
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.cached_tensors import cached_tensors
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.merged_vocabulary import AVERAGE, Fill, ModelRows
+from workers.checkpoint.vocabulary.merged_vocabulary import AVERAGE, Fill, ModelRows
 
 if TYPE_CHECKING:
     import torch

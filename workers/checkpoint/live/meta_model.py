@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.conversion_mapping import get_model_conversion_mapping
 
-from workers.checkpoint.file_names import FileNames
+from workers.checkpoint.live.file_names import FileNames
+from workers.checkpoint.live.tensor_names import computed_names, stored_tensors
 from workers.checkpoint.parts import auto_class, tower_names
-from workers.checkpoint.tensor_names import computed_names, stored_tensors
 from workers.checkpoint.transformers_config import (
     CONFIG_ERRORS,
     config_text,

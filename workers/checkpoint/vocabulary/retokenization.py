@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workers.checkpoint.chat_template import chosen_template
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo
-from workers.checkpoint.merged_tokenizer import tokenizer_directory, with_template
-from workers.checkpoint.merged_vocabulary import MergedVocabulary, merge_vocabularies
 from workers.checkpoint.parts import language_config, with_language_config
-from workers.checkpoint.retokenized_checkpoint import RetokenizedCheckpoint
-from workers.checkpoint.vocabulary import SPECIAL_IDS
+from workers.checkpoint.vocabulary.chat_template import chosen_template
+from workers.checkpoint.vocabulary.merged_tokenizer import tokenizer_directory, with_template
+from workers.checkpoint.vocabulary.merged_vocabulary import MergedVocabulary, merge_vocabularies
+from workers.checkpoint.vocabulary.retokenized_checkpoint import RetokenizedCheckpoint
+from workers.checkpoint.vocabulary.tokens import SPECIAL_IDS
 from workers.recipe import TokenizerChoice, is_vocabulary
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import read_json
-from workers.checkpoint.vocabulary import SETTINGS, TEMPLATE
+from workers.checkpoint.vocabulary.tokens import SETTINGS, TEMPLATE
 from workers.recipe import TEMPLATES, is_template
 
 

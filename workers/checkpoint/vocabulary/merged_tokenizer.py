@@ -12,11 +12,11 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from workers.checkpoint.chat_template import template_of
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import read_json
 from workers.checkpoint.location import cache_folder
-from workers.checkpoint.vocabulary import SETTINGS, TEMPLATE
+from workers.checkpoint.vocabulary.chat_template import template_of
+from workers.checkpoint.vocabulary.tokens import SETTINGS, TEMPLATE
 from workers.checkpoint.writer import TOKENIZER_FILES, copy_tokenizer_files
 
 VERSION = 1

@@ -10,9 +10,9 @@ import torch
 import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
-from workers.checkpoint.file_names import FileNames
+from workers.checkpoint.live.file_names import FileNames
+from workers.checkpoint.live.quiet import quiet
 from workers.checkpoint.parts import auto_class
-from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
 from workers.checkpoint.vocabulary import SPECIAL_IDS

@@ -12,7 +12,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.vocabulary import Vocabulary, vocabulary
+from workers.checkpoint.vocabulary.tokens import Vocabulary, vocabulary
 from workers.recipe import UNION, TokenizerChoice, TokenRow
 
 LACKING, AVERAGE = -1, -2

@@ -1,0 +1,25 @@
+"""Models as transformers makes them: what it expects in files, and what it loads."""
+
+from workers.checkpoint.live.live_model import (
+    live_parameters,
+    load_model,
+    load_tokenizer,
+    resize,
+    separate_head,
+)
+from workers.checkpoint.live.meta_model import MetaModel, meta_model
+from workers.checkpoint.live.quiet import quiet
+from workers.checkpoint.live.tensor_names import by_checkpoint_name, no_view
+
+__all__ = [
+    "MetaModel",
+    "by_checkpoint_name",
+    "live_parameters",
+    "load_model",
+    "load_tokenizer",
+    "meta_model",
+    "no_view",
+    "quiet",
+    "resize",
+    "separate_head",
+]

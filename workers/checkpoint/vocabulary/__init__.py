@@ -1,0 +1,16 @@
+"""The tokens of models, and one vocabulary for all of them; knows no merge method."""
+
+from workers.checkpoint.vocabulary.chat_template import chosen_template, template_of
+from workers.checkpoint.vocabulary.merged_vocabulary import merge_vocabularies
+from workers.checkpoint.vocabulary.retokenization import retokenize
+from workers.checkpoint.vocabulary.tokens import SPECIAL_IDS, Vocabulary, vocabulary
+
+__all__ = [
+    "SPECIAL_IDS",
+    "Vocabulary",
+    "chosen_template",
+    "merge_vocabularies",
+    "retokenize",
+    "template_of",
+    "vocabulary",
+]
