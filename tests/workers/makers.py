@@ -68,18 +68,20 @@ LATENT = {
     "qk_nope_head_dim": 4,
     "v_head_dim": 8,
 }
+QWEN3_NEXT = {
+    **{k: v for k, v in SHARED.items() if k not in WIDE},
+    "num_experts_per_tok": 2,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "layer_types": ["linear_attention", "full_attention"],
+}
 EXPERTS = {
     "mixtral": {**WIDE, "num_local_experts": 4},
     "qwen2_moe": SHARED,
     "qwen3_moe": QWEN_MOE,
-    "qwen3_next": {
-        **SHARED,
-        "linear_num_key_heads": 2,
-        "linear_num_value_heads": 4,
-        "linear_key_head_dim": 8,
-        "linear_value_head_dim": 8,
-        "layer_types": ["linear_attention", "full_attention"],
-    },
+    "qwen3_next": {**WIDE, **QWEN3_NEXT},
     "olmoe": QWEN_MOE,
     "deepseek_v2": {**LATENT, "topk_method": "group_limited_greedy"},
     "deepseek_v3": LATENT,
@@ -160,6 +162,7 @@ CLIP = {
     "patch_size": 8,
 }
 QWEN_VISION = {"depth": 2, "hidden_size": 32, "num_heads": 4, "patch_size": 4}
+WIDTHS = {"intermediate_size": 24, "out_hidden_size": 32}
 QWEN_VL = {
     "text_config": {
         **{key: value for key, value in TEXT.items() if key != "head_dim"},
@@ -186,17 +189,21 @@ MULTI_PART: dict[str, dict[str, Any]] = {
     "qwen2_vl": {**QWEN_VL, "vision_config": {**QWEN_VISION, "embed_dim": 32, "mlp_ratio": 2}},
     "qwen2_5_vl": {
         **QWEN_VL,
-        "vision_config": {**QWEN_VISION, "intermediate_size": 24, "out_hidden_size": 32},
+        "vision_config": {**QWEN_VISION, **WIDTHS},
     },
     "qwen3_vl": {
         **QWEN_VL,
         "vision_config": {
             **QWEN_VISION,
-            "intermediate_size": 24,
-            "out_hidden_size": 32,
+            **WIDTHS,
             "deepstack_visual_indexes": [0],
             "num_position_embeddings": 16,
         },
+    },
+    "qwen3_5_moe": {
+        **QWEN_VL,
+        "text_config": {**QWEN_VL["text_config"], **QWEN3_NEXT},
+        "vision_config": {**QWEN_VISION, **WIDTHS, "num_position_embeddings": 16},
     },
     "mistral3": {
         "text_config": {**TEXT, "model_type": "mistral"},
@@ -237,7 +244,7 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **HYBRIDS, **MULTI_PART, **ARCHITECTURES}[architecture]
+    shape = {**EXPERTS, **HYBRIDS, **MULTI_PART, **ARCHITECTURES}.get(architecture, {})
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = auto_class(config).from_config(config, dtype=dtype)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -23,6 +24,8 @@ RECIPES = {
     "linear": {"weight": {"a": 0.3, "b": 0.7}},
     "ties": {"weight": {"a": 0.6, "b": 0.5}, "density": {"a": 0.5, "b": 0.7}},
 }
+METHODS = dict(zip(MULTI_PART, itertools.cycle(RECIPES), strict=False))
+"""One for each architecture: a merge of each takes long enough."""
 NAMES = ("base", "a", "b")
 PROCESSOR = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 
@@ -40,9 +43,9 @@ def sources(request, tmp_path_factory) -> dict[str, Source]:
     return {name: Source(str(folder)) for name, folder in folders.items()}
 
 
-def recipe_of(method: str, sources: dict[str, Source], **settings) -> Recipe:
+def recipe_of(method: str, sources: dict[str, Source]) -> Recipe:
     models = {name: source for name, source in sources.items() if name != "base"}
-    return Recipe(method, models, (Group(RECIPES[method]),), base=sources["base"], **settings)
+    return Recipe(method, models, (Group(RECIPES[method]),), base=sources["base"])
 
 
 def merged_live(recipe: Recipe) -> torch.nn.Module:
@@ -67,9 +70,9 @@ def errors_of(base: Path, model: Path) -> list[str]:
     return [str(each) for each in found if each.level == "error"]
 
 
-@pytest.mark.parametrize("method", RECIPES)
-def test_a_live_merge_is_the_file_merge_and_towers_are_the_bases(method, sources, cache, tmp_path):
-    recipe = recipe_of(method, sources)
+def test_a_live_merge_is_the_file_merge_and_towers_are_the_bases(sources, cache, tmp_path):
+    kind = open_checkpoint(sources["base"]).config["model_type"]
+    recipe = recipe_of(METHODS[kind], sources)
     base = load_model(open_checkpoint(sources["base"])).state_dict()
     live = merged_live(recipe)
     merge(recipe, tmp_path / "out")
@@ -176,3 +179,23 @@ def test_an_old_config_that_is_not_nested_is_read_and_kept(zoo, cache, tmp_path)
     out = open_checkpoint(Source(str(tmp_path / "out")))
     assert "text_config" not in out.config
     assert torch.equal(logits(load_model(out)), logits(load_model(open_checkpoint(new))))
+
+
+def test_an_embedding_with_other_rows_than_the_head_is_refused(tmp_path):
+    text = {**MULTI_PART["llava"]["text_config"], "cross_attention_layers": [1]}
+    rope = {"rope_type": "default", "rope_theta": 1e4}
+    vision = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_global_layers": 1,
+        "attention_heads": 4,
+        "image_size": 16,
+        "patch_size": 8,
+        "vision_output_dim": 64,
+        "intermediate_layers_indices": [0],
+    }
+    parts = {"text_config": {**text, "rope_parameters": rope, "model_type": "mllama_text_model"}}
+    folder = make_model(tmp_path / "mllama", "mllama", vision_config=vision, **parts)
+    error, *_ = errors_of(folder, folder)
+    assert "has language_model.lm_head.weight 48 rows and language_model.model.emb" in error
+    assert "56 rows; an embedding with other rows than the head (as in Llama 3.2 Vision)" in error

@@ -63,7 +63,7 @@ def _meta_models(where: Path, text: str) -> list[MetaModel]:
             config = parse_config(text)
             model = auto_class(config).from_config(config)
     except (*CONFIG_ERRORS, ImportError, RuntimeError) as error:
-        reason = str(error).strip()
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{where}: transformers cannot build this model: {reason}") from None
     file_names, ties = FileNames(model), dict(model.all_tied_weights_keys)
     towers = frozenset(tower_names(model))

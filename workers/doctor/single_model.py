@@ -18,6 +18,7 @@ from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
 from workers.doctor.unread_tensors import unread_tensors
 from workers.doctor.vocabulary import Vocabulary, vocabulary
+from workers.recipe import is_vocabulary
 
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -125,6 +126,16 @@ def _dtypes(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
 def _tokens(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:
     """Tokens without an embedding row, and end tokens that config and tokenizer disagree on."""
     rows = checkpoint.vocabulary_rows
+    lengths = {n: info.shape[0] for n, info in checkpoint.tensors.items() if is_vocabulary(n)}
+    if len(set(lengths.values())) > 1:
+        found = " and ".join(f"{name} {length} rows" for name, length in lengths.items())
+        yield Finding(
+            "error",
+            name,
+            f"{checkpoint.path}: has {found}; an embedding with other rows than the head (as in "
+            "Llama 3.2 Vision) cannot be merged",
+        )
+        return
     try:
         words = vocabulary(checkpoint)
     except ValueError as error:

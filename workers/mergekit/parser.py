@@ -33,7 +33,7 @@ REFUSED = {
     "embed_slerp": "mergekit ignores it; filters embed_tokens and lm_head set those tensors",
     "int8_mask": _MISPLACED,
     "lambda": _MISPLACED,
-    "modules": "models with several parts (vision and language) cannot be merged",
+    "modules": "only the language model of several parts is merged; give its models directly",
     "normalize": _MISPLACED,
     "random_seed": "give it as --seed",
     "t": _MISPLACED,
