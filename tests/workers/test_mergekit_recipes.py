@@ -110,7 +110,7 @@ def test_tensors_outside_the_layers_take_the_first_value():
             "chat_template: chatmll",
             "line 10: chat_template 'chatmll' is not a Jinja template; did you mean 'chatml'",
         ),
-        (LAST, "modules: {}", "line 10: modules: models with several parts"),
+        (LAST, "modules: {}", "line 10: modules: only the language model of several"),
         (LAST, "slices: []", "line 1: give either `models` or `slices`"),
         (LAST, "---\nname: x", "line 11: merge_method is missing"),
         (LAST, "dtype: [", "not valid YAML"),
