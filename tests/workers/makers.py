@@ -10,7 +10,9 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from workers.checkpoint.quiet import quiet
+from workers.checkpoint import align, load_model, open_checkpoint, quiet, retokenize
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Recipe
 
 SHAPE = {
     "vocab_size": 48,
@@ -97,6 +99,10 @@ EXPERTS = {
     "phimoe": {**WIDE, "num_local_experts": 4},
 }
 """Mixtures of four experts, of which a token uses two."""
+TESTED = {**ARCHITECTURES, **RENAMED, **EXPERTS}
+"""Every architecture of which models are searched and merged in the tests."""
+FILES_ONLY = {"hrm_text": SHAPE}
+"""Their live models cannot be merged in place."""
 WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
 """Eight fewer than the models have rows: real models are padded too."""
 
@@ -112,7 +118,7 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    shape = {**EXPERTS, **RENAMED, **ARCHITECTURES}[architecture]
+    shape = {**TESTED, **FILES_ONLY}[architecture]
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     with torch.no_grad():
@@ -160,3 +166,13 @@ def make_adapter(
                     parameter.add_(torch.randn(parameter.shape) * 0.1)
         adapted.save_pretrained(folder, save_embedding_layers=save_embedding_layers)
     return folder
+
+
+def merged_live(recipe: Recipe) -> torch.nn.Module:
+    """The model that a worker would score."""
+    found = {name: open_checkpoint(source) for name, source in recipe.token_sources.items()}
+    opened = align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    base, models = opened["base"], {name: opened[name] for name in recipe.models}
+    live = load_model(base)
+    Engine(models, base, settings=MergeSettings(mode="eager")).apply(recipe, live)
+    return live
