@@ -1,18 +1,12 @@
-"""Writes docs/methods.md from the declarations of the methods.
-
-`scripts/docs` writes it; `scripts/docs --check` reports whether it is stale, with status 1 if so.
-"""
+"""docs/methods.md, from the declarations of the methods."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 from workers.methods import METHODS, Method, Parameter
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "methods.md"
+PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
 
 HEAD = """\
 # Merge methods
@@ -79,19 +73,6 @@ def table() -> str:
     return "\n".join(["| method | | requires | parameters |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def main() -> None:
-    """Writes or checks."""
-    parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page()
-    if stale:
-        print(f"{PAGE.relative_to(ROOT)} {'is stale' if check else 'written'}")
-        if not check:
-            PAGE.write_text(page(), encoding="utf-8")
-    sys.exit(int(check and stale))
-
-
 def _section(method: Method) -> str:
     paper = f" [Paper]({method.paper})." if method.paper else ""
     parameters = "".join(map(_row, method.parameters.values()))
@@ -126,7 +107,3 @@ def _requires(method: Method) -> str:
 
 def _names(method: Method) -> str:
     return ", ".join(f"`{name}`" for name in method.parameters) or "–"
-
-
-if __name__ == "__main__":
-    main()

@@ -10,8 +10,10 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig
 
-from workers.checkpoint.live.quiet import quiet
+from workers.checkpoint import align, load_model, open_checkpoint, quiet, retokenize
 from workers.checkpoint.parts import auto_class
+from workers.merging import Engine, MergeSettings
+from workers.recipe import Recipe
 
 SHAPE = {
     "vocab_size": 48,
@@ -232,6 +234,10 @@ MULTI_PART: dict[str, dict[str, Any]] = {
     },
 }
 """A language model of two layers, and a small tower."""
+TESTED = {**ARCHITECTURES, **RENAMED, **EXPERTS}
+"""Every architecture of which models are searched and merged in the tests."""
+FILES_ONLY = {"hrm_text": SHAPE}
+"""Their live models cannot be merged in place."""
 WORDS = ["<s>", "</s>", *(f"w{i}" for i in range(38))]
 """Eight fewer than the models have rows: real models are padded too."""
 
@@ -247,7 +253,7 @@ def make_model(
 ) -> Path:
     """Random weights, with a tokenizer and a model card beside them."""
     torch.manual_seed(seed)
-    known = {**EXPERTS, **HYBRIDS, **MULTI_PART, **RENAMED, **ARCHITECTURES}
+    known = {**TESTED, **HYBRIDS, **MULTI_PART, **FILES_ONLY}
     shape = known.get(architecture, {})
     config = AutoConfig.for_model(architecture, **{**shape, **changes})
     model = auto_class(config).from_config(config, dtype=dtype)
@@ -296,3 +302,13 @@ def make_adapter(
                     parameter.add_(torch.randn(parameter.shape) * 0.1)
         adapted.save_pretrained(folder, save_embedding_layers=save_embedding_layers)
     return folder
+
+
+def merged_live(recipe: Recipe) -> torch.nn.Module:
+    """The model that a worker would score."""
+    found = {name: open_checkpoint(source) for name, source in recipe.token_sources.items()}
+    opened = align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    base, models = opened["base"], {name: opened[name] for name in recipe.models}
+    live = load_model(base)
+    Engine(models, base, settings=MergeSettings(mode="eager")).apply(recipe, live)
+    return live

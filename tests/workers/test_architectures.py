@@ -1,4 +1,4 @@
-"""Every architecture that docs/models.md names: examined, merged live as in files, exported."""
+"""Models of every architecture are examined, merged live as in files, and exported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.workers.makers import ARCHITECTURES, EXPERTS, RENAMED, make_model
+from tests.workers.makers import TESTED, make_model
 from workers.checkpoint import load_model, open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
@@ -21,7 +21,7 @@ GROUPS = (  # other parameters for each kind of module
 )
 
 
-@pytest.fixture(scope="module", params=[*ARCHITECTURES, *RENAMED, *EXPERTS])
+@pytest.fixture(scope="module", params=TESTED)
 def sources(request, tmp_path_factory) -> dict[str, Source]:
     """A base and two models of one architecture."""
     root = tmp_path_factory.mktemp(request.param)

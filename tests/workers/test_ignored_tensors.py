@@ -12,11 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.workers.makers import EXPERTS, GPT2, NEOX, SHAPE, make_model
-from workers.checkpoint import load_model, open_checkpoint
+from tests.workers.makers import EXPERTS, GPT2, NEOX, SHAPE, make_model, merged_live
+from workers.checkpoint import open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
-from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -121,15 +120,6 @@ def merged(base: Path, model: Path, out: Path) -> tuple[dict[str, torch.Tensor],
     return load_file(out / FILE), [each for each in warnings if "tokenizer" not in each]
 
 
-def live(base: Path, model: Path) -> torch.nn.Module:
-    """The model that a worker would score."""
-    recipe = recipe_of(base, model)
-    opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
-    loaded = load_model(first := opened.pop("base"))
-    Engine(opened, first, settings=MergeSettings(mode="eager")).apply(recipe, loaded)
-    return loaded
-
-
 @pytest.mark.parametrize("who", [(True, False), (False, True)])
 def test_ignored_tensors_are_the_bases_and_change_nothing_else(who, pair, tmp_path):
     clean, extra = pair
@@ -151,7 +141,7 @@ def test_ignored_tensors_are_the_bases_and_change_nothing_else(who, pair, tmp_pa
         tmp_path / "out", output_loading_info=True
     )
     assert not report["missing_keys"]
-    for name, tensor in live(*models).state_dict().items():
+    for name, tensor in merged_live(recipe_of(*models)).state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 

@@ -10,17 +10,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.workers.makers import WORDS, make_model
+from tests.workers.makers import WORDS, make_model, merged_live
 from workers.checkpoint import (
     Checkpoint,
     align,
-    load_model,
     load_tokenizer,
     open_checkpoint,
     retokenize,
 )
 from workers.merge import merge
-from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source, TokenizerChoice
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -82,15 +80,6 @@ def opened(recipe: Recipe) -> dict[str, Checkpoint]:
     return align(retokenize(found, recipe.tokenizer))
 
 
-def live(recipe: Recipe) -> torch.nn.Module:
-    """The model that a worker would score."""
-    models = opened(recipe)
-    base = models.pop("base")
-    model = load_model(base)
-    Engine(models, base, settings=MergeSettings(mode="eager")).apply(recipe, model)
-    return model
-
-
 def read(source: Source | Path) -> Checkpoint:
     return open_checkpoint(source if isinstance(source, Source) else Source(str(source)))
 
@@ -142,7 +131,7 @@ def test_the_live_model_is_the_exported_one_to_the_last_bit(tokenizer, family, t
         tokenizer=tokenizer,
     )
     merge(recipe, tmp_path / "out")
-    expected = live(recipe)
+    expected = merged_live(recipe)
     loaded, report = AutoModelForCausalLM.from_pretrained(
         tmp_path / "out", output_loading_info=True
     )

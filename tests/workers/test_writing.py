@@ -17,12 +17,11 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.workers.makers import make_adapter, make_model
+from tests.workers.makers import make_adapter, make_model, merged_live
 from workers import merge_stream, mergekit
-from workers.checkpoint import Checkpoint, align, load_model, open_checkpoint, write_model
+from workers.checkpoint import Checkpoint, open_checkpoint, write_model
 from workers.checkpoint import writer as checkpoint_writer
 from workers.merge import merge, read_recipe
-from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -38,15 +37,6 @@ def ties(base: Path, a: Path, b: Path, **changes) -> Recipe:
         **changes,
     }
     return Recipe(**fields)
-
-
-def live(recipe: Recipe) -> torch.nn.Module:
-    """The model that a worker would score."""
-    opened = align({name: open_checkpoint(source) for name, source in recipe.sources.items()})
-    model = load_model(opened["base"])
-    base = opened.pop("base")
-    Engine(opened, base, settings=MergeSettings(mode="eager")).apply(recipe, model)
-    return model
 
 
 def logits(model: torch.nn.Module) -> torch.Tensor:
@@ -67,7 +57,7 @@ def test_an_exported_model_is_the_live_one_to_the_last_bit(dtype, zoo, tmp_path)
     )
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert loaded.dtype == dtype
-    expected = live(recipe)
+    expected = merged_live(recipe)
     for name, tensor in expected.named_parameters():
         assert torch.equal(loaded.get_parameter(name), tensor), name
     assert torch.equal(logits(loaded), logits(expected))
@@ -103,7 +93,7 @@ def test_one_dtype_rules_a_model_of_mixed_dtypes_live_in_portions_and_in_a_file(
     )
     monkeypatch.setattr(merge_stream, "PORTION", 500)  # some portions hold norms alone
     merge(recipe, tmp_path / "out")
-    merged, expected = read(tmp_path / "out"), live(recipe)
+    merged, expected = read(tmp_path / "out"), merged_live(recipe)
     assert {info.dtype for info in merged.tensors.values()} == {"bfloat16"}
     for name, tensor in expected.named_parameters():
         assert torch.equal(merged.tensor(name), tensor), name
@@ -139,7 +129,7 @@ def test_a_mixed_tie_gets_a_head_of_its_own_live_and_in_a_file(architecture, tie
     recipe = ties(*models)
     warnings = merge(recipe, tmp_path / "out")
     assert any("has a head of its own" in str(each) for each in warnings)
-    merged, scored = AutoModelForCausalLM.from_pretrained(tmp_path / "out"), live(recipe)
+    merged, scored = AutoModelForCausalLM.from_pretrained(tmp_path / "out"), merged_live(recipe)
     scored.tie_weights()  # as lm-eval does
     for model in (merged, scored):
         assert not model.config.tie_word_embeddings
