@@ -209,3 +209,20 @@ def test_an_exported_model_loads_and_plain_lm_eval_gives_it_the_recorded_scores(
     again = rescore(written.recheck)
     for each in prepared.objectives:
         assert each.value(again) == chosen.scores[each.name]
+
+
+def test_the_verdict_scores_unseen_documents_once_with_real_workers(resumed):
+    first = mergefront("verdict", resumed, "--json")
+    assert first.returncode == 0, first.stderr
+    content = json.loads(first.stdout)
+    labels = {"base", *SEARCH["models"], "uniform soup"}
+    assert content["objectives"].keys() == SEARCH["objectives"].keys()
+    for each in content["objectives"].values():
+        assert labels - {content["label"]} <= set(each["comparisons"])
+        assert each["interval"][0] <= each["report"] <= each["interval"][1]
+    others = [each["comparisons"].values() for each in content["objectives"].values()]
+    tests = {each["test"] for some in others for each in some}
+    assert tests == {"mcnemar", "paired t"}
+    again = mergefront("verdict", resumed, "--json")
+    assert json.loads(again.stdout) == content
+    assert "scoring" not in again.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,13 +74,13 @@ class ObjectiveVerdict:
             "direction": self.objective.direction,
             "search": self.search,
             "report": self.report,
-            "interval": list(self.interval),
+            "interval": _finite(self.interval),
             "gap": self.report - self.search,
             "comparisons": {
                 label: {
                     "score": each.score,
                     "improvement": each.test.difference,
-                    "interval": list(each.test.interval),
+                    "interval": _finite(each.test.interval),
                     "test": each.test.test,
                     "p": each.test.p_value,
                     "p_holm": each.p_holm,
@@ -126,6 +127,11 @@ def verdict(
 
 def _improvement(objective: Objective, one: DocumentScores, other: DocumentScores) -> PairedTest:
     return paired_test(other, one) if objective.direction == "minimize" else paired_test(one, other)
+
+
+def _finite(bounds: Interval) -> list[float] | None:
+    """Two bounds, or None if they are infinite: JSON has no such number."""
+    return list(bounds) if all(map(math.isfinite, bounds)) else None
 
 
 def _least(comparisons: Mapping[str, Comparison]) -> str:

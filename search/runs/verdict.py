@@ -123,17 +123,14 @@ def judge(
             if trial.number != chosen.number
         }
         scoring.score("report", [chosen, *others.values()])
+    own, *rest = known.on("report", [chosen, *others.values()])
+    beside = dict(zip(others, rest, strict=True))
     return RunVerdict(
         run=ledger.header["name"],
         trial=chosen,
         pick=pick if number is None else None,
         selection=rescored,
-        objectives=verdict(
-            results.objectives,
-            chosen.scores,
-            known.on("report", chosen),
-            {label: known.on("report", trial) for label, trial in others.items()},
-        ),
+        objectives=verdict(results.objectives, chosen.scores, own, beside),
     )
 
 
@@ -153,9 +150,7 @@ def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
     scored = scoring.score("selection", [*results.front, *inputs])
     members = [each for each in results.front if each.number in scored]
     rows: dict[int, dict[str, float]] = {n: dict(scores) for n, scores in scored.items()}
-    both = [
-        [known.on(documents, trial) for trial in members] for documents in ("search", "selection")
-    ]
+    both = [known.on(documents, members) for documents in ("search", "selection")]
     for each in results.objectives:
         search, selection = ([row[each.name] for row in some] for some in both)
         for trial, value in zip(members, shrink(search, selection) if members else (), strict=True):
@@ -171,22 +166,30 @@ class _Scores:
     ledger: Ledger
     results: RunResults
 
-    def on(self, documents: str, trial: Trial) -> dict[str, DocumentScores]:
-        """By objective.
+    def on(self, documents: str, trials: Sequence[Trial]) -> list[dict[str, DocumentScores]]:
+        """By objective, for each trial.
 
         Raises:
             ValueError: if a file is damaged.
         """
+        read = [self._read(documents, trial) for trial in trials]
+        raws = [raw_values(table) for _, table in read]
+        rows: list[dict[str, DocumentScores]] = [{} for _ in trials]
+        for each in self.results.objectives:
+            scores = [trial.scores[each.name] for trial, _ in read]
+            found = [document_scores(each, *pair) for pair in zip(scores, raws, strict=True)]
+            if None in found:  # all by one method: a median may be a mean by chance
+                tables = (table for _, table in read)
+                found = [self._jackknife(each, *p) for p in zip(scores, tables, strict=True)]
+            for row, one in zip(rows, found, strict=True):
+                assert one is not None
+                row[each.name] = one
+        return rows
+
+    def _read(self, documents: str, trial: Trial) -> tuple[Trial, pa.Table]:
         if documents == "search":
-            scored, table = trial, self.ledger.documents(trial.number)
-        else:
-            scored, table = self.ledger.scores_on(documents, trial.number)
-        raw = raw_values(table)
-        return {
-            each.name: document_scores(each, scored.scores[each.name], raw)
-            or self._jackknife(each, scored.scores[each.name], table)
-            for each in self.results.objectives
-        }
+            return trial, self.ledger.documents(trial.number)
+        return self.ledger.scores_on(documents, trial.number)
 
     @cached_property
     def _suite(self) -> Suite:

@@ -233,3 +233,19 @@ def test_a_failure_has_status_1_and_a_run_of_another_driver_2(run, ledger, worke
         done = run(ledger.root)
     assert done.exit_code == 2
     assert "--takeover" in done.output
+
+
+def test_if_one_score_is_no_mean_of_its_documents_all_are_compared_by_the_jackknife(ledger):
+    skills = list(SKILLS.values())
+
+    def evaluate(candidate: Candidate) -> Outcome:
+        found = answers(candidate, skills[candidate.trial], count=30)
+        if candidate.trial:
+            return found
+        return replace(found, values={**found.values, "pick": {"acc,none": 0.123}})
+
+    found = judge(ledger, number=4, make_pool=lambda *_: InProcessPool(evaluate))
+    picks, text = (list(each.comparisons.values()) for each in found.objectives)
+    assert {each.test.test for each in picks + text} == {"paired t"}
+    assert picks[0].score == 0.123
+    assert picks[1].test.half_width > 0

@@ -144,6 +144,8 @@ def test_a_weighted_mean_of_tasks_adds_up_their_variances():
 def test_one_document_proves_nothing_and_equal_answers_prove_no_equality():
     alone = paired_test(bits([(-3, 2)]), bits([(-1, 2)]))
     assert (alone.p_value, alone.half_width) == (1.0, math.inf)
+    (found,) = verdict([BITS], {"text": 2.0}, {"text": bits([(-3, 2)])}, {})
+    assert found.to_json()["interval"] is None
     same = paired_test(of_values([1, 0] * 10), of_values([1, 0] * 10))
     assert (same.difference, same.p_value) == (0, 1)
     assert same.half_width > 0.05
