@@ -1,4 +1,4 @@
-"""Counts in messages."""
+"""Counts and reasons in messages."""
 
 from __future__ import annotations
 
@@ -11,3 +11,13 @@ def counted(count: float, noun: str) -> str:
     """
     number = f"{count:g}" if isinstance(count, float) else count
     return f"{number} {noun}{'' if count == 1 else 's'}"
+
+
+def first_line(error: BaseException) -> str:
+    r"""The first line of an error's text, or its type if it has no text.
+
+    >>> first_line(ValueError("no such file\nmore")), first_line(KeyboardInterrupt())
+    ('no such file', 'KeyboardInterrupt')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -103,7 +103,7 @@ def test_the_command_merges_a_chain_and_refuses_to_explain_it(abc, tmp_path):
         ([(None, "A"), (None, "A")], "has no `name`, as the one in line 1; give each a name"),
         ([("x", "A"), ("y", "A")], "no other document merges 'y', and a file gives one"),
         ([(None, "A"), ("y", "A")], "merges 'y', .* that of the document without a name"),
-        ([("a/b", "A"), (None, "A")], "name: expected a text without a /, got 'a/b'"),
+        ([("a/b", "A"), (None, "A")], "name: expected a name without a /, got 'a/b'"),
         ([("x", "/nowhere/m"), (None, "x")], "model directory /nowhere/m does not exist"),
     ],
 )

@@ -139,6 +139,16 @@ def test_another_template_is_a_choice(zoo, tmp_path):
     assert "its chat template differs from base's" in said(zoo(), other)[0]
 
 
+def test_the_same_template_in_another_file_is_the_same_template(zoo, tmp_path):
+    one, other = (shutil.copytree(zoo(), tmp_path / name) for name in ("one", "other"))
+    (one / "chat_template.jinja").write_text("{{ messages }}")
+    settings = json.loads((other / "tokenizer_config.json").read_text())
+    settings["chat_template"] = "{{ messages }}"
+    (other / "tokenizer_config.json").write_text(json.dumps(settings))
+    (other / "chat_template.jinja").unlink(missing_ok=True)
+    assert said(one, other) == []
+
+
 def test_a_tokenizer_that_pads_and_truncates_is_the_same_tokenizer(zoo, tmp_path):
     changes = {"truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0}}
     other = edited(zoo(seed=1), tmp_path / "other", "tokenizer.json", **changes)

@@ -7,9 +7,8 @@ import math
 import pytest
 import torch
 
-from workers.checkpoint import differences as counted
-from workers.checkpoint import open_checkpoint
-from workers.checkpoint.differences import differences
+from workers.checkpoint import difference, open_checkpoint
+from workers.checkpoint.difference import differences
 from workers.doctor import compare_weights, differences_to_html, differences_to_json
 from workers.doctor.estimate import estimate
 from workers.recipe import Source
@@ -32,7 +31,7 @@ def test_pieces_give_what_the_whole_gives(zoo, monkeypatch):
     base, *models = (open_checkpoint(Source(str(zoo(seed=seed)))) for seed in range(3))
     named = dict(zip("ab", models, strict=True))
     whole = differences(base, named)
-    monkeypatch.setattr(counted, "CHUNK", 37)
+    monkeypatch.setattr(difference, "CHUNK", 37)
     for one, other in zip(whole, differences(base, named), strict=True):
         assert one.conflict == other.conflict
         assert one.norms == pytest.approx(other.norms)

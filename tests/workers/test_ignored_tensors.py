@@ -187,12 +187,19 @@ def test_a_head_is_dropped_where_the_config_leaves_the_tie_to_its_default(tmp_pa
 @pytest.mark.parametrize(
     ("architecture", "shape"), [("llama", SHAPE), ("mixtral", EXPERTS["mixtral"])]
 )
-def test_a_tensor_that_is_really_unknown_is_an_error(architecture, shape, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("mtp.fc.weight", torch.rand(2, 2)),
+        ("model.layers.0.gate_scale", torch.tensor(2.0)),
+    ],
+)
+def test_a_tensor_that_is_really_unknown_is_an_error(name, tensor, architecture, shape, tmp_path):
     clean = saved(tmp_path / "clean", architecture, shape)
-    bad = with_extra(clean, tmp_path / "bad", {"mtp.fc.weight": torch.rand(2, 2)})
+    bad = with_extra(clean, tmp_path / "bad", {name: tensor})
     found = examine(Source(str(clean)), {"a": Source(str(bad))}, live=False)
     said = [f"{each.level}: {each}" for each in found]
-    expected = f"error: models.a: {bad / FILE}: mtp.fc.weight is not a tensor of a {architecture}"
+    expected = f"error: models.a: {bad / FILE}: {name} is not a tensor of a {architecture}"
     assert any(each.startswith(expected) for each in said)
 
 

@@ -10,6 +10,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from tests.workers.makers import make_adapter
 from workers import mergekit
 from workers.checkpoint import load_model, open_checkpoint
 from workers.merge import merge, read_recipe
@@ -173,3 +174,12 @@ def test_models_that_are_stacked_to_different_depths_are_refused(zoo, tmp_path):
     )
     with pytest.raises(ValueError, match="num_hidden_layers is 3, a has 4"):
         merge(recipe, tmp_path / "out")
+
+
+def test_a_stack_keeps_what_is_known_of_its_model(zoo, tmp_path):
+    adapter = make_adapter(tmp_path / "adapter", zoo("llama", **THREE))
+    whole = open_checkpoint(Source(str(zoo("llama", **THREE)), adapter=str(adapter)))
+    stack = open_checkpoint(Source(str(zoo("llama", **THREE)), adapter=str(adapter), layers=LAYERS))
+    assert stack.adapter == whole.adapter
+    assert stack.tokenizer_path == whole.tokenizer_path
+    assert stack.fingerprint != whole.fingerprint

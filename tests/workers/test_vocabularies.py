@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -245,3 +246,26 @@ def test_equal_vocabularies_give_the_bytes_that_they_give_without_a_tokenizer(zo
         merge(linear(models, tokenizer, other=0.5), tmp_path / f"{tokenizer}")
     prints = {read(tmp_path / f"{each}").fingerprint for each in (None, "base", "other", "union")}
     assert len(prints) == 1
+
+
+def test_a_special_token_that_the_chosen_model_lacks_is_not_the_bases(family, tmp_path):
+    folders = {name: tmp_path / name for name in ("base", "chat")}
+    for name, folder in folders.items():
+        shutil.copytree(family[name].path, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["pad_token_id"] = 5 if name == "base" else None
+        (folder / "config.json").write_text(json.dumps(config))
+    opened = {name: open_checkpoint(Source(str(folder))) for name, folder in folders.items()}
+    merged = retokenize(opened, TokenizerChoice("chat"))["base"].config
+    assert merged["pad_token_id"] is None
+    assert merged["eos_token_id"] == opened["chat"].config["eos_token_id"]
+
+
+def test_a_multi_part_model_keeps_the_token_ids_that_its_config_names(tmp_path):
+    for seed, name in enumerate(("base", "m")):
+        make_model(tmp_path / name, "gemma3", seed=seed)
+    opened = {name: open_checkpoint(Source(str(tmp_path / name))) for name in ("base", "m")}
+    with pytest.raises(ValueError, match=r"tokenizer: m: the config of .*choose `base` or `union`"):
+        retokenize(opened, TokenizerChoice("m"))
+    config = retokenize(opened, TokenizerChoice("union"))["base"].config
+    assert config["text_config"]["eos_token_id"] == config["eos_token_id"]

@@ -3,7 +3,7 @@
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.differences import Difference, differences
+from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live import (
@@ -13,10 +13,10 @@ from workers.checkpoint.live import (
     load_tokenizer,
     meta_model,
     no_view,
-    quiet,
 )
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.parts import language_config, tower_names
+from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
 from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.transformers_config import normalised_config

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import peft
 
-from workers.checkpoint.live import live_parameters, load_model, quiet, resize, separate_head
+from evaluators.wording import first_line
+from workers.checkpoint.live import live_parameters, load_model, resize, separate_head
+from workers.checkpoint.quiet import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -43,5 +45,5 @@ def _with_adapter(model: Any, checkpoint: AdaptedCheckpoint) -> Any:
     try:
         return peft.PeftModel.from_pretrained(model, path)
     except _PEFT_ERRORS as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise ValueError(f"{path}: peft cannot apply it to {checkpoint.path}: {reason}") from error

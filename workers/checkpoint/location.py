@@ -8,6 +8,7 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from evaluators.wording import first_line
 from workers.checkpoint.headers import INDEX, SINGLE, shards_of
 
 SMALL = ["*.json", "*.model", "*.txt", "*.jinja", "README.md", "LICENSE*"]
@@ -77,7 +78,7 @@ def _snapshot(path: str, revision: str | None, patterns: list[str]) -> Path:
     except HFValidationError as error:
         raise ValueError(f"{path}: is neither a local directory nor a hub id: {error}") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         where = f"{path}@{revision}" if revision else path
         raise ValueError(
             f"{where}: not a local directory, and not available from the hub: {reason}"

@@ -12,6 +12,7 @@ from huggingface_hub.errors import (
     SafetensorsParsingError,
 )
 
+from evaluators.wording import first_line
 from workers.checkpoint.headers import DTYPES, INDEX, SINGLE, TensorInfo, read_headers
 
 
@@ -31,7 +32,7 @@ def remote_headers(path: str, revision: str | None, folder: Path) -> dict[str, T
             "with transformers and call save_pretrained()"
         ) from None
     except (HfHubHTTPError, SafetensorsParsingError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise ValueError(f"{path}: its headers could not be read from the hub: {reason}") from None
     return {
         name: TensorInfo(DTYPES.get(info.dtype, info.dtype), tuple(info.shape), folder / file)

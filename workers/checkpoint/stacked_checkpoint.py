@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.checkpoint.checkpoint import Checkpoint
@@ -28,6 +29,16 @@ class StackedCheckpoint(Checkpoint):
     layers: Layers
     stored: Mapping[str, str]
     """Tensor -> its name in the original."""
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """That of the original."""
+        return self.original.tokenizer_path
+
+    @property
+    def generation_path(self) -> Path:
+        """That of the original."""
+        return self.original.generation_path
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,6 +74,8 @@ def stack(checkpoint: Checkpoint, layers: Layers) -> Checkpoint:
         checkpoint.path,
         {name: checkpoint.tensors[original] for name, original in stored.items()},
         _config(checkpoint, order),
+        adapter=checkpoint.adapter,
+        ignored={n: info for n, info in checkpoint.ignored.items() if layer_of(n) is None},
         towers=checkpoint.towers,
         original=checkpoint,
         layers=layers,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 
+from evaluators.wording import first_line
 from workers.checkpoint.parts import is_multi_part
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def transformers_config(checkpoint: Checkpoint) -> Any:
     try:
         config = parse_config(config_text(checkpoint))
     except CONFIG_ERRORS as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise ValueError(f"{where}: transformers cannot read it: {reason}") from None
     known = transformers.MODEL_FOR_CAUSAL_LM_MAPPING
     if type(config) not in known and not is_multi_part(config):

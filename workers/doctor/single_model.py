@@ -72,7 +72,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
         yield Finding(
             "error",
             name,
-            f"{checkpoint.tensors[tensor].file}: {tensor}{others} {what} of a "
+            f"{tensors[tensor].file}: {tensor}{others} {what} of a "
             f"{checkpoint.config.get('model_type')} with this config.json",
         )
     known = {_live(tensor, expected): info for tensor, info in tensors.items()}

@@ -134,5 +134,5 @@ def _behaviour(
             name,
             f"{ours.file.parent}: its chat template differs from {other_name}'s"
             f"{'' if theirs.template else ', which has none'}; the merged model uses "
-            f"{chosen}'s; `tokenizer` chooses",
+            f"{chosen}'s, unless `chat_template` or `tokenizer` names another",
         )

@@ -85,8 +85,9 @@ def _document(top: Node, errors: Errors) -> Document:
 def _name(node: Node | None, errors: Errors) -> str | None:
     if node is None:
         return None
-    if not isinstance(node.value, str) or "/" in node.value:  # it becomes the name of a directory
-        errors.add(node.line, f"name: expected a text without a /, got {node.plain()!r}")
+    name = node.value  # it becomes the name of a directory
+    if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
+        errors.add(node.line, f"name: expected a name without a /, got {node.plain()!r}")
     return str(node.value)
 
 

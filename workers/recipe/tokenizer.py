@@ -59,7 +59,7 @@ class TokenRow:
         """What is wrong with the fields, or None."""
         if self.token is not None and self.id is not None:
             return f"give either a token or an id, not {self.token!r} and {self.id}"
-        if self.id is not None and (not isinstance(self.id, int) or self.id < 0):
+        if self.id is not None and (type(self.id) is not int or self.id < 0):
             return f"id: {self.id!r} is not a row"
         return None
 

@@ -8,7 +8,6 @@ from workers.checkpoint.live.live_model import (
     separate_head,
 )
 from workers.checkpoint.live.meta_model import MetaModel, meta_model
-from workers.checkpoint.live.quiet import quiet
 from workers.checkpoint.live.tensor_names import by_checkpoint_name, no_view
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "load_tokenizer",
     "meta_model",
     "no_view",
-    "quiet",
     "resize",
     "separate_head",
 ]

@@ -43,8 +43,9 @@ class FileNames:
     def ignores(self, tensor: str, info: TensorInfo) -> bool:
         """Whether a tensor is not loaded, and is known to be no weight of the model.
 
-        That is what the architecture says itself, a buffer that is computed and not loaded, or
-        a constant of old versions: a mask of integers, or a number without dimensions.
+        That is what the architecture says itself, and a buffer that is computed and not loaded.
+        Two constants of old files are named here, since transformers does not name them any
+        more: causal masks of integers, (1, 1, n, n), and the number that masked scores get.
         """
         name, _ = self._renamed(tensor)
         if name in self._loaded:
@@ -52,8 +53,8 @@ class FileNames:
         return (
             any(re.search(pattern, name) for pattern in self._ignored)
             or _ending(name) in self._computed
-            or info.dtype not in MERGEABLE
-            or not info.shape
+            or (info.dtype not in MERGEABLE and len(info.shape) == 4)
+            or (not info.shape and name.endswith("masked_bias"))
         )
 
     def _renamed(self, tensor: str) -> tuple[str, str | None]:

@@ -11,8 +11,8 @@ import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint, read_tensor
 from workers.checkpoint.live.file_names import FileNames
-from workers.checkpoint.live.quiet import quiet
 from workers.checkpoint.parts import auto_class
+from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
 from workers.checkpoint.vocabulary import SPECIAL_IDS
@@ -67,7 +67,7 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", spread: bool = Fa
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The tokenizer of the model, or that of an adapter that adds tokens."""
+    """The tokenizer of the model: its own, an adapter's with added tokens, or a merged one."""
     # without a value, transformers asks at the terminal whether to run a tokenizer's own code
     path = checkpoint.tokenizer_path
     return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
@@ -109,7 +109,8 @@ def _is_tied(model: Any) -> bool:
 def _use_settings_of(folder: Path, checkpoint: Checkpoint, model: Any) -> None:
     """Takes over the special tokens and generation settings that an export would have."""
     for key in SPECIAL_IDS:
-        setattr(model.config, key, checkpoint.config.get(key))
+        for config in (model.config, model.config.get_text_config()):
+            setattr(config, key, checkpoint.config.get(key))
     if (folder / GENERATION_CONFIG).is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     else:

@@ -1,9 +1,9 @@
 """The tokens of models, and one vocabulary for all of them; knows no merge method."""
 
-from workers.checkpoint.vocabulary.chat_template import chosen_template, template_of
+from workers.checkpoint.vocabulary.chat_template import chosen_template
 from workers.checkpoint.vocabulary.merged_vocabulary import merge_vocabularies
 from workers.checkpoint.vocabulary.retokenization import retokenize
-from workers.checkpoint.vocabulary.tokens import SPECIAL_IDS, Vocabulary, vocabulary
+from workers.checkpoint.vocabulary.tokens import SPECIAL_IDS, Vocabulary, template_of, vocabulary
 
 __all__ = [
     "SPECIAL_IDS",

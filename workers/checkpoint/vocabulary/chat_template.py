@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.headers import read_json
-from workers.checkpoint.vocabulary.tokens import SETTINGS, TEMPLATE
+from workers.checkpoint.vocabulary.tokens import template_of
 from workers.recipe import TEMPLATES, is_template
 
 
@@ -32,17 +30,6 @@ def chosen_template(choice: str, models: Mapping[str, Checkpoint]) -> str:
             f"another model or one of {', '.join(TEMPLATES)}"
         )
     return text
-
-
-def template_of(folder: Path) -> str | None:
-    """The chat template in a tokenizer's directory, the default one of several."""
-    if (folder / TEMPLATE).is_file():
-        return (folder / TEMPLATE).read_text(encoding="utf-8")
-    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
-    found = settings.get("chat_template")
-    if isinstance(found, list):
-        found = {each["name"]: each["template"] for each in found}.get("default")
-    return found if isinstance(found, str) else None
 
 
 def _checked(text: str) -> str:

@@ -15,8 +15,8 @@ from tokenizers import AddedToken
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import read_json
 from workers.checkpoint.location import cache_folder
-from workers.checkpoint.vocabulary.chat_template import template_of
-from workers.checkpoint.vocabulary.tokens import SETTINGS, TEMPLATE
+from workers.checkpoint.quiet import quiet
+from workers.checkpoint.vocabulary.tokens import SETTINGS, TEMPLATE, template_of
 from workers.checkpoint.writer import TOKENIZER_FILES, copy_tokenizer_files
 
 VERSION = 1
@@ -86,7 +86,8 @@ def _add_tokens(
 ) -> None:
     import transformers  # noqa: PLC0415 - slow to import
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with quiet():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.add_tokens(
         [
             AddedToken(token, **{key: spec[key] for key in _FLAGS if key in spec})

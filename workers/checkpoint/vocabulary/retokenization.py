@@ -46,11 +46,17 @@ def _with_vocabulary(
     merged = merge_vocabularies(models, choice)
     first, *_ = models
     source = models[merged.source]
+    if models[first].towers and merged.source != first:
+        raise ValueError(
+            f"tokenizer: {choice.source}: the config of {models[first].path} names tokens of "
+            "images and the like by their rows in its own vocabulary; choose `base` or `union` "
+            "for a multi-part model"
+        )
     directory = tokenizer_directory(source, merged.added, merged.ids)
     settings = {**language_config(source.config), **source.config}
-    special = {key: settings[key] for key in SPECIAL_IDS if key in settings}
+    special = {key: settings.get(key) for key in SPECIAL_IDS}
     config = with_language_config(
-        {**models[first].config, **special}, {"vocab_size": merged.n_rows}
+        {**models[first].config, **special}, {**special, "vocab_size": merged.n_rows}
     )
     found = {name: _with_rows(name, models, merged) for name in models}
     base = replace(found[first], config=config, tokenizer=directory, generation=source.path)

@@ -73,8 +73,19 @@ def vocabulary(checkpoint: Checkpoint) -> Vocabulary | None:
         core=_digest(_core(content["model"])),
         added={each["content"]: each for each in content.get("added_tokens", [])},
         special={key: _text(settings.get(key)) for key in (*_TOKENS, *_SWITCHES)},
-        template=_template(folder, settings),
+        template=template_of(folder) or "",
     )
+
+
+def template_of(folder: Path) -> str | None:
+    """The chat template in a tokenizer's directory, the default one of several."""
+    if (folder / TEMPLATE).is_file():
+        return (folder / TEMPLATE).read_text(encoding="utf-8")
+    settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
+    found = settings.get("chat_template")
+    if isinstance(found, list):
+        found = {each["name"]: each["template"] for each in found}.get("default")
+    return found if isinstance(found, str) else None
 
 
 def _ids(content: Mapping[str, Any]) -> dict[str, int]:
@@ -88,12 +99,6 @@ def _core(model: Mapping[str, Any]) -> list[Any]:
     merges = [m if isinstance(m, str) else " ".join(m) for m in model.get("merges") or []]
     scores = None if isinstance(model["vocab"], dict) else model["vocab"]
     return [model.get("type"), merges, scores]
-
-
-def _template(folder: Path, settings: Mapping[str, Any]) -> str:
-    if (folder / TEMPLATE).is_file():
-        return (folder / TEMPLATE).read_text(encoding="utf-8")
-    return json.dumps(settings["chat_template"]) if settings.get("chat_template") else ""
 
 
 def _text(token: Any) -> Any:
