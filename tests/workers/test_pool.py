@@ -175,11 +175,10 @@ def test_a_deadly_candidate_does_not_close_the_only_slot(on_ray):
 def test_a_slot_that_kills_whatever_it_gets_is_closed_and_no_candidate_fails(on_ray):
     pool = on_ray(worker=HalfBadWorker, seconds=3.0)
     assert run_all(pool, [0])[0].state == "scored"
-    for first in range(1, 61, 3):  # until the slow starts of the bad slot have failed often enough
-        outcomes = run_all(pool, list(range(first, first + 3)))
-        assert {each.state for each in outcomes.values()} == {"scored"}
-        if pool.report["troubles"]:
-            break
+    outcomes = run_all(
+        pool, list(range(1, 19))
+    )  # a minute: the bad slot starts slowly, three times
+    assert {each.state for each in outcomes.values()} == {"scored"}
     assert "has 1 closed slot" in pool.report["troubles"][0]
 
 
