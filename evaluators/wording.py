@@ -13,6 +13,15 @@ def counted(count: float, noun: str) -> str:
     return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
+def and_others(count: int) -> str:
+    """How many others there are, to follow the first of them; nothing if there are none.
+
+    >>> "a" + and_others(2), "a" + and_others(0)
+    ('a and 2 others', 'a')
+    """
+    return f" and {counted(count, 'other')}" if count else ""
+
+
 def first_line(error: BaseException) -> str:
     r"""The first line of an error's text, or its type if it has no text.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workers.checkpoint import Checkpoint
+from workers.checkpoint import Checkpoint, DerivedCheckpoint
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Recipe, is_vocabulary
 
@@ -19,10 +19,9 @@ PORTION = 128 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Portion(Checkpoint):
+class Portion(DerivedCheckpoint):
     """Some tensors of a checkpoint; their memory is freed together with the portion."""
 
-    original: Checkpoint
     known_fingerprint: str
     """The recipe's fingerprint of the whole checkpoint; it has already been verified."""
 
@@ -35,10 +34,6 @@ class Portion(Checkpoint):
     def fingerprint(self) -> str:
         """That of the whole checkpoint."""
         return self.known_fingerprint
-
-    def tensor(self, name: str) -> Tensor:
-        """One tensor of the original."""
-        return self.original.tensor(name)
 
 
 def stream(recipe: Recipe, opened: Mapping[str, Checkpoint]) -> Iterator[tuple[str, Tensor]]:
@@ -74,11 +69,9 @@ def _engine(recipe: Recipe, opened: Mapping[str, Checkpoint], names: list[str]) 
     if any(map(is_vocabulary, names)):  # a head may be tied to an embedding in another portion
         wanted |= {name for each in opened.values() for name in each.tensors if is_vocabulary(name)}
     parts = {
-        name: Portion(
-            each.path,
-            {tensor: info for tensor, info in each.tensors.items() if tensor in wanted},
-            each.config,
-            original=each,
+        name: Portion.of(
+            each,
+            tensors={tensor: info for tensor, info in each.tensors.items() if tensor in wanted},
             known_fingerprint=recipe.sources[name].fingerprint or name,
         )
         for name, each in opened.items()

@@ -2,7 +2,7 @@
 
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
 from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
@@ -13,6 +13,7 @@ from workers.checkpoint.live import (
     load_tokenizer,
     meta_model,
     no_view,
+    with_prefix,
 )
 from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.parts import language_config, tower_names
@@ -35,6 +36,7 @@ __all__ = [
     "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
     "Checkpoint",
+    "DerivedCheckpoint",
     "Difference",
     "MetaModel",
     "TensorInfo",
@@ -63,5 +65,6 @@ __all__ = [
     "temporary_directory",
     "tower_names",
     "vocabulary",
+    "with_prefix",
     "write_model",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from workers.checkpoint.adapter import LORA_A, LORA_B, Adapter, open_adapter
 from workers.checkpoint.adapter_fit import adapted_config, adapted_tensors, changed_tensors
 from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.cached_tensors import cached_tensors
-from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -26,18 +27,21 @@ VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptedCheckpoint(Checkpoint):
+class AdaptedCheckpoint(DerivedCheckpoint):
     """A checkpoint whose tensors are read with its adapter applied."""
 
     adapter: Adapter
-    original: Checkpoint
-    """The model itself."""
 
     @property
     def tokenizer_path(self) -> Path:
         """The adapter's directory if tokens were added in training, else the model's."""
         added = (self.vocabulary_rows or 0) > (self.original.vocabulary_rows or 0)
-        return self.adapter.path if added else self.path
+        return self.adapter.path if added else super().tokenizer_path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest of the bytes of the model's files and of the adapter's."""
+        return self.digest_of_files(self.adapter.fingerprint)
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, memory-mapped, with the adapter applied."""
@@ -74,14 +78,6 @@ def adapted(model: Checkpoint, location: str) -> AdaptedCheckpoint:
     tensors = adapted_tensors(adapter, model)
     changes = changed_tensors(adapter, model, tensors)
     config = adapted_config(model, tensors)
-    return AdaptedCheckpoint(
-        model.path,
-        tensors,
-        config,
-        adapter=adapter,
-        changes=changes,
-        ignored=model.ignored,
-        towers=model.towers,
-        copies=model.copies,
-        original=model,
+    return AdaptedCheckpoint.of(
+        model, tensors=tensors, config=config, adapter=adapter, changes=changes
     )

@@ -4,49 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
 from workers.checkpoint.headers import TensorInfo
 from workers.recipe import is_vocabulary, module_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignedCheckpoint(Checkpoint):
+class AlignedCheckpoint(DerivedCheckpoint):
     """A checkpoint with the tensor shapes of a reference.
 
     Vocabulary rows that it lacks are the reference's, additional rows are cut off; a tied head
     is read from the embedding.
     """
 
-    original: Checkpoint
     reference: Checkpoint
 
     @property
     def dtype(self) -> str:
         """That of the original; an added head does not count."""
         return self.original.dtype
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """That of the original."""
-        return self.original.tokenizer_path
-
-    @property
-    def generation_path(self) -> Path:
-        """That of the original."""
-        return self.original.generation_path
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """That of the original's files."""
-        return self.original.fingerprint
 
     @property
     def content(self) -> str:
@@ -87,32 +68,30 @@ def embedding_of(checkpoint: Checkpoint) -> str:
     return next(n for n in checkpoint.tensors if module_of(n) == "embed" and is_vocabulary(n))
 
 
+def with_vocabulary_rows(tensors: Mapping[str, TensorInfo], rows: int) -> dict[str, TensorInfo]:
+    """The same tensors, those of the vocabulary with this number of rows."""
+    return {
+        name: replace(info, shape=(rows, *info.shape[1:])) if is_vocabulary(name) else info
+        for name, info in tensors.items()
+    }
+
+
 def _with_separate_head(reference: Checkpoint, models: list[Checkpoint]) -> Checkpoint:
     separate = [n for m in models if not m.tied for n in m.tensors if module_of(n) == "head"]
     if not reference.tied or not separate:
         return reference
     head = reference.tensors[embedding_of(reference)]
-    return AlignedCheckpoint(
-        reference.path,
-        {**reference.tensors, separate[0]: head},
-        {**reference.config, "tie_word_embeddings": False},
-        ignored=reference.ignored,
-        changes=reference.changes,
-        towers=reference.towers,
-        original=reference,
+    return AlignedCheckpoint.of(
+        reference,
+        tensors={**reference.tensors, separate[0]: head},
+        config={**reference.config, "tie_word_embeddings": False},
         reference=reference,
     )
 
 
 def _with_rows_of(model: Checkpoint, reference: Checkpoint) -> Checkpoint:
-    shapes = {name: _resized(name, info, reference) for name, info in model.tensors.items()}
-    if shapes == dict(model.tensors):
-        return model
-    return AlignedCheckpoint(model.path, shapes, model.config, original=model, reference=reference)
-
-
-def _resized(name: str, info: TensorInfo, reference: Checkpoint) -> TensorInfo:
     rows = reference.vocabulary_rows
-    if not is_vocabulary(name) or rows is None or info.shape[0] == rows:
-        return info
-    return replace(info, shape=(rows, *info.shape[1:]))
+    resized = model.tensors if rows is None else with_vocabulary_rows(model.tensors, rows)
+    if resized == model.tensors:
+        return model
+    return AlignedCheckpoint.of(model, tensors=resized, reference=reference)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from safetensors import safe_open
 
@@ -90,20 +90,24 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of the bytes of all tensor files, and of the adapter's."""
-        digest = hashlib.blake2b(digest_size=16)
-        infos = [*self.tensors.values(), *self.unmerged.values()]
-        for file in sorted({info.file for info in infos}):
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
-        if self.adapter:
-            digest.update(self.adapter.fingerprint)
-        return digest.hexdigest()
+        """Hex digest of the bytes of all tensor files."""
+        return self.digest_of_files()
 
     @property
     def content(self) -> str:
         """Hex digest of what `tensor` returns: the fingerprint, unless rows are put in order."""
         return self.fingerprint
+
+    def digest_of_files(self, *more: bytes) -> str:
+        """Hex digest of the bytes of all tensor files, and of what follows them."""
+        digest = hashlib.blake2b(digest_size=16)
+        infos = [*self.tensors.values(), *self.unmerged.values()]
+        for file in sorted({info.file for info in infos}):
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        for each in more:
+            digest.update(each)
+        return digest.hexdigest()
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, memory-mapped: its pages are shared by all processes of a node.
@@ -112,6 +116,38 @@ class Checkpoint:
             KeyError: if there is no tensor of that name.
         """
         return read_tensor(self.tensors[name].file, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedCheckpoint(Checkpoint):
+    """A checkpoint made of another one, which it equals in all that a subclass does not change."""
+
+    original: Checkpoint
+
+    @classmethod
+    def of(cls, original: Checkpoint, **changed: Any) -> Self:
+        """The original with other fields, and with those that only the subclass has."""
+        same = {each.name: getattr(original, each.name) for each in fields(Checkpoint)}
+        return cls(original=original, **{**same, **changed})
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """That of the original."""
+        return self.original.tokenizer_path
+
+    @property
+    def generation_path(self) -> Path:
+        """That of the original."""
+        return self.original.generation_path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the original's files."""
+        return self.original.fingerprint
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor of the original, memory-mapped."""
+        return self.original.tensor(name)
 
 
 def read_tensor(file: Path, name: str) -> torch.Tensor:

@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
 from workers.checkpoint.parts import language_config, with_language_config
 from workers.recipe import Layers, layer_of, with_layer
 
@@ -22,23 +21,12 @@ _NOT_BY_LAYER = ("architectures", "_id", "_ids", "_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackedCheckpoint(Checkpoint):
+class StackedCheckpoint(DerivedCheckpoint):
     """A checkpoint whose layers are those of `original` in another order."""
 
-    original: Checkpoint
     layers: Layers
     stored: Mapping[str, str]
     """Tensor -> its name in the original."""
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """That of the original."""
-        return self.original.tokenizer_path
-
-    @property
-    def generation_path(self) -> Path:
-        """That of the original."""
-        return self.original.generation_path
 
     @cached_property
     def fingerprint(self) -> str:
@@ -70,14 +58,13 @@ def stack(checkpoint: Checkpoint, layers: Layers) -> Checkpoint:
         raise ValueError(f"{where}: has neither {' nor '.join(_DEPTH)}, so it cannot be stacked")
     order = [layer for first, end in layers for layer in range(first, end)]
     stored = dict(_renamed(checkpoint, order))
-    return StackedCheckpoint(
-        checkpoint.path,
-        {name: checkpoint.tensors[original] for name, original in stored.items()},
-        _config(checkpoint, order),
-        adapter=checkpoint.adapter,
+    return StackedCheckpoint.of(
+        checkpoint,
+        tensors={name: checkpoint.tensors[original] for name, original in stored.items()},
+        config=_config(checkpoint, order),
         ignored={n: info for n, info in checkpoint.ignored.items() if layer_of(n) is None},
-        towers=checkpoint.towers,
-        original=checkpoint,
+        copies={},
+        changes={},
         layers=layers,
         stored=stored,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from evaluators.wording import counted
+from evaluators.wording import and_others, counted
 from workers.checkpoint import (
     SPECIAL_IDS,
     Checkpoint,
@@ -16,6 +16,7 @@ from workers.checkpoint import (
     meta_model,
     no_view,
     vocabulary,
+    with_prefix,
 )
 from workers.doctor.finding import Finding
 from workers.doctor.tokenizer import check_tokenizer
@@ -67,7 +68,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
     tensors = {**checkpoint.tensors, **checkpoint.towers}
     unknown = [n for n in tensors if not _is_known(n, expected)]
     for tensor in unknown[:1]:
-        others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
+        others = and_others(len(unknown) - 1)
         what = "are not tensors" if others else "is not a tensor"
         yield Finding(
             "error",
@@ -78,7 +79,7 @@ def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -
     known = {_live(tensor, expected): info for tensor, info in tensors.items()}
     missing = [n for n in expected.shapes if n not in known]
     for tensor in missing[:1]:
-        others = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
+        others = and_others(len(missing) - 1)
         yield Finding(
             "error",
             name,
@@ -107,8 +108,7 @@ def _is_known(tensor: str, expected: MetaModel) -> bool:
 
 
 def _live(tensor: str, expected: MetaModel) -> str:
-    prefixed = f"{expected.prefix}{tensor}"
-    return prefixed if tensor not in expected.shapes and prefixed in expected.shapes else tensor
+    return with_prefix(tensor, expected.shapes, expected.prefix)
 
 
 def _dtypes(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from evaluators.wording import counted
+from evaluators.wording import and_others, counted
 from workers.checkpoint import Checkpoint, TensorInfo
 from workers.doctor.finding import Finding
 from workers.recipe import is_vocabulary, module_of
@@ -33,7 +33,7 @@ def _missing(
     for who, absent in ((name, theirs - ours), (other_name, ours - theirs)):
         missing = sorted(_without_heads(absent) if checkpoint.tied != other.tied else absent)
         if missing:
-            rest = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
+            rest = and_others(len(missing) - 1)
             has = other_name if who == name else name
             yield Finding(
                 "error",

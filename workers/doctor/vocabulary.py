@@ -9,7 +9,6 @@ from workers.checkpoint import Checkpoint, Vocabulary, merge_vocabularies, vocab
 from workers.doctor.finding import Finding
 from workers.recipe import UNION, TokenizerChoice
 
-SETTINGS = "tokenizer_config.json"
 _FIX = (
     "set `tokenizer: union` to merge the tokens of all models, matched by name (or `tokenizer: "
     "base`, or a model's name)"
@@ -125,7 +124,7 @@ def _behaviour(
             yield Finding(
                 "warning",
                 name,
-                f"{ours.file.parent / SETTINGS}: {key} is {value!r}, {other_name} has "
+                f"{ours.settings_file}: {key} is {value!r}, {other_name} has "
                 f"{theirs.special[key]!r}; the merged model uses {chosen}'s",
             )
     if ours.template != theirs.template:

@@ -8,7 +8,7 @@ from workers.checkpoint.live.live_model import (
     separate_head,
 )
 from workers.checkpoint.live.meta_model import MetaModel, meta_model
-from workers.checkpoint.live.tensor_names import by_checkpoint_name, no_view
+from workers.checkpoint.live.tensor_names import by_checkpoint_name, no_view, with_prefix
 
 __all__ = [
     "MetaModel",
@@ -20,4 +20,5 @@ __all__ = [
     "no_view",
     "resize",
     "separate_head",
+    "with_prefix",
 ]

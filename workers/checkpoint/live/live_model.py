@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers
 
-from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
 from workers.checkpoint.live.file_names import FileNames
 from workers.checkpoint.parts import auto_class
 from workers.checkpoint.quiet import quiet
@@ -80,9 +80,8 @@ def live_parameters(model: Any, tensors: Iterable[str]) -> dict[str, str]:
 
 
 def _is_stacked(checkpoint: Checkpoint) -> bool:
-    original = getattr(checkpoint, "original", None)
     return isinstance(checkpoint, StackedCheckpoint) or (
-        original is not None and _is_stacked(original)
+        isinstance(checkpoint, DerivedCheckpoint) and _is_stacked(checkpoint.original)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -63,13 +63,19 @@ def by_checkpoint_name(model: Any, names: Iterable[str]) -> dict[str, Tensor]:
     kind = model.config.model_type
     tensors = {}
     for name in names:
-        found = name if name in stored else f"{model.base_model_prefix}.{name}"
+        found = with_prefix(name, stored, f"{model.base_model_prefix}.")
         if found not in stored:
             raise ValueError(f"the live {kind} has no tensor {name}")
         if found in computed:
             raise ValueError(f"{name}: {no_view(kind)}")
         tensors[name] = stored[found]
     return tensors
+
+
+def with_prefix(name: str, known: Container[str], prefix: str) -> str:
+    """The known name of a tensor: its own, or with the prefix, which files of old models omit."""
+    prefixed = f"{prefix}{name}"
+    return prefixed if name not in known and prefixed in known else name
 
 
 def no_view(model_type: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from workers.checkpoint.alignment import with_vocabulary_rows
 from workers.checkpoint.checkpoint import Checkpoint
-from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.parts import language_config, with_language_config
 from workers.checkpoint.vocabulary.chat_template import chosen_template
 from workers.checkpoint.vocabulary.merged_tokenizer import tokenizer_directory, with_template
@@ -69,11 +69,10 @@ def _with_rows(
     model, rows = models[name], merged.rows(name)
     if rows.are(model.vocabulary_rows):
         return _wrapped(model)
-    shapes = {n: _resized(n, info, merged.n_rows) for n, info in model.tensors.items()}
-    names = tuple(filter(is_vocabulary, shapes))
+    names = tuple(filter(is_vocabulary, model.tensors))
     return replace(
         _wrapped(model),
-        tensors=shapes,
+        tensors=with_vocabulary_rows(model.tensors, merged.n_rows),
         changes={**model.changes, **dict.fromkeys(names, "")},
         names=names,
         rows=rows,
@@ -83,19 +82,6 @@ def _with_rows(
 
 def _wrapped(model: Checkpoint) -> RetokenizedCheckpoint:
     """The model as it is."""
-    return RetokenizedCheckpoint(
-        model.path,
-        model.tensors,
-        model.config,
-        changes=model.changes,
-        ignored=model.ignored,
-        copies=model.copies,
-        towers=model.towers,
-        original=model,
-        tokenizer=model.tokenizer_path,
-        generation=model.generation_path,
+    return RetokenizedCheckpoint.of(
+        model, tokenizer=model.tokenizer_path, generation=model.generation_path
     )
-
-
-def _resized(tensor: str, info: TensorInfo, rows: int) -> TensorInfo:
-    return replace(info, shape=(rows, *info.shape[1:])) if is_vocabulary(tensor) else info

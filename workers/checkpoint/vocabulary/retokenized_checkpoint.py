@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.cached_tensors import cached_tensors
-from workers.checkpoint.checkpoint import Checkpoint, read_tensor
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
 from workers.checkpoint.vocabulary.merged_vocabulary import AVERAGE, Fill, ModelRows
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetokenizedCheckpoint(Checkpoint):
+class RetokenizedCheckpoint(DerivedCheckpoint):
     """A checkpoint whose vocabulary is that of the merged model."""
 
-    original: Checkpoint
     tokenizer: Path
     generation: Path
     names: tuple[str, ...] = ()
@@ -48,11 +47,6 @@ class RetokenizedCheckpoint(Checkpoint):
         return self.generation
 
     @cached_property
-    def fingerprint(self) -> str:
-        """That of the original's files."""
-        return self.original.fingerprint
-
-    @cached_property
     def content(self) -> str:
         """Hex digest of the original, of the order of rows, and of the models that fill some."""
         if not self.names:
@@ -67,7 +61,7 @@ class RetokenizedCheckpoint(Checkpoint):
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, memory-mapped, with a row for each merged token."""
         if name not in self.names:
-            return self.original.tensor(name)
+            return super().tensor(name)
         plan = {each: self.tensors[each] for each in self.names}
         file = cached_tensors(f"vocabularies/{self.content}-{VERSION}", plan, self._reordered)
         return read_tensor(file, name)

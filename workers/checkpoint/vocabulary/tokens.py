@@ -36,6 +36,11 @@ class Vocabulary:
     template: str
 
     @property
+    def settings_file(self) -> Path:
+        """The file beside it that names the special tokens."""
+        return self.file.parent / SETTINGS
+
+    @property
     def digest(self) -> str:
         """Hex digest of the file."""
         return hashlib.blake2b(self.file.read_bytes(), digest_size=16).hexdigest()
