@@ -160,7 +160,7 @@ class Driver:
     def _next_proposal(self) -> Proposal | None:
         """The next queued proposal to evaluate; a known recipe is recorded as a duplicate."""
         in_evaluation = {proposal.digest for proposal in self.running.values()}
-        while proposal := self._proposer.take(in_evaluation):
+        while proposal := self._proposer.queue.take(in_evaluation):
             if (trial := duplicate_trial(proposal, self._history)) is None:
                 return proposal
             self.ledger.finish(trial)

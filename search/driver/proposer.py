@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -92,10 +92,6 @@ class Proposer:
             assert given == number, f"the study calls trial {number} {given}"
 
         self.ask_thread.update(add)
-
-    def take(self, in_evaluation: Collection[str]) -> Proposal | None:
-        """The next queued proposal whose recipe is not in evaluation, by digest."""
-        return self.queue.take(in_evaluation)
 
     def _next_baseline(self) -> Baseline | None:
         results = RunResults(self.objectives, self.history.trials)
