@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from tests.workers.makers import WORDS, make_adapter, make_model, make_tokenizer
+from tests.workers.makers import WORDS, make_adapter, make_model, make_tokenizer, tensors
 from workers.recipe import Group, Recipe, Source
 
-FILE = "model.safetensors"
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 ROTARY = [f"model.layers.{i}.self_attn.rotary_emb.inv_freq" for i in range(2)]
 EXPERT = "model.layers.1.block_sparse_moe.experts.3.w1.weight"
@@ -80,15 +78,6 @@ def adapted(
 def stacks(folder: Path) -> Recipe:
     models = (make_model(folder / name, seed=i) for i, name in enumerate(("base", "model")))
     return ties(*(Source(str(each), layers=((0, 2), (1, 2))) for each in models))
-
-
-def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Change:
-    def apply(folder: Path) -> None:
-        content = load_file(folder / FILE)
-        change(content)
-        save_file(content, folder / FILE, metadata={"format": "pt"})
-
-    return apply
 
 
 def config(**changes: Any) -> Change:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig
 
@@ -275,6 +277,18 @@ def make_tokenizer(folder: Path, words: list[str]) -> None:
     )
     fast.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     fast.save_pretrained(folder)
+
+
+def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    """What changes the tensors of a model in one file."""
+
+    def apply(folder: Path) -> None:
+        file = folder / "model.safetensors"
+        content = load_file(file)
+        change(content)
+        save_file(content, file, metadata={"format": "pt"})
+
+    return apply
 
 
 def make_adapter(

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from tests.workers.makers import WORDS, make_adapter, make_model, make_tokenizer
+from tests.workers.makers import WORDS, make_adapter, make_model, make_tokenizer, tensors
 from workers.checkpoint import open_checkpoint
 from workers.merge import merge
 from workers.recipe import Group, Recipe, Source
@@ -30,15 +30,6 @@ def config(**changes: Any) -> Change:
 def edit_json(file: Path, changes: dict[str, Any]) -> None:
     content = json.loads(file.read_text()) | changes
     file.write_text(json.dumps({k: v for k, v in content.items() if v is not ...}))
-
-
-def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Change:
-    def apply(folder: Path) -> None:
-        content = load_file(folder / FILE)
-        change(content)
-        save_file(content, folder / FILE, metadata={"format": "pt"})
-
-    return apply
 
 
 def header(old: bytes, new: bytes) -> Change:
