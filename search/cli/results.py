@@ -99,13 +99,15 @@ def verdict(
     """
     with input_errors():
         from search.ledger import Ledger
-        from search.runs import ScoringError, judge
+        from search.runs import ScoringError, verdict_on_pick
 
         ledger = Ledger(run)
         again = f"Continue with: mergefront verdict {shlex.quote(run)}"
         with session_errors(run, again):
             try:
-                found = judge(ledger, pick, trial, address=address, takeover=takeover, say=note)
+                found = verdict_on_pick(
+                    ledger, pick, trial, address=address, takeover=takeover, say=note
+                )
             except ScoringError as error:
                 fail(str(error), FAILED)
     if as_json:

@@ -1,4 +1,4 @@
-"""What a person does with a run: create, search, inspect, judge, export; knows no terminal."""
+"""What a person does with a run: create, search, inspect, compare, export; knows no terminal."""
 
 from search.runs.export import export
 from search.runs.run import (
@@ -14,7 +14,7 @@ from search.runs.search import run_search
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, judge
+from search.runs.verdict import RunVerdict, verdict_on_pick
 
 __all__ = [
     "RunVerdict",
@@ -22,7 +22,6 @@ __all__ = [
     "config_of",
     "create_run",
     "export",
-    "judge",
     "open_run",
     "reached_limit",
     "results_of",
@@ -31,4 +30,5 @@ __all__ = [
     "status_of",
     "submit",
     "transfer_trials",
+    "verdict_on_pick",
 ]

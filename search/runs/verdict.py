@@ -65,7 +65,7 @@ class RunVerdict:
         }
 
 
-def judge(
+def verdict_on_pick(
     ledger: Ledger,
     pick: str = "knee",
     number: int | None = None,
@@ -82,7 +82,7 @@ def judge(
     Args:
         ledger: of the run.
         pick: as in `RunResults.pick`.
-        number: of the trial to judge, instead of a pick.
+        number: of the trial to compare, instead of a pick.
         address: of the Ray cluster; "local" starts one here.
         takeover: take the lease of another driver, which is certainly dead.
         make_pool: something else than a pool of Ray actors.

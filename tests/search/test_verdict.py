@@ -20,7 +20,7 @@ from evaluators.suite import Suite
 from search.cli.app import app
 from search.config import make_plan, suite_settings
 from search.ledger import Ledger, Trial
-from search.runs import ScoringError, judge, results_of
+from search.runs import ScoringError, results_of, verdict_on_pick
 from search.runs.verdict import _Scores
 from tests.search.conftest import begin_scored
 from workers.candidate import Candidate, Outcome
@@ -95,18 +95,18 @@ def workers() -> Workers:
 
 
 def test_the_pick_and_its_inputs_are_scored_once_on_unseen_documents(ledger, workers):
-    found = judge(ledger, make_pool=workers)
+    found = verdict_on_pick(ledger, make_pool=workers)
     assert found.trial.label == "uniform soup"
     assert sorted(workers.asked) == [(s, n) for s in ("report", "selection") for n in range(5)]
     assert workers.pools == 1
-    again = judge(Ledger(ledger.root), make_pool=workers)
+    again = verdict_on_pick(Ledger(ledger.root), make_pool=workers)
     assert again.to_json() == found.to_json()
     assert (workers.pools, len(workers.asked)) == (1, 10)
     assert [each.number for each in Ledger(ledger.root).trials()] == list(range(5))
 
 
 def test_a_named_trial_needs_no_selection_and_is_compared_with_all_others(ledger, workers):
-    found = judge(ledger, number=2, make_pool=workers)
+    found = verdict_on_pick(ledger, number=2, make_pool=workers)
     assert {documents for documents, _ in workers.asked} == {"report"}
     assert (found.pick, found.selection, found.trial.label) == (None, {}, "b")
     assert list(found.objectives[0].comparisons) == ["base", "a", "c", "uniform soup"]
@@ -124,7 +124,7 @@ def test_the_front_is_ranked_again_by_what_it_scores_on_selection_documents(writ
         ledger.propose(trial.proposal)
         ledger.finish(replace(trial, scores=scores), with_scores(scores))
     workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1})
-    found = judge(ledger, "best:picks", make_pool=workers)
+    found = verdict_on_pick(ledger, "best:picks", make_pool=workers)
     assert (found.trial.number, found.pick) == (1, "best:picks")
     assert found.objectives[0].search == 0.60
     assert set(found.selection) == {1}  # which dominates the other there
@@ -144,13 +144,13 @@ def with_scores(scores: dict[str, float]) -> pa.Table:
 def test_a_trial_that_fails_is_named_and_the_others_are_kept(ledger, workers):
     workers.unable = {3}
     with pytest.raises(ScoringError, match="trial 3 has no scores on the selection documents: it"):
-        judge(ledger, make_pool=workers)
+        verdict_on_pick(ledger, make_pool=workers)
     kept = ledger.scored_on("selection")
     assert kept
     assert 3 not in kept
     workers.unable = set()
     before = len(workers.asked)
-    judge(ledger, make_pool=workers)
+    verdict_on_pick(ledger, make_pool=workers)
     assert ("selection", min(kept)) not in workers.asked[before:]
 
 
@@ -159,7 +159,7 @@ def test_changed_documents_are_refused(ledger, workers):
     with pytest.raises(
         ValueError, match=r"not\s+be comparable:\n  documents of pick: was 0123, is"
     ):
-        judge(ledger, make_pool=workers)
+        verdict_on_pick(ledger, make_pool=workers)
     assert workers.asked == []
 
 
@@ -244,7 +244,7 @@ def test_if_one_score_is_no_mean_of_its_documents_all_are_compared_by_the_jackkn
             return found
         return replace(found, values={**found.values, "pick": {"acc,none": 0.123}})
 
-    found = judge(ledger, number=4, make_pool=lambda *_: InProcessPool(evaluate))
+    found = verdict_on_pick(ledger, number=4, make_pool=lambda *_: InProcessPool(evaluate))
     picks, text = (list(each.comparisons.values()) for each in found.objectives)
     assert {each.test.test for each in picks + text} == {"paired t"}
     assert picks[0].score == 0.123
