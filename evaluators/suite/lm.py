@@ -43,9 +43,8 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             backend="causal",  # lm-eval does not find multi-part models in its list
         )
         self._max_length = self.max_length  # otherwise read from the config for every request
-        model.config.get_text_config().use_cache = (
-            False  # only logits are used; generation requests a cache itself
-        )
+        # only logits are used; generation requests a cache itself
+        model.config.get_text_config().use_cache = False
 
     @property
     def conditions(self) -> Conditions:

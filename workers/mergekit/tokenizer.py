@@ -8,7 +8,15 @@ from typing import Any
 
 from workers.mergekit.sources import parse_source
 from workers.mergekit.yaml_nodes import Errors, Node
-from workers.recipe import UNION, Recipe, Source, TokenizerChoice, TokenRow, template_errors
+from workers.recipe import (
+    UNION,
+    Recipe,
+    Source,
+    TokenizerChoice,
+    TokenRow,
+    is_count,
+    template_errors,
+)
 
 KEYWORDS = (UNION, "base")
 Reference = Source | str
@@ -137,10 +145,10 @@ def _multiple(node: Node | None, errors: Errors) -> int | None:
     given = node.plain() if node else None
     if node is None or given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    if not is_count(given):
         errors.add(node.line, f"pad_to_multiple_of: {given!r} is not a positive number")
         return None
-    return given
+    return int(given)
 
 
 def _token_source(token: str, node: Node, errors: Errors) -> TokenSource:
@@ -171,9 +179,7 @@ def _model_token(token: str, source: Node, *, force: bool, errors: Errors) -> To
         return TokenSource(None, source.line)
     model = parse_source(content["model"], errors)
     number = given.get("token_id")
-    if number is not None and (
-        isinstance(number, bool) or not isinstance(number, int) or number < 0
-    ):
+    if number is not None and not is_count(number, least=0):
         errors.add(content["token_id"].line, f"{token!r}: token_id {number!r} is not a row")
         number = None
     return TokenSource(model, source.line, given.get("token"), number, force)

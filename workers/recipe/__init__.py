@@ -2,6 +2,7 @@
 
 from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
 from workers.recipe.group import Group, Value
+from workers.recipe.mappings import is_count
 from workers.recipe.recipe import DTYPES, Recipe
 from workers.recipe.source import Layers, Source
 from workers.recipe.tensors import (
@@ -31,6 +32,7 @@ __all__ = [
     "Value",
     "classes_of",
     "depth_of",
+    "is_count",
     "is_template",
     "is_vocabulary",
     "layer_of",

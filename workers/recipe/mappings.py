@@ -25,3 +25,12 @@ def check_keys(
 def without_none(**values: Any) -> dict[str, Any]:
     """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def is_count(value: Any, *, least: int = 1) -> bool:
+    """Whether a value that was read is a whole number from `least` on; True is no number.
+
+    >>> is_count(1), is_count(0), is_count(0, least=0), is_count(True), is_count(1.0)
+    (True, False, True, False, False)
+    """
+    return type(value) is int and value >= least

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from workers.recipe.mappings import check_keys, without_none
+from workers.recipe.mappings import check_keys, is_count, without_none
 from workers.recipe.source import Source
 
 UNION = "union"
@@ -59,7 +59,7 @@ class TokenRow:
         """What is wrong with the fields, or None."""
         if self.token is not None and self.id is not None:
             return f"give either a token or an id, not {self.token!r} and {self.id}"
-        if self.id is not None and (type(self.id) is not int or self.id < 0):
+        if self.id is not None and not is_count(self.id, least=0):
             return f"id: {self.id!r} is not a row"
         return None
 
@@ -87,9 +87,7 @@ class TokenizerChoice:
         multiple = self.pad_to_multiple_of
         if not isinstance(self.source, str) or not self.source:
             raise ValueError(f"tokenizer: {self.source!r} is not `base`, `union` or a model's name")
-        if multiple is not None and (
-            isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1
-        ):
+        if multiple is not None and not is_count(multiple):
             raise ValueError(
                 f"tokenizer: pad_to_multiple_of: {multiple!r} is not a positive number"
             )
