@@ -73,7 +73,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Seconds, bytes and ratios per method, with what they were measured on."""
-    checkpoints = make_models(folder, options.size)
+    checkpoints = make_models(folder, llama_of(options.size))
     base = checkpoints.pop("base")
     device = torch.device(options.device)
     note(f"{base.path.parent}: base + {len(checkpoints)} models of {options.size}")
@@ -217,9 +217,8 @@ def recipe_of(method: str, folder: Path) -> Recipe:
     )
 
 
-def make_models(folder: Path, size: str) -> dict[str, Checkpoint]:
+def make_models(folder: Path, config: transformers.LlamaConfig) -> dict[str, Checkpoint]:
     """Base and models as checkpoints; those that lie there already are taken."""
-    config = llama_of(size)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in on_meta(config).state_dict().items()
@@ -328,7 +327,8 @@ def _table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _size(text: str) -> str:
+def model_size(text: str) -> str:
+    """A size of a model from the command line."""
     if not re.fullmatch(r"\d+(\.\d+)?[MBmb]", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give one like 400M or 7B")
     return text
@@ -341,7 +341,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--size", type=_size, default="400M", help="parameters of a model: 400M, 7B"
+        "--size", type=model_size, default="400M", help="parameters of a model: 400M, 7B"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)

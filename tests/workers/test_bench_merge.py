@@ -38,7 +38,7 @@ def test_the_peak_counts_what_was_let_go_again():
 
 @pytest.mark.slow
 def test_a_merge_takes_less_private_memory_than_the_largest_tensor(tmp_path):
-    checkpoints = bench_merge.make_models(tmp_path, "10M")
+    checkpoints = bench_merge.make_models(tmp_path, bench_merge.llama_of("10M"))
     base = checkpoints.pop("base")
     settings = MergeSettings(mode="eager", threads=1, cache=tmp_path / "cache")
     engine = Engine(checkpoints, base, settings=settings)
