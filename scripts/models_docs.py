@@ -10,11 +10,12 @@ from pathlib import Path
 from textwrap import fill
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig
 
 from tests.workers.brought import CASES
 from tests.workers.makers import HYBRIDS, MULTI_PART, TESTED, merged_live
 from workers.checkpoint import Checkpoint, open_checkpoint, open_headers, quiet
+from workers.checkpoint.parts import auto_class
 from workers.doctor import examine
 from workers.merge import merge
 from workers.recipe import Recipe, Source
@@ -92,8 +93,8 @@ def _searched(recipe: Recipe, folder: Path) -> str:
     found = examine(recipe.base, models, tokenizer=recipe.tokenizer)
     if errors := [str(each) for each in found if each.level == "error"]:
         return _refusal(errors[0], folder)
-    live, files = merged_live(recipe), AutoModelForCausalLM.from_pretrained(folder / "out")
-    expected = files.state_dict()
+    live, out = merged_live(recipe), folder / "out"
+    expected = auto_class(AutoConfig.from_pretrained(out)).from_pretrained(out).state_dict()
     assert live.state_dict().keys() == expected.keys()
     assert all(torch.equal(each, expected[name]) for name, each in live.state_dict().items())
     return "the same model"

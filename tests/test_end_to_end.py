@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
+from evaluators.suite import Suite
 from search.cli.demo import SEARCH, rescore
 from search.ledger import Ledger
 from search.runs import export, open_run, results_of
@@ -182,10 +183,13 @@ def test_experts_and_parts_are_searched_and_exports_load(
     assert done.returncode == 0, done.stderr
     prepared, ledger = open_run(tmp_path / "run")
     assert {trial.state for trial in ledger.trials()} <= {"scored", "duplicate"}
-    written = export(prepared, results_of(ledger).pick("knee"), tmp_path / "merged")
-    model = kind.from_pretrained(written.path)
-    with torch.no_grad():
-        assert model(torch.arange(6)[None]).logits.isfinite().all()
+    pick = results_of(ledger).pick("knee")
+    written = export(prepared, pick, tmp_path / "merged")
+    suite = Suite(prepared.suite)
+    tokenizer = AutoTokenizer.from_pretrained(written.path)
+    suite.bind(kind.from_pretrained(written.path).eval(), tokenizer)
+    scores = suite.score(suite.documents["search"])
+    assert prepared.objectives[0].value(scores.values) == pick.scores["sort"]
 
 
 def test_the_front_is_printed_beside_base_models_and_uniform_soup(resumed):

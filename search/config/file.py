@@ -73,7 +73,8 @@ class ConfigFile:
         """A model that the config names, with absolute paths."""
         source = given if isinstance(given, Source) else Source.parse(given)
         adapter = self._model_path(source.adapter) if source.adapter else None
-        return replace(source, path=self._model_path(source.path), adapter=adapter)
+        merge = "all" if self["merge"] == "all" else source.merge
+        return replace(source, path=self._model_path(source.path), adapter=adapter, merge=merge)
 
     def resolved(self) -> Config:
         """The config with absolute paths.

@@ -122,6 +122,7 @@ class Config(Settings):
     name: str = "run"
     base: Model
     models: Annotated[dict[Name, Model], Field(min_length=2), AfterValidator(_distinct_names)]
+    merge: Literal["language", "all"] = "language"
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
     methods: Annotated[

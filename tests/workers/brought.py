@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -26,14 +26,17 @@ def ties(base: Path | Source, model: Path | Source, tokenizer: str | None = None
     return Recipe("ties", {"model": sources[1]}, (group,), sources[0], tokenizer=tokenizer)
 
 
-def pair(architecture: str = "llama", **changes: Any) -> Callable[[Path], Recipe]:
+def pair(
+    architecture: str = "llama", merge: Literal["all"] | None = None, **changes: Any
+) -> Callable[[Path], Recipe]:
     """A base and a fine-tune of it; changes are of both."""
 
     def make(folder: Path) -> Recipe:
-        return ties(
-            make_model(folder / "base", architecture, **changes),
-            make_model(folder / "model", architecture, seed=1, **changes),
+        made = (
+            make_model(folder / name, architecture, seed=i, **changes)
+            for i, name in enumerate(("base", "model"))
         )
+        return ties(*(Source(str(each), merge=merge) for each in made))
 
     return make
 
@@ -96,6 +99,8 @@ def no_tokenizer(folder: Path) -> None:
 CASES: dict[str, Callable[[Path], Recipe]] = {
     "a fine-tune of the base": pair(),
     "a mixture of experts (Mixtral)": pair("mixtral"),
+    "a multi-part model (Gemma 3 with its vision tower)": pair("gemma3"),
+    "a multi-part model, `merge: all`": pair("gemma3", merge="all"),
     "tensors that transformers renames (GPT-NeoX)": pair("gpt_neox"),
     "tensors that transformers rearranges when it loads them (HRM-Text)": pair("hrm_text"),
     "tensors that transformers ignores": edited(

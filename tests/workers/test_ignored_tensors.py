@@ -26,6 +26,7 @@ NEO = {
     "num_heads": 4,
     "attention_types": [[["global", "local"], 1]],
 }
+GPTJ = {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}
 QWEN3_NEXT = {
     **SHAPE,
     "num_experts": 2,
@@ -69,6 +70,19 @@ CASES: dict[str, tuple[str, dict, dict[str, torch.Tensor]]] = {
             "gpt_neox.layers.0.attention.bias": MASK.to(torch.bool),
             "gpt_neox.layers.0.attention.rotary_emb.inv_freq": torch.rand(2),
         },
+    ),
+    "masks of gptj, stored as floats": (
+        "gptj",
+        {**GPTJ, "vocab_size": 48},
+        {
+            "transformer.h.0.attn.bias": MASK,
+            "transformer.h.0.attn.masked_bias": torch.tensor(-1e9),
+        },
+    ),
+    "masks of codegen, stored as floats": (
+        "codegen",
+        {**GPTJ, "vocab_size": 48},
+        {"transformer.h.1.attn.causal_mask": MASK.half()},
     ),
     "token prediction of qwen3_next": (
         "qwen3_next",

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMultimodalLM
 
 from tests.workers.makers import MULTI_PART, make_adapter, make_model
-from workers.checkpoint import load_model, open_checkpoint
+from workers.checkpoint import align, load_model, open_checkpoint
 from workers.doctor import examine
 from workers.merge import merge
 from workers.merging import Engine, MergeSettings
@@ -49,7 +50,7 @@ def recipe_of(method: str, sources: dict[str, Source]) -> Recipe:
 
 
 def merged_live(recipe: Recipe) -> torch.nn.Module:
-    opened = {name: open_checkpoint(source) for name, source in recipe.sources.items()}
+    opened = align({n: open_checkpoint(source) for n, source in recipe.sources.items()})
     base = opened.pop("base")
     live = load_model(base)
     Engine(opened, base, settings=MergeSettings(mode="eager")).apply(recipe, live)
@@ -59,6 +60,10 @@ def merged_live(recipe: Recipe) -> torch.nn.Module:
 def logits(model: torch.nn.Module) -> torch.Tensor:
     with torch.no_grad():
         return model(torch.arange(24).view(2, 12)).logits
+
+
+def whole(source: Source) -> Source:
+    return replace(source, merge="all")
 
 
 def in_language_model(name: str) -> bool:
@@ -86,6 +91,61 @@ def test_a_live_merge_is_the_file_merge_and_towers_are_the_bases(sources, cache,
         assert (tmp_path / "out" / file).read_bytes() == Path(
             sources["base"].path, file
         ).read_bytes()
+
+
+def test_with_merge_all_every_part_is_merged_live_as_in_a_file(sources, cache, tmp_path):
+    everything = {name: whole(source) for name, source in sources.items()}
+    kind = open_checkpoint(sources["base"]).config["model_type"]
+    recipe = recipe_of(METHODS[kind], everything)
+    base = load_model(open_checkpoint(sources["base"])).state_dict()
+    live = merged_live(recipe)
+    merge(Recipe.from_yaml(recipe.to_yaml()), tmp_path / "out")
+    expected = AutoModelForMultimodalLM.from_pretrained(tmp_path / "out").state_dict()
+    parameters = dict(live.named_parameters(remove_duplicate=False))
+    for name, tensor in live.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+        assert torch.equal(tensor, base[name]) == (name not in parameters), name
+    assert recipe.digest != recipe_of(METHODS[kind], sources).digest
+    assert [each.level for each in examine(everything["base"], {"a": everything["a"]})] == []
+
+
+def test_merge_all_of_some_models_only_is_refused(zoo):
+    base, model = Source(str(zoo("gemma3"))), Source(str(zoo("gemma3", 1)), merge="all")
+    (error,) = (each for each in examine(base, {"a": model}) if each.level == "error")
+    assert "`merge: all` is set for a alone; set it for every model" in str(error)
+
+
+@pytest.mark.parametrize("architecture", ["gemma3", "qwen2_vl", "llava"])
+@pytest.mark.parametrize("renamed", ["base", "a"])
+def test_files_with_the_names_of_another_version_are_merged(
+    architecture, renamed, zoo, cache, tmp_path
+):
+    folders = {"base": zoo(architecture), "a": zoo(architecture, 1)}
+    recipe = Recipe(
+        "linear",
+        {"a": Source(str(folders["a"]))},
+        (Group({"weight": {"a": 0.3}}),),
+        base=Source(str(folders["base"])),
+    )
+    expected = merged_live(recipe).state_dict()
+    old = open_checkpoint(Source(str(folders[renamed])))
+    other = shutil.copytree(folders[renamed], tmp_path / "other")
+    live = load_model(old)
+    save_file(
+        {name: tensor.clone() for name, tensor in live.state_dict().items()},
+        other / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    assert open_checkpoint(Source(str(other))).tensors.keys() != old.tensors.keys()
+    changed = {**folders, renamed: other}
+    assert errors_of(changed["base"], changed["a"]) == []
+    base, model = (Source(str(changed[name])) for name in ("base", "a"))
+    found = replace(recipe, base=base, models={"a": model})
+    merge(found, tmp_path / "out")
+    loaded = load_model(open_checkpoint(Source(str(tmp_path / "out")))).state_dict()
+    for name, tensor in merged_live(found).state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+        assert torch.equal(loaded[name], expected[name]), name
 
 
 def test_only_the_language_model_is_merged_and_the_doctor_says_so(sources):

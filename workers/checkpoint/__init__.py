@@ -19,6 +19,7 @@ from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.parts import language_config, tower_names
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
+from workers.checkpoint.renamed_checkpoint import with_names_of
 from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.transformers_config import normalised_config
 from workers.checkpoint.vocabulary import (
@@ -65,6 +66,7 @@ __all__ = [
     "temporary_directory",
     "tower_names",
     "vocabulary",
+    "with_names_of",
     "with_prefix",
     "write_model",
 ]

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 from workers.checkpoint.adapter import LORA_A, LORA_B, Adapter, open_adapter
 from workers.checkpoint.adapter_fit import adapted_config, adapted_tensors, changed_tensors
-from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.cached_tensors import cached_tensors
-from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, embedding_of, read_tensor
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from workers.checkpoint.adapter import EMBEDDING_A, EMBEDDING_B, LORA_A, LORA_B, Adapter
-from workers.checkpoint.alignment import embedding_of
-from workers.checkpoint.checkpoint import Checkpoint, heads
+from workers.checkpoint.checkpoint import Checkpoint, embedding_of, heads
 from workers.checkpoint.headers import TensorInfo
 from workers.checkpoint.location import ADAPTER_CONFIG
 from workers.checkpoint.parts import with_language_config

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
-from workers.checkpoint.headers import TensorInfo
+from workers.checkpoint.checkpoint import (
+    Checkpoint,
+    DerivedCheckpoint,
+    embedding_of,
+    with_vocabulary_rows,
+)
+from workers.checkpoint.renamed_checkpoint import with_names_of
 from workers.recipe import is_vocabulary, module_of
 
 if TYPE_CHECKING:
@@ -50,29 +55,17 @@ class AlignedCheckpoint(DerivedCheckpoint):
 
 
 def align(models: Mapping[str, Checkpoint]) -> dict[str, Checkpoint]:
-    """The models with the tensor shapes of the first, its vocabulary rows included.
+    """The models with the tensor names and shapes of the first, its vocabulary rows included.
 
     If its head is tied to the embedding and another model's is not, all get a separate head.
     The doctor checks that only padding rows are cut off or filled in.
     """
     first, *_ = models
-    reference = _with_separate_head(models[first], list(models.values()))
+    named = {name: with_names_of(model, models[first]) for name, model in models.items()}
+    reference = _with_separate_head(named[first], list(named.values()))
     return {
         name: reference if name == first else _with_rows_of(model, reference)
-        for name, model in models.items()
-    }
-
-
-def embedding_of(checkpoint: Checkpoint) -> str:
-    """The name of the token embedding."""
-    return next(n for n in checkpoint.tensors if module_of(n) == "embed" and is_vocabulary(n))
-
-
-def with_vocabulary_rows(tensors: Mapping[str, TensorInfo], rows: int) -> dict[str, TensorInfo]:
-    """The same tensors, those of the vocabulary with this number of rows."""
-    return {
-        name: replace(info, shape=(rows, *info.shape[1:])) if is_vocabulary(name) else info
-        for name, info in tensors.items()
+        for name, model in named.items()
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -160,3 +160,16 @@ def read_tensor(file: Path, name: str) -> torch.Tensor:
 def heads(tensors: Iterable[str]) -> set[str]:
     """The names of the output heads."""
     return {name for name in tensors if module_of(name) == "head"}
+
+
+def embedding_of(checkpoint: Checkpoint) -> str:
+    """The name of the token embedding."""
+    return next(n for n in checkpoint.tensors if module_of(n) == "embed" and is_vocabulary(n))
+
+
+def with_vocabulary_rows(tensors: Mapping[str, TensorInfo], rows: int) -> dict[str, TensorInfo]:
+    """The same tensors, those of the vocabulary with this number of rows."""
+    return {
+        name: replace(info, shape=(rows, *info.shape[1:])) if is_vocabulary(name) else info
+        for name, info in tensors.items()
+    }

@@ -12,6 +12,7 @@ from workers.checkpoint.ignored import without_unmerged
 from workers.checkpoint.location import is_hub_id, model_folder, small_files
 from workers.checkpoint.remote import remote_headers
 from workers.checkpoint.stacked_checkpoint import stack
+from workers.checkpoint.whole_checkpoint import with_towers
 from workers.recipe import Source
 
 
@@ -46,4 +47,6 @@ def _checkpoint(folder: Path, tensors: Mapping[str, TensorInfo], source: Source)
     check_dtypes(model.tensors)
     if source.adapter:
         model = adapted(model, source.adapter)
-    return stack(model, source.layers) if source.layers else model
+    if source.layers:
+        model = stack(model, source.layers)
+    return with_towers(model) if source.merge == "all" else model

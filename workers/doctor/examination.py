@@ -12,6 +12,7 @@ from workers.checkpoint import (
     licence_of,
     normalised_config,
     open_headers,
+    with_names_of,
 )
 from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
@@ -66,7 +67,7 @@ def _compared(
     yield from chain.from_iterable(_towers(name, opened[name]) for name in readable[:1])
     for name in readable[1:]:
         first = readable[0]
-        ours, theirs = opened[name], opened[first]
+        ours, theirs = with_names_of(opened[name], opened[first]), opened[first]
         yield from _licences(name, ours, first, theirs)
         yield from compare_configs(name, ours, configs[name], first, configs[first])
         if configs[name]["model_type"] == configs[first]["model_type"]:

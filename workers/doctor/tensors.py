@@ -15,6 +15,7 @@ def compare_tensors(
     name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
 ) -> Iterator[Finding]:
     """Findings about the differences of two models' tensors, except vocabulary rows."""
+    yield from _towers(name, checkpoint, other_name, other)
     yield from _missing(name, checkpoint, other_name, other)
     yield from _shapes(name, checkpoint, other_name, other)
     if checkpoint.dtype != other.dtype:
@@ -23,6 +24,21 @@ def compare_tensors(
             name,
             f"{checkpoint.path}: is {checkpoint.dtype}, {other_name} is {other.dtype}; merging is "
             f"done in float32 and rounded to {other.dtype}",
+        )
+
+
+def _towers(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    if (
+        bool(checkpoint.towers) != bool(other.towers)
+        and _all(checkpoint).keys() == _all(other).keys()
+    ):
+        whole = other_name if checkpoint.towers else name
+        yield Finding(
+            "error",
+            name,
+            f"{checkpoint.path}: `merge: all` is set for {whole} alone; set it for every model",
         )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workers.recipe.mappings import check_keys, without_none
 
@@ -32,6 +32,8 @@ class Source:
     """Hex digest of the content; without it, path and revision identify the model."""
     layers: Layers | None = None
     """The model's layers, stacked in this order, instead of all of them once."""
+    merge: Literal["all"] | None = None
+    """`all`: every part of a multi-part model is merged, not only its language model."""
 
     def __post_init__(self) -> None:
         if self.layers is not None and not (
@@ -63,16 +65,18 @@ class Source:
         Raises:
             ValueError: if it is none of these, or a field of the mapping is unknown.
 
-        >>> Source.parse("org/model@v2 + org/lora")
-        Source(path='org/model', revision='v2', adapter='org/lora', fingerprint=None, layers=None)
+        >>> Source.parse("org/model@v2 + org/lora")  # doctest: +ELLIPSIS
+        Source(path='org/model', revision='v2', adapter='org/lora', fingerprint=None, ...)
         """
         if isinstance(given, Mapping):
-            allowed = {"path", "revision", "adapter", "fingerprint", "layers"}
+            allowed = {"path", "revision", "adapter", "fingerprint", "layers", "merge"}
             check_keys(given, allowed, required={"path"}, where=where)
             texts = {key: value for key, value in given.items() if key != "layers"}
             for key, value in texts.items():
                 if value is not None and not isinstance(value, str):
                     raise ValueError(f"{where}: {key}: {value!r} is not text")
+            if texts.get("merge") not in (None, "all"):
+                raise ValueError(f"{where}: merge: {texts['merge']!r} is not `all`; leave it out")
             return cls(**texts, layers=_layers(given.get("layers"), where))
         if not isinstance(given, str) or not given.strip():
             raise ValueError(f"{where}: a model is a path or a mapping, not {given!r}")
@@ -83,7 +87,7 @@ class Source:
     def identity(self) -> dict[str, str]:
         """The fields that determine the merged bytes."""
         if self.fingerprint:
-            return {"fingerprint": self.fingerprint}
+            return without_none(fingerprint=self.fingerprint, merge=self.merge)
         return without_none(**{**vars(self), "layers": ranges_text(self.layers)})
 
     def to_dict(self) -> dict[str, Any]:

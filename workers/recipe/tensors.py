@@ -100,10 +100,12 @@ def with_layer(tensor: str, layer: int) -> str:
 def depth_of(tensor: str, n_layers: int) -> int:
     """The layer whose group includes a tensor: its own, the first for embeddings, else the last.
 
+    The layers of a tower count as the language model's layers of the same number.
+
     >>> depth_of("model.layers.3.mlp.up_proj.weight", 8), depth_of("lm_head.weight", 8)
     (3, 7)
     """
     layer = layer_of(tensor)
     if layer is not None:
-        return layer
+        return min(layer, n_layers - 1)
     return 0 if module_of(tensor) == "embed" else n_layers - 1

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from workers.checkpoint.headers import MERGEABLE
-
 if TYPE_CHECKING:
     from workers.checkpoint.headers import TensorInfo
 
@@ -45,7 +43,7 @@ class FileNames:
 
         That is what the architecture says itself, and a buffer that is computed and not loaded.
         Two constants of old files are named here, since transformers does not name them any
-        more: causal masks of integers, (1, 1, n, n), and the number that masked scores get.
+        more: causal masks, (1, 1, n, n), and the number that masked scores get.
         """
         name, _ = self._renamed(tensor)
         if name in self._loaded:
@@ -53,7 +51,7 @@ class FileNames:
         return (
             any(re.search(pattern, name) for pattern in self._ignored)
             or _ending(name) in self._computed
-            or (info.dtype not in MERGEABLE and len(info.shape) == 4)
+            or (info.shape[:2] == (1, 1) and len({*info.shape[2:]}) == 1 and len(info.shape) == 4)
             or (not info.shape and name.endswith("masked_bias"))
         )
 

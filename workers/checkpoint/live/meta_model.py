@@ -71,7 +71,7 @@ def _meta_models(where: Path, text: str) -> list[MetaModel]:
     return [
         MetaModel(
             {name: tuple(each.shape) for name, each in stored.items()},
-            [n for n in computed_names(model, stored) if file_names.live_name(n) not in towers],
+            computed_names(model, stored),
             f"{model.base_model_prefix}.",
             ties,
             file_names,

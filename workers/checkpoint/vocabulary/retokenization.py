@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workers.checkpoint.alignment import with_vocabulary_rows
-from workers.checkpoint.checkpoint import Checkpoint
+from workers.checkpoint.checkpoint import Checkpoint, with_vocabulary_rows
 from workers.checkpoint.parts import language_config, with_language_config
 from workers.checkpoint.vocabulary.chat_template import chosen_template
 from workers.checkpoint.vocabulary.merged_tokenizer import tokenizer_directory, with_template

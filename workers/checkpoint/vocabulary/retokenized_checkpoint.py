@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.checkpoint.alignment import embedding_of
 from workers.checkpoint.cached_tensors import cached_tensors
-from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, embedding_of, read_tensor
 from workers.checkpoint.vocabulary.merged_vocabulary import AVERAGE, Fill, ModelRows
 
 if TYPE_CHECKING:
