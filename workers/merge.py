@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from workers import mergekit
-from workers.checkpoint import Checkpoint, align, open_checkpoint, retokenize, write_model
+from workers.checkpoint import (
+    Checkpoint,
+    align,
+    load_model,
+    open_checkpoint,
+    retokenize,
+    write_model,
+)
 from workers.doctor import Finding, examine
 from workers.merge_stream import stream
+from workers.merging import Engine, MergeSettings
 from workers.model_card import card
 from workers.recipe import Recipe, Source
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 RECIPE, MERGEKIT, CARD = "recipe.json", "mergekit_config.yml", "README.md"
 
@@ -95,8 +108,7 @@ def merge(
         OSError: if writing fails.
     """
     warnings = check(recipe)
-    found = {name: _open(source) for name, source in recipe.token_sources.items()}
-    opened = align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    opened = _aligned(recipe)
     like = _like(opened)
     write_model(
         out,
@@ -112,6 +124,21 @@ def merge(
         force=force,
     )
     return warnings
+
+
+def merged_model(recipe: Recipe, device: torch.device) -> PreTrainedModel:
+    """The model of a recipe in memory, with the weights that `merge` writes.
+
+    Raises:
+        ValueError: as `merge`.
+    """
+    opened = _aligned(recipe)
+    live = load_model(_like(opened), device=str(device))
+    models = {name: opened[name] for name in recipe.sources}
+    base = models.pop("base", None)
+    settings = MergeSettings(mode="eager", placement="mapped", statistics="asked")
+    Engine(models, base, settings=settings, device=device).apply(recipe, live)
+    return live
 
 
 def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
@@ -135,6 +162,12 @@ def _is_mergekit(text: str) -> bool:
     except (yaml.YAMLError, ValueError):
         return "merge_method" in text
     return isinstance(content, dict) and not content.keys() & {"method", "base", "groups"}
+
+
+def _aligned(recipe: Recipe) -> dict[str, Checkpoint]:
+    """The models of a recipe by name, with one vocabulary and equal shapes."""
+    found = {name: _open(source) for name, source in recipe.token_sources.items()}
+    return align(retokenize(found, recipe.tokenizer, recipe.chat_template))
 
 
 def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:

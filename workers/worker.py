@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements
@@ -18,8 +19,12 @@ from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
 from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint, retokenize
+from workers.merge import merged_model
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class Worker:
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
         models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
         base = models.pop("base")
+        self._layers = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
@@ -116,12 +122,22 @@ class Worker:
         if candidate.recipe.tokenizer != self._tokenizer:
             raise ValueError("the recipe has another tokenizer than the run, so its export differs")
         with _timed(seconds, "merge"):
-            self._engine.apply(candidate.recipe, self._model)
+            model = self._merge(candidate.recipe)
         with _timed(seconds, "gate"):
-            if self._gate and (reason := self._gate.check(self._model, self._inputs)):
+            if self._gate and (reason := self._gate.check(model, self._inputs)):
                 raise BrokenModel(reason)
-        with _timed(seconds, "score"):
+        with _timed(seconds, "score"), self._suite.with_model(model):
             return self._suite.score(self._suite.documents[candidate.documents])
+
+    def _merge(self, recipe: Recipe) -> PreTrainedModel:
+        """The live model with the merged weights; of a stack of other layers, a model of its own.
+
+        The live model is as deep as the run's models.
+        """
+        if {source.layers for source in recipe.sources.values()} <= self._layers:
+            self._engine.apply(recipe, self._model)
+            return self._model
+        return merged_model(recipe, self._model.device)
 
     def _unscored(
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from evaluators.suite.sampling import SEED
 from evaluators.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -43,13 +44,22 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             backend="causal",  # lm-eval does not find multi-part models in its list
         )
         self._max_length = self.max_length  # otherwise read from the config for every request
-        # only logits are used; generation requests a cache itself
-        model.config.get_text_config().use_cache = False
+        _without_cache(model)
 
     @property
     def conditions(self) -> Conditions:
         """What the exact value of a score depends on, besides the weights and the documents."""
         return Conditions(self.batch_size, torch.get_num_threads(), str(self.device))
+
+    @contextmanager
+    def with_model(self, model: PreTrainedModel) -> Iterator[None]:
+        """Has another model of the same tokenizer answer for a while."""
+        _without_cache(model)
+        own, self._model = self._model, model
+        try:
+            yield
+        finally:
+            self._model = own
 
     @torch.inference_mode()
     def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
@@ -136,6 +146,11 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             context, logits_processor=[_check_finite], **kwargs
         )
         return tokens
+
+
+def _without_cache(model: PreTrainedModel) -> None:
+    """Only logits are used; generation requests a cache itself."""
+    model.config.get_text_config().use_cache = False
 
 
 def _check_finite(_tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from evaluators.suite.sampling import sampling_error
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -136,6 +137,14 @@ class Suite:
             raise TaskError(errors)
         lm.limit_batch([*chain.from_iterable(requests.values())], settings.batch_tokens)
         self._lm, self._task_documents = lm, built
+
+    @contextmanager
+    def with_model(self, model: PreTrainedModel) -> Iterator[None]:
+        """Has another model of the same tokenizer answer the requests for a while."""
+        if self._lm is None:
+            raise ValueError("bind a model before scoring")
+        with self._lm.with_model(model):
+            yield
 
     def score(self, documents: Mapping[str, Sequence[int]]) -> Scores:
         """The scores of the bound model, with its current weights, on these documents of each task.

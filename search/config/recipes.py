@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError
-from workers.recipe import Group, Recipe, Source, TokenizerChoice
+from workers.recipe import Group, Recipe, Source, TokenizerChoice, stack_of
 
 if TYPE_CHECKING:
     from search.space import Space
@@ -28,7 +28,9 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
         try:
             if path.stem in recipes:
                 raise ValueError(f"there are two recipes named {path.stem}")
-            recipes[path.stem] = _with_models_of_run(read_recipe(path, seed=space.seed), space)
+            recipe = read_recipe(path, seed=space.seed)
+            of_run = _stacks_of_run if _has_other_layers(recipe, space) else _with_models_of_run
+            recipes[path.stem] = of_run(recipe, space)
         except ValueError as error:
             errors.append(f"recipes.{i}: {error}")
     if errors:
@@ -50,6 +52,40 @@ def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
         chat_template=space.chat_template,
     )
+
+
+def _has_other_layers(recipe: Recipe, space: Space) -> bool:
+    """Whether the merged model is a stack that is none of the run's models."""
+    known = {source.layers for source in (space.base, *space.models.values())}
+    return not {source.layers for source in recipe.sources.values()} <= known
+
+
+def _stacks_of_run(recipe: Recipe, space: Space) -> Recipe:
+    """A recipe of stacks of the run's models, which keeps its own names for them.
+
+    Raises:
+        ValueError: if the stacks cannot be merged.
+    """
+    from workers.merge import check  # imports torch
+
+    known = {**space.models, "base": space.base}
+    names = {
+        name: _name_in_run(name, replace(source, layers=None, fingerprint=None), known)
+        for name, source in recipe.sources.items()
+    }
+
+    def of_run(name: str, source: Source) -> Source:
+        return stack_of(known[names[name]], source.layers)
+
+    found = replace(
+        recipe,
+        models={name: of_run(name, source) for name, source in recipe.models.items()},
+        base=of_run("base", recipe.base) if recipe.base else None,
+        tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
+        chat_template=space.chat_template,
+    )
+    check(found)
+    return found
 
 
 def _tokenizer_of_run(
@@ -82,12 +118,6 @@ def _name_in_run(name: str, source: Source, known: Mapping[str, Source]) -> str:
                     f"but the model at that path now has {other.fingerprint}"
                 )
             return ours
-    if source.layers and source.layers not in {other.layers for other in known.values()}:
-        raise ValueError(
-            f"its model {source} is a stack, and the live model of a search has the layers of the "
-            "run's base: write this recipe with `mergefront merge`, or give the run's base and "
-            "models the same `layers`"
-        )
     if name not in known or source.fingerprint is not None:
         raise ValueError(f"its model {name!r} ({source.path}) is none of the run's: {list(known)}")
     return name

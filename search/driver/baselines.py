@@ -176,13 +176,19 @@ def _point(
 
 def _placed(space: Space, label: str, recipe: Recipe) -> Baseline:
     """The same model as a point of the space, so that the sampler can learn from it."""
-    for equal in _equal_recipes(space, recipe):
+    for equal in _equal_recipes(space, recipe) if _has_models_of(space, recipe) else ():
         try:
             params = space.params(equal)
         except ValueError:
             continue
         return Baseline(label, space.recipe(params), params)
     return Baseline(label, recipe, None)
+
+
+def _has_models_of(space: Space, recipe: Recipe) -> bool:
+    """Whether the models are the run's, and not stacks of their layers."""
+    known = {**space.models, "base": space.base}
+    return all(known.get(name) == source for name, source in recipe.sources.items())
 
 
 def _equal_recipes(space: Space, recipe: Recipe) -> Iterator[Recipe]:

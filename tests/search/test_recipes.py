@@ -52,10 +52,6 @@ def test_a_mergekit_recipe_can_be_read_too(world, tmp_path):
         (OURS.replace("/models/b", "/models/z"), "its model 'x' .* is none of the run's"),
         (OURS.replace("linear", "linaer"), "unknown merge method 'linaer'"),
         ("a: [", "not valid YAML"),
-        (
-            OURS.replace("x: /models/b", "x: {path: /models/b, layers: [[0, 2], [1, 4]]}"),
-            r"/models/b \(layers \[\[0, 2\], \[1, 4\]\]\) is a stack, .* `mergefront merge`",
-        ),
         (OURS.replace("/models/base", "/models/other"), None),
     ],
 )

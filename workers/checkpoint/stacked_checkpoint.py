@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
 from workers.checkpoint.parts import language_config, with_language_config
-from workers.recipe import Layers, layer_of, with_layer
+from workers.recipe import Layers, layer_of, stacked_fingerprint, with_layer
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +30,7 @@ class StackedCheckpoint(DerivedCheckpoint):
     @cached_property
     def fingerprint(self) -> str:
         """Hex digest of the original's content and the layers."""
-        content = f"{self.original.fingerprint} {self.layers}"
-        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+        return stacked_fingerprint(self.original.fingerprint, self.layers)
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor of the original, memory-mapped."""

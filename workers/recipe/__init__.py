@@ -4,7 +4,7 @@ from workers.recipe.chat_templates import TEMPLATES, is_template, template_error
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import is_count
 from workers.recipe.recipe import DTYPES, Recipe
-from workers.recipe.source import Layers, Source
+from workers.recipe.source import Layers, Source, stack_of, stacked_fingerprint
 from workers.recipe.tensors import (
     ALL_MODULES,
     MODULES,
@@ -37,6 +37,8 @@ __all__ = [
     "is_vocabulary",
     "layer_of",
     "module_of",
+    "stack_of",
+    "stacked_fingerprint",
     "template_errors",
     "with_layer",
 ]

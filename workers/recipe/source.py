@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +95,21 @@ class Source:
         """JSON values; `parse` reads them."""
         layers = [list(each) for each in self.layers] if self.layers else None
         return without_none(**{**vars(self), "layers": layers})
+
+
+def stack_of(source: Source, layers: Layers | None) -> Source:
+    """The stack of a model's layers; its fingerprint follows from the model's."""
+    whole = source.fingerprint
+    return replace(
+        source,
+        layers=layers,
+        fingerprint=stacked_fingerprint(whole, layers) if whole and layers else whole,
+    )
+
+
+def stacked_fingerprint(fingerprint: str, layers: Layers) -> str:
+    """Hex digest of a model's content and of the layers that it is stacked of."""
+    return hashlib.blake2b(f"{fingerprint} {layers}".encode(), digest_size=16).hexdigest()
 
 
 def ranges_text(layers: Layers | None) -> str | None:
