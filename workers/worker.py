@@ -18,7 +18,14 @@ from evaluators.scores import BrokenModel, Scores
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
-from workers.checkpoint import align, load_model, load_tokenizer, open_checkpoint, retokenize
+from workers.checkpoint import (
+    align,
+    check_memory,
+    load_model,
+    load_tokenizer,
+    open_checkpoint,
+    retokenize,
+)
 from workers.merge import merged_model
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
@@ -66,6 +73,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
+        if device == "cpu":
+            check_memory(base)
         self._engine = Engine(models, base=base, settings=setup.merging, device=device)
         self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode

@@ -55,7 +55,8 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
     def with_model(self, model: PreTrainedModel) -> Iterator[None]:
         """Has another model of the same tokenizer answer for a while."""
         _without_cache(model)
-        own, self._model = self._model, model
+        own = self.model
+        self._model = model
         try:
             yield
         finally:

@@ -26,3 +26,16 @@ def sampling_error(task: Task) -> str | None:
             "give one, or remove do_sample to generate the likeliest tokens"
         )
     return None
+
+
+def sampling_warning(task: Task) -> str | None:
+    """What it costs that a task draws its tokens at random; None if it does not."""
+    given = task.config.generation_kwargs or {}
+    if task.OUTPUT_TYPE != "generate_until" or not given.get("do_sample"):
+        return None
+    return (
+        f"task {task.task_name}: draws its tokens at random (do_sample: true): a recipe has the "
+        "same score again only with the same batch size and documents, and part of a difference "
+        "between two recipes is chance; generate the likeliest tokens, or set `repeats` with a "
+        "filter that uses all of them"
+    )

@@ -16,7 +16,7 @@ from evaluators.suite.loader import load
 from evaluators.suite.metrics import group_metrics, task_metrics
 from evaluators.suite.probes import probes
 from evaluators.suite.requests import Document, answer, build_documents, doc_hash, unanswered
-from evaluators.suite.sampling import sampling_error
+from evaluators.suite.sampling import sampling_error, sampling_warning
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ class Suite:
         """
         tasks, held_out = self._loaded.tasks, self._held_out
         return tuple(name for name in tasks if draws_examples(tasks[name]) or held_out[name])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the tasks before a search."""
+        return tuple(filter(None, map(sampling_warning, self._loaded.tasks.values())))
 
     def probes(self, texts: int, prompts: int) -> Probes:
         """Inputs for the gate, from the search documents of all tasks."""

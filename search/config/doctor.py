@@ -70,7 +70,7 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
         return Diagnosis(findings, None)
     tokenizer = plan.config.tokenizer if plan else None
     differences = compare_weights(base, models, tokenizer) if deep and base else ()
-    return Diagnosis(findings, estimate(base, models), plan, differences)
+    return Diagnosis(findings, estimate(base, models, tokenizer), plan, differences)
 
 
 def _plan_json(plan: Plan) -> dict[str, object]:

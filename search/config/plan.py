@@ -52,18 +52,21 @@ def make_plan(path: Path) -> Plan:
     """
     file = ConfigFile(path)
     findings = _examine_models(file)
-    objectives, tasks, task_errors = check_objectives(file)
+    objectives, tasks = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
     file.errors += [
-        *task_errors,
+        *tasks.errors,
         *_sampler_errors(file),
         *_tokenizer_errors(file),
         *_template_errors(file),
     ]
     file.errors += _space_errors(file)
     config = file.resolved()
+    from workers.doctor import Finding
+
     warnings = [finding for finding in findings if finding.level == "warning"]
-    return _plan(path, config, objectives, tasks, warnings)
+    warnings += [Finding("warning", "", message) for message in tasks.warnings]
+    return _plan(path, config, objectives, tasks.digests, warnings)
 
 
 def _plan(

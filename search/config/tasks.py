@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,26 @@ TaskDigests = Mapping[str, tuple[str, str]]
 """Task -> digests of its prompts and metrics, and of its documents."""
 
 
-def check_objectives(file: ConfigFile) -> tuple[list[Objective], TaskDigests, list[str]]:
-    """The objectives, the digests of their tasks, and every error in them."""
-    metrics, digests, errors = _load_tasks(file)
+@dataclass(frozen=True)
+class LoadedTasks:
+    """What the tasks of the objectives report."""
+
+    metrics: TaskMetrics = field(default_factory=dict)
+    digests: TaskDigests = field(default_factory=dict)
+    errors: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
+    """The objectives and their tasks, with every error in both."""
+    tasks = _load_tasks(file)
     loaded = {
         name: each
         for name, each in (file["objectives"] or {}).items()
-        if all(one.task in metrics for one in each.metrics.values())
+        if all(one.task in tasks.metrics for one in each.metrics.values())
     }
-    objectives, metric_errors = resolve(loaded, metrics)
-    return objectives, digests, [*errors, *metric_errors]
+    objectives, metric_errors = resolve(loaded, tasks.metrics)
+    return objectives, replace(tasks, errors=[*tasks.errors, *metric_errors])
 
 
 def suite_settings(config: Config) -> SuiteSettings:
@@ -38,16 +49,15 @@ def suite_settings(config: Config) -> SuiteSettings:
     return _suite_settings(objectives, config.tasks, config.documents, config.scoring)
 
 
-def _load_tasks(file: ConfigFile) -> tuple[TaskMetrics, TaskDigests, list[str]]:
-    """What the tasks of the objectives report, their digests, and every error in them."""
+def _load_tasks(file: ConfigFile) -> LoadedTasks:
     objectives, documents, scoring = file["objectives"], file["documents"], file["scoring"]
     if not objectives or documents is None or scoring is None or not file.is_valid("tasks"):
-        return {}, {}, []
+        return LoadedTasks()
     folder = file.absolute(file["tasks"]) if file["tasks"] else None
     try:
         _ = read_folder(folder) if folder else None
     except TaskError as error:
-        return {}, {}, [f"tasks: {each}" for each in error.errors]
+        return LoadedTasks(errors=[f"tasks: {each}" for each in error.errors])
     from evaluators.suite import Suite  # imports lm_eval
 
     settings = _suite_settings(list(objectives.values()), folder, documents, scoring)
@@ -55,8 +65,8 @@ def _load_tasks(file: ConfigFile) -> tuple[TaskMetrics, TaskDigests, list[str]]:
         suite = Suite(settings)
     except TaskError as error:
         metrics, errors = _load_one_by_one(settings, objectives, error)
-        return metrics, {}, errors
-    return suite.metrics(), suite.fingerprints, []
+        return LoadedTasks(metrics, errors=errors)
+    return LoadedTasks(suite.metrics(), suite.fingerprints, warnings=suite.warnings)
 
 
 def _load_one_by_one(

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from search.cli.app import app
+from search.config import make_plan
+from tests.search.conftest import write_task
 
 
 @pytest.fixture
@@ -69,3 +71,25 @@ def test_a_config_is_shown_with_its_space_and_the_trials_that_it_needs(doctor, w
     assert done.exit_code == 0
     for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines"):
         assert part in done.output
+
+
+def test_a_task_that_samples_is_a_warning_that_says_what_it_costs(config, write, tmp_path):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    docs = [{"q": f"q{i}", "a": "x"} for i in range(20)]
+    sampled = {"until": ["."], "max_gen_toks": 2, "do_sample": True, "temperature": 0.7}
+    write_task(
+        tasks,
+        "draw",
+        docs,
+        output_type="generate_until",
+        doc_to_text="{{q}}",
+        doc_to_target="a",
+        generation_kwargs=sampled,
+        metric_list=[{"metric": "exact_match"}],
+    )
+    objectives = {"draw": {"task": "draw", "metric": "exact_match"}}
+    plan = make_plan(write({**config, "tasks": str(tasks), "objectives": objectives}))
+    (warning,) = (str(each) for each in plan.warnings if "draw" in str(each))
+    assert warning.startswith("task draw: draws its tokens at random (do_sample: true)")
+    assert "part of a difference between two recipes is chance" in warning

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.workers.makers import make_model
+from workers.checkpoint import check_memory, open_checkpoint, with_vocabulary_rows
 from workers.merge import merge
 from workers.recipe import Group, Recipe, Source
 
@@ -47,6 +49,16 @@ def byte_pairs(folder: Path, merges: list[tuple[str, str]]) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
     fast.save_pretrained(folder)
+
+
+def test_a_vocabulary_beyond_the_memory_is_refused_with_both_sizes(zoo):
+    base = open_checkpoint(Source(str(zoo())))
+    check_memory(base)
+    larger = replace(base, tensors=with_vocabulary_rows(base.tensors, 10**12))
+    with pytest.raises(
+        ValueError, match=r"1000000000000 vocabulary rows, needs .* TB of memory, an"
+    ):
+        check_memory(larger)
 
 
 def test_ids_with_a_gap_are_refused_because_text_is_encoded_otherwise(zoo, tmp_path):

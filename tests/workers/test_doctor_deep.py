@@ -11,7 +11,7 @@ from workers.checkpoint import difference, open_checkpoint
 from workers.checkpoint.difference import differences
 from workers.doctor import compare_weights, differences_to_html, differences_to_json
 from workers.doctor.estimate import estimate
-from workers.recipe import Source
+from workers.recipe import Source, TokenizerChoice, is_vocabulary
 
 NAME = "model.layers.1.mlp.up_proj.weight"
 
@@ -54,6 +54,22 @@ def test_the_picture_is_one_page_with_a_map_for_models_pairs_and_conflict(zoo):
     assert "&lt;a&gt;" in page
     assert "http" not in page
     assert differences_to_json(found)[0]["cosines"].keys() == {"<a> b"}
+
+
+def test_estimates_have_the_rows_of_the_chosen_tokenizer(zoo):
+    base, a = Source(str(zoo())), Source(str(zoo(seed=1)))
+    plain, padded = (
+        estimate(base, {"a": a}, tokenizer)
+        for tokenizer in (None, TokenizerChoice("base", pad_to_multiple_of=1000))
+    )
+    opened = open_checkpoint(base)
+    vocabulary = {n: i for n, i in opened.tensors.items() if is_vocabulary(n)}
+    growth = sum((1000 - i.shape[0]) * i.shape[1] * 4 for i in vocabulary.values())
+    assert padded.export_disk - plain.export_disk == growth
+    assert padded.shared_memory - plain.shared_memory == 2 * growth
+    assert plain.vocabulary_disk == 0
+    assert padded.vocabulary_disk == 2 * sum(1000 * i.shape[1] * 4 for i in vocabulary.values())
+    assert "for vocabularies" in padded.lines()[1]
 
 
 def test_estimates_follow_from_the_headers(zoo):

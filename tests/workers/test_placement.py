@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from workers.checkpoint import available_memory
 from workers.merging import Engine, MergeSettings
 from workers.merging.host_copy import HostCopy, missing_bytes
 from workers.merging.model_set import ModelSet
-from workers.merging.placement import available_memory, fits_host
+from workers.merging.placement import fits_host
 
 ROWS = {"w": torch.randn(5, 7), "b": torch.randn(3).bfloat16(), "empty": torch.empty(0)}
 

@@ -2,9 +2,10 @@
 
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
-from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint
+from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, with_vocabulary_rows
 from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
+from workers.checkpoint.host_memory import available_memory, check_memory
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
 from workers.checkpoint.live import (
     MetaModel,
@@ -43,8 +44,10 @@ __all__ = [
     "TensorInfo",
     "Vocabulary",
     "align",
+    "available_memory",
     "by_checkpoint_name",
     "check_absent",
+    "check_memory",
     "chosen_template",
     "differences",
     "is_hub_id",
@@ -68,5 +71,6 @@ __all__ = [
     "vocabulary",
     "with_names_of",
     "with_prefix",
+    "with_vocabulary_rows",
     "write_model",
 ]

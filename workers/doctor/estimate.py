@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from rich.filesize import decimal
 
-from workers.checkpoint import open_headers
-from workers.recipe import Source
+from workers.checkpoint import (
+    Checkpoint,
+    merge_vocabularies,
+    open_headers,
+    with_vocabulary_rows,
+)
+from workers.recipe import Source, TokenizerChoice, is_vocabulary
 
 NEGLIGIBLE = 0.1  # seconds; below this, the overhead of a merge is larger
 _PROBE = 1 << 24  # bytes copied to measure the memory bandwidth
@@ -29,6 +34,8 @@ class Estimate:
     export_disk: int
     adapter_disk: int
     """For the tensors that adapters change, once per node."""
+    vocabulary_disk: int
+    """For embeddings and heads with the rows of a chosen tokenizer, once per node."""
     merge_seconds: float
     """Of one candidate on this machine: each model is read and the merged one written once."""
 
@@ -43,36 +50,54 @@ class Estimate:
             if self.merge_seconds >= NEGLIGIBLE
             else "hardly any time"
         )
-        adapters = f", {decimal(self.adapter_disk)} for adapters" if self.adapter_disk else ""
+        cached = {"adapters": self.adapter_disk, "vocabularies": self.vocabulary_disk}
+        caches = "".join(f", {decimal(size)} for {what}" for what, size in cached.items() if size)
         return [
             f"memory: {decimal(self.worker_memory)} for each worker, and "
             f"{decimal(self.shared_memory)} of models shared by the workers of a node",
-            f"disk: {decimal(self.export_disk)} for each exported model{adapters}",
+            f"disk: {decimal(self.export_disk)} for each exported model{caches}",
             f"time: {merging} to merge a candidate on this machine; "
             "the first trials show how long scoring takes",
         ]
 
 
-def estimate(base: Source | None, models: Mapping[str, Source]) -> Estimate:
-    """Estimates what merging these models needs.
+def estimate(
+    base: Source | None, models: Mapping[str, Source], tokenizer: TokenizerChoice | None = None
+) -> Estimate:
+    """Estimates what merging these models needs, with the vocabulary of a chosen tokenizer.
 
     Raises:
-        ValueError: if a model cannot be read.
+        ValueError: if a model cannot be read, or their vocabularies cannot be merged.
     """
-    sources = [*([base] if base else []), *models.values()]
-    opened = [open_headers(source) for source in sources]
-    like = opened[0]
-    changed = [each.tensors[name].nbytes for each in opened for name in each.changes]
-    moved = sum(each.nbytes for each in opened) + like.nbytes
+    sources = {**({"base": base} if base else {}), **models}
+    opened = {name: open_headers(source) for name, source in sources.items()}
+    adapted = sum(each.tensors[name].nbytes for each in opened.values() for name in each.changes)
+    vocabularies = 0
+    if tokenizer is not None:
+        rows = merge_vocabularies(opened, tokenizer).n_rows
+        opened = {name: _with_rows(each, rows) for name, each in opened.items()}
+        vocabularies = sum(map(_vocabulary_bytes, opened.values()))
+    like, *_ = opened.values()
+    read = sum(each.nbytes for each in opened.values())
     return Estimate(
         parameters=sum(info.nbytes_as("bfloat16") // 2 for info in like.tensors.values()),
         worker_memory=_WORKER_FACTOR * like.nbytes
         + sum(info.nbytes for info in like.towers.values()),
-        shared_memory=sum(each.nbytes for each in opened),
+        shared_memory=read,
         export_disk=like.nbytes + sum(info.nbytes for info in like.unmerged.values()),
-        adapter_disk=sum(changed),
-        merge_seconds=moved / _bandwidth(),
+        adapter_disk=adapted,
+        vocabulary_disk=vocabularies,
+        merge_seconds=(read + like.nbytes) / _bandwidth(),
     )
+
+
+def _with_rows(checkpoint: Checkpoint, rows: int) -> Checkpoint:
+    return replace(checkpoint, tensors=with_vocabulary_rows(checkpoint.tensors, rows))
+
+
+def _vocabulary_bytes(checkpoint: Checkpoint) -> int:
+    """Of embedding and head."""
+    return sum(info.nbytes for name, info in checkpoint.tensors.items() if is_vocabulary(name))
 
 
 def _bandwidth() -> float:

@@ -10,11 +10,13 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """An error or a warning about a model."""
+    """An error or a warning about a model, or about none of them."""
 
     level: Level
     model: str
+    """Its name; empty for what concerns no single model."""
     message: str
 
     def __str__(self) -> str:
-        return f"models.{self.model}: {self.message}" if self.model != "base" else self.message
+        is_named = self.model not in ("base", "")
+        return f"models.{self.model}: {self.message}" if is_named else self.message

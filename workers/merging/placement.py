@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from workers.checkpoint import available_memory
 from workers.merging.host_copy import SHARED, HostCopy, missing_bytes
 from workers.merging.model_set import ModelSet
 from workers.settings import MergeSettings
@@ -163,12 +164,6 @@ def fits_host(model_set: ModelSet, available: int, folder: Path = SHARED) -> boo
     """
     missing = missing_bytes(model_set, folder)
     return missing <= min(available // 2, shutil.disk_usage(folder).free)
-
-
-def available_memory() -> int:
-    """Bytes of host memory that can be allocated, including the page cache."""
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    return 1024 * int(text.partition("MemAvailable:")[2].split()[0])
 
 
 def _nbytes(model_set: ModelSet) -> int:
