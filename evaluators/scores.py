@@ -59,9 +59,10 @@ class Row(NamedTuple):
 class Conditions:
     """What the exact value of a score depends on, besides the weights and the documents."""
 
-    batch_size: int
+    batch_size: int  # 0 if the engine batches by itself
     threads: int  # of torch, on the CPU
     device: str
+    engine: str = "hf"  # or `vllm` with its version
 
 
 @dataclass(frozen=True)

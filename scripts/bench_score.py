@@ -55,8 +55,8 @@ def main() -> None:
     }
     suite.score(documents)
     first = imports + time.perf_counter() - begin
-    assert suite._lm
-    rival = Rival(model, tokenizer, demo.tasks, suite._lm.batch_size)
+    assert suite._engine
+    rival = Rival(model, tokenizer, demo.tasks, suite._engine.batch_size)
     rounds = []
     for number in range(options.rounds):
         if options.width is None:
@@ -135,12 +135,12 @@ def _clock() -> float:
 
 
 def _round(suite: Suite, rival: Rival, documents: Mapping[str, list[int]]) -> dict[str, float]:
-    assert suite._lm
-    with timed(suite._lm, "respond", _clock) as calls:
+    assert suite._engine
+    with timed(suite._engine, "respond", _clock) as calls:
         begin = _clock()
         ours = suite.score(documents)
         total = _clock() - begin
-    with timed(suite._lm.model, "forward", _clock) as forwards:
+    with timed(suite._engine.model, "forward", _clock) as forwards:
         suite.score(documents)
     begin = _clock()
     theirs = rival.score()
@@ -159,14 +159,14 @@ def _summary(
     rounds: list[dict[str, float]], first: float, suite: Suite, options: argparse.Namespace
 ) -> dict[str, Any]:
     seconds = {key: median(each[key] for each in rounds) for key in rounds[0]}
-    assert suite._lm
+    assert suite._engine
     return {
-        "device": str(suite._lm.device),
+        "device": str(suite._engine.device),
         "threads": options.threads,
         "cores": os.cpu_count(),
-        "parameters": suite._lm.model.num_parameters(),
+        "parameters": suite._engine.model.num_parameters(),
         "documents": sum(map(len, suite._task_documents.values())),
-        "batch_size": suite._lm.batch_size,
+        "batch_size": suite._engine.batch_size,
         "rounds": len(rounds),
         "seconds": seconds,
         "fixed": seconds["score"] - seconds["lm_calls"],

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements
@@ -21,17 +20,12 @@ from workers.candidate import PREPARING, Candidate, Outcome, State
 from workers.checkpoint import (
     align,
     check_memory,
-    load_model,
-    load_tokenizer,
     open_checkpoint,
     retokenize,
 )
-from workers.merge import merged_model
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from workers.weights import Merge, StackedWeights, beside_engine, scoring_engine
 
 log = logging.getLogger(__name__)
 
@@ -75,19 +69,19 @@ class Worker:
         device = setup.device or ("cuda" if gpus else "cpu")
         if device == "cpu":
             check_memory(base)
-        self._engine = Engine(models, base=base, settings=setup.merging, device=device)
+        merging = beside_engine(setup.merging, setup.suite)
+        self._engine = Engine(models, base=base, settings=merging, device=device)
         self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode
         log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
-        self._model = load_model(base, device=device, spread=len(gpus) > 1)
-        tokenizer = load_tokenizer(base)
         self._suite = Suite(setup.suite)
-        self._suite.bind(self._model, tokenizer)
+        self._scoring = scoring_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
+        self._suite.bind_engine(self._scoring)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         if setup.gate.enabled:
             probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
-            self._gate = Gate(setup.gate, tokenizer, probes)
+            self._gate = Gate(setup.gate, self._scoring, probes)
             self._inputs = self._measure_inputs(setup, self._gate)
 
     def ready(self) -> str:
@@ -121,8 +115,8 @@ class Worker:
         """
         found = []
         for name, source in {BASE: setup.base, **setup.models}.items():
-            self._engine.apply(Recipe("passthrough", {name: source}, base=setup.base), self._model)
-            found.append(gate.measure(self._model))
+            self._load(Recipe("passthrough", {name: source}, base=setup.base))
+            found.append(gate.measure())
             if error := found[-1].error:
                 raise ValueError(f"{source.path}: this model is broken: {error}")
         return found
@@ -131,22 +125,16 @@ class Worker:
         if candidate.recipe.tokenizer != self._tokenizer:
             raise ValueError("the recipe has another tokenizer than the run, so its export differs")
         with _timed(seconds, "merge"):
-            model = self._merge(candidate.recipe)
+            self._load(candidate.recipe)
         with _timed(seconds, "gate"):
-            if self._gate and (reason := self._gate.check(model, self._inputs)):
+            if self._gate and (reason := self._gate.check(self._inputs)):
                 raise BrokenModel(reason)
-        with _timed(seconds, "score"), self._suite.with_model(model):
+        with _timed(seconds, "score"):
             return self._suite.score(self._suite.documents[candidate.documents])
 
-    def _merge(self, recipe: Recipe) -> PreTrainedModel:
-        """The live model with the merged weights; of a stack of other layers, a model of its own.
-
-        The live model is as deep as the run's models.
-        """
-        if {source.layers for source in recipe.sources.values()} <= self._layers:
-            self._engine.apply(recipe, self._model)
-            return self._model
-        return merged_model(recipe, self._model.device)
+    def _load(self, recipe: Recipe) -> None:
+        is_stack = not {source.layers for source in recipe.sources.values()} <= self._layers
+        self._scoring.load(StackedWeights(recipe) if is_stack else Merge(self._engine, recipe))
 
     def _unscored(
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,15 +26,41 @@ def command(
 
     `folder` is the directory that relative data files are relative to, if there are any.
     """
-    batch_size = conditions.batch_size if conditions else settings.batch_size
+    model, arguments, batch_size = (
+        _vllm(settings, conditions)
+        if settings.engine == "vllm"
+        else _transformers(settings, path, conditions)
+    )
+    model_args = {"pretrained": path.absolute(), **arguments}
     return [
-        *_environment(conditions, folder),
-        *("lm_eval", "run", "--model", _model(path), "--model_args", _model_args(settings, path)),
-        *("--tasks", ",".join(documents), "--batch_size", str(batch_size)),
+        *_environment(settings, conditions, folder),
+        *("lm_eval", "run", "--model", model, "--model_args", _joined(model_args)),
+        *("--tasks", ",".join(documents), "--batch_size", batch_size),
         *("--samples", json.dumps({name: list(ids) for name, ids in documents.items()})),
-        *_options(settings, conditions),
+        *_options(settings, conditions if settings.engine != "vllm" else None),
         *(["--apply_chat_template"] if settings.apply_chat_template else []),
     ]
+
+
+def _transformers(
+    settings: SuiteSettings, path: Path, conditions: Conditions | None
+) -> tuple[str, dict[str, Any], str]:
+    """lm-eval's model, its arguments and the batch size for the engine `hf`."""
+    arguments = {"softmax_dtype": SOFTMAX_DTYPE, "max_length": settings.max_length}
+    size = conditions.batch_size if conditions else settings.batch_size
+    return _model(path), arguments, str(size)
+
+
+def _vllm(
+    settings: SuiteSettings, conditions: Conditions | None
+) -> tuple[str, dict[str, Any], str]:
+    """The same for the engine `vllm`."""
+    on_cpu = conditions is not None and conditions.device == "cpu"
+    return "vllm", settings.vllm.arguments(settings.max_length, on_cpu=on_cpu), "auto"
+
+
+def _joined(arguments: Mapping[str, Any]) -> str:
+    return ",".join(f"{key}={value}" for key, value in arguments.items() if value is not None)
 
 
 def _model(path: Path) -> str:
@@ -50,19 +76,14 @@ def _model(path: Path) -> str:
     return "hf" if config["model_type"] in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "hf-multimodal"
 
 
-def _environment(conditions: Conditions | None, folder: Path | None) -> list[str]:
+def _environment(
+    settings: SuiteSettings, conditions: Conditions | None, folder: Path | None
+) -> list[str]:
     directory = ["-C", str(folder.absolute())] if folder else []
-    threads = [f"OMP_NUM_THREADS={conditions.threads}"] if conditions else []
-    return ["env", *directory, *threads] if directory or threads else []
-
-
-def _model_args(settings: SuiteSettings, path: Path) -> str:
-    arguments = {
-        "pretrained": path.absolute(),
-        "softmax_dtype": SOFTMAX_DTYPE,
-        "max_length": settings.max_length,
-    }
-    return ",".join(f"{key}={value}" for key, value in arguments.items() if value is not None)
+    variables = [f"OMP_NUM_THREADS={conditions.threads}"] if conditions else []
+    if settings.engine == "vllm" and conditions and conditions.device == "cpu":
+        variables += [f"{key}={value}" for key, value in settings.vllm.cpu_environment().items()]
+    return ["env", *directory, *variables] if directory or variables else []
 
 
 def _options(settings: SuiteSettings, conditions: Conditions | None) -> list[str]:

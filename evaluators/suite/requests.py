@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from lm_eval.api.task import Task
 
+    from evaluators.engine import ScoringEngine
     from evaluators.suite.gold import Gold
-    from evaluators.suite.lm import CachingHFLM
 
 FEWSHOT_SEED = 1234  # the default of lm-eval's command line and simple_evaluate
 
@@ -65,7 +65,7 @@ def build_documents(
     return [_document(task, requests) for _, requests in sorted(by_doc.items())]
 
 
-def answer(lm: CachingHFLM, requests: Iterable[Instance]) -> None:
+def answer(engine: ScoringEngine, requests: Iterable[Instance]) -> None:
     """Store the model's responses in the requests; one call per request type, as in lm-eval.
 
     Raises:
@@ -76,9 +76,9 @@ def answer(lm: CachingHFLM, requests: Iterable[Instance]) -> None:
         by_type[request.request_type] += [request] * request.repeats
     responses: dict[str, list[Any]] = {}
     while True:
-        before = lm.batch_size
-        responses = {kind: lm.respond(kind, some) for kind, some in by_type.items()}
-        if lm.batch_size == before:
+        before = engine.conditions
+        responses = {kind: engine.respond(kind, some) for kind, some in by_type.items()}
+        if engine.conditions == before:
             break  # otherwise start again: all request types must have the same batch size
     for kind, some in by_type.items():
         for request, response in zip(some, responses[kind], strict=True):

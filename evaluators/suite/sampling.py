@@ -12,8 +12,8 @@ SEED = 1234
 """The default of lm-eval's command line, which seeds torch once, before it scores."""
 
 
-def sampling_error(task: Task) -> str | None:
-    """Why a task's generation would fail for every model, or its requests be none."""
+def sampling_error(task: Task, engine: str) -> str | None:
+    """Why a task's generation would fail for every model, not repeat, or its requests be none."""
     given = task.config.generation_kwargs or {}
     where, temperature = f"task {task.task_name}", float(given.get("temperature", 0.0))
     if task.config.repeats < 1:
@@ -25,13 +25,17 @@ def sampling_error(task: Task) -> str | None:
             f"{where}: do_sample: true needs a temperature above 0 in generation_kwargs; "
             "give one, or remove do_sample to generate the likeliest tokens"
         )
+    if engine == "vllm" and _samples(task):
+        return (
+            f"{where}: draws its tokens at random (do_sample: true), and the engine vllm draws "
+            "others each time; generate the likeliest tokens, or set `scoring: {engine: hf}`"
+        )
     return None
 
 
 def sampling_warning(task: Task) -> str | None:
     """What it costs that a task draws its tokens at random; None if it does not."""
-    given = task.config.generation_kwargs or {}
-    if task.OUTPUT_TYPE != "generate_until" or not given.get("do_sample"):
+    if not _samples(task):
         return None
     return (
         f"task {task.task_name}: draws its tokens at random (do_sample: true): a recipe has the "
@@ -39,3 +43,8 @@ def sampling_warning(task: Task) -> str | None:
         "between two recipes is chance; generate the likeliest tokens, or set `repeats` with a "
         "filter that uses all of them"
     )
+
+
+def _samples(task: Task) -> bool:
+    given = task.config.generation_kwargs or {}
+    return task.OUTPUT_TYPE == "generate_until" and bool(given.get("do_sample"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from evaluators.documents import split
 from evaluators.scores import Scores, raw_values, response_table, table
 from evaluators.suite.aggregation import aggregate, document_rows, values_by_metric
 from evaluators.suite.command import command
+from evaluators.suite.engines import make_hf_engine
 from evaluators.suite.fewshot import documents_to_hold_out, draws_examples, remove_scored_examples
 from evaluators.suite.fingerprints import documents_fingerprint, task_fingerprint
 from evaluators.suite.loader import load
@@ -20,16 +20,16 @@ from evaluators.suite.sampling import sampling_error, sampling_warning
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from evaluators.engine import ScoringEngine
     from evaluators.gate_limits import Probes
     from evaluators.scores import Conditions, Values
-    from evaluators.suite.lm import CachingHFLM
     from evaluators.suite.metrics import Directions
     from evaluators.tasks import SuiteSettings
 
@@ -54,7 +54,7 @@ class Suite:
         self._metrics: dict[str, Directions] = {}
         errors: list[str] = []
         for name, task in tasks.items():
-            if invalid := sampling_error(task):
+            if invalid := sampling_error(task, settings.engine):
                 errors.append(invalid)
                 continue
             try:
@@ -76,7 +76,7 @@ class Suite:
             for name, task in tasks.items()
         }
         self._task_documents: dict[str, list[Document]] = {}
-        self._lm: CachingHFLM | None = None
+        self._engine: ScoringEngine | None = None
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -120,36 +120,27 @@ class Suite:
         return {**self._metrics, **groups}
 
     def bind(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Build all requests for a model; every later scoring uses the model's current weights.
+        """Builds all requests for a live model; as `bind_engine` with the engine `hf`."""
+        self.bind_engine(make_hf_engine(model, tokenizer, self.settings))
 
-        A tokenizer without a padding token is given one.
+    def bind_engine(self, engine: ScoringEngine) -> None:
+        """Builds all requests for an engine; every later scoring uses its current weights.
 
         Raises:
             TaskError: documents that are longer than the model's context.
         """
-        from evaluators.suite.lm import CachingHFLM  # noqa: PLC0415 - a driver saves 4 s
-
         settings = self.settings
-        lm = CachingHFLM(model, tokenizer, settings.batch_size, settings.max_length)
-        template = lm.apply_chat_template if settings.apply_chat_template else None
+        template = engine.apply_chat_template if settings.apply_chat_template else None
         built = {name: build_documents(task, template) for name, task in self._loaded.tasks.items()}
         requests = {
             name: [each for document in documents for each in document.requests]
             for name, documents in built.items()
         }
-        found = [lm.length_error(name, each) for name, each in requests.items()]
+        found = [engine.length_error(name, each) for name, each in requests.items()]
         if errors := [error for error in found if error]:
             raise TaskError(errors)
-        lm.limit_batch([*chain.from_iterable(requests.values())], settings.batch_tokens)
-        self._lm, self._task_documents = lm, built
-
-    @contextmanager
-    def with_model(self, model: PreTrainedModel) -> Iterator[None]:
-        """Has another model of the same tokenizer answer the requests for a while."""
-        if self._lm is None:
-            raise ValueError("bind a model before scoring")
-        with self._lm.with_model(model):
-            yield
+        engine.limit_batch([*chain.from_iterable(requests.values())], settings.batch_tokens)
+        self._engine, self._task_documents = engine, built
 
     def score(self, documents: Mapping[str, Sequence[int]]) -> Scores:
         """The scores of the bound model, with its current weights, on these documents of each task.
@@ -161,13 +152,15 @@ class Suite:
             ValueError: no model is bound, there are no documents, or a task is unknown.
             BrokenModel: a log-likelihood, a logit or an aggregate is not finite.
         """
-        if self._lm is None:
+        if self._engine is None:
             raise ValueError("bind a model before scoring")
         chosen = {
             name: unanswered([self._task_documents[name][i] for i in ids])
             for name, ids in self._ordered(documents).items()
         }
-        answer(self._lm, (each for docs in chosen.values() for _, some in docs for each in some))
+        answer(
+            self._engine, (each for docs in chosen.values() for _, some in docs for each in some)
+        )
         rows = {
             name: document_rows(self._loaded.tasks[name], docs) for name, docs in chosen.items()
         }
@@ -176,7 +169,7 @@ class Suite:
         )
         responses = _responses(chosen) if self.settings.keep_responses else None
         documents_table = table(row for each in rows.values() for row in each)
-        return Scores(values, documents_table, self._lm.conditions, responses)
+        return Scores(values, documents_table, self._engine.conditions, responses)
 
     def aggregate(self, documents: pa.Table) -> Values:
         """The aggregates of a table of values per document, which may be part of a larger one."""

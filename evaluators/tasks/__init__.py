@@ -5,12 +5,14 @@ from __future__ import annotations
 from evaluators.tasks.files import TaskError, TaskFile, read_file, read_folder
 from evaluators.tasks.permissions import benchmark_error, code_error, public_test, strings
 from evaluators.tasks.settings import ScoringSettings, SuiteSettings
+from evaluators.tasks.vllm_settings import VllmSettings
 
 __all__ = [
     "ScoringSettings",
     "SuiteSettings",
     "TaskError",
     "TaskFile",
+    "VllmSettings",
     "benchmark_error",
     "code_error",
     "public_test",

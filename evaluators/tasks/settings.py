@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from evaluators.documents import DocumentSettings
 from evaluators.settings import Count, CountOrZero, Settings
+from evaluators.tasks.vllm_settings import VllmSettings
 
 
 class ScoringSettings(Settings):
     """How a model is asked, and what its tasks are allowed to do."""
 
+    engine: Literal["hf", "vllm", "auto"] = "hf"
+    vllm: VllmSettings = VllmSettings()
     batch_size: Count = 128  # maximum
     batch_tokens: Count = 16384  # maximum for a batch of the longest requests
     max_length: Count | None = None  # of prompt plus answer; None: the model's limit

@@ -27,6 +27,16 @@ class Diagnosis:
     deep: Sequence[Difference] = ()
 
     @property
+    def engine_line(self) -> str | None:
+        """Where the models are beside an engine that takes a share of the GPU."""
+        if self.plan is None or self.plan.config.scoring.engine != "vllm":
+            return None
+        share = self.plan.config.scoring.vllm.gpu_memory_utilization
+        placement = self.plan.config.merging.placement
+        where = "in host memory" if placement == "auto" else f"{placement} (merging.placement)"
+        return f"scoring: vllm takes {share:.0%} of a GPU's memory; the models are {where}"
+
+    @property
     def errors(self) -> list[Finding]:
         """Findings that prevent a merge."""
         return [finding for finding in self.findings if finding.level == "error"]

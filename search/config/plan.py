@@ -14,7 +14,13 @@ from evaluators.settings import SettingsError, suggestion
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
-from search.config.tasks import TaskDigests, check_objectives, suite_settings
+from search.config.tasks import (
+    TaskDigests,
+    check_objectives,
+    engine_errors,
+    suite_settings,
+    with_engine,
+)
 from search.samplers import Auto, Cmaes
 from search.space import Space
 from workers.recipe import template_errors
@@ -56,12 +62,14 @@ def make_plan(path: Path) -> Plan:
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
     file.errors += [
         *tasks.errors,
+        *engine_errors(file),
         *_sampler_errors(file),
         *_tokenizer_errors(file),
         *_template_errors(file),
     ]
     file.errors += _space_errors(file)
     config = file.resolved()
+    config = config.model_copy(update={"scoring": with_engine(config.scoring)})
     from workers.doctor import Finding
 
     warnings = [finding for finding in findings if finding.level == "warning"]
@@ -111,7 +119,9 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 
     sources = {name: file.source(each) for name, each in models.items()}
     tokenizer = None if _tokenizer_errors(file) else file["tokenizer"]
-    return examine(file.source(base), sources, tokenizer=tokenizer)
+    scoring = file["scoring"]
+    in_place = scoring is None or scoring.engine != "vllm"
+    return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
 
 
 def _tokenizer_errors(file: ConfigFile) -> list[str]:

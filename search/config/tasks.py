@@ -100,4 +100,25 @@ def _suite_settings(
     scoring: ScoringSettings,
 ) -> SuiteSettings:
     tasks = tuple(dict.fromkeys(one.task for each in objectives for one in each.metrics.values()))
-    return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **scoring.model_dump())
+    given = with_engine(scoring).model_dump()
+    return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **given)
+
+
+def with_engine(scoring: ScoringSettings) -> ScoringSettings:
+    """The settings with the engine that `auto` is on this machine."""
+    if scoring.engine != "auto":
+        return scoring
+    from evaluators.suite import best_engine  # imports lm_eval
+
+    return scoring.model_copy(update={"engine": best_engine()})
+
+
+def engine_errors(file: ConfigFile) -> list[str]:
+    """Why the workers cannot have the engine; of an environment of their own only they know."""
+    scoring, workers = file["scoring"], file["workers"]
+    if scoring is None or scoring.engine != "vllm" or workers is None or workers.runtime_env:
+        return []
+    from evaluators.suite import vllm_error  # imports lm_eval
+
+    error = vllm_error()
+    return [error] if error else []

@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements, Probes, violation
+from evaluators.suite.hf_engine import HfEngine
 
 SETTINGS = GateSettings()
 
@@ -66,16 +67,20 @@ def trained(tokenizer: Any) -> list[LlamaForCausalLM]:
     return [base, train(base, tokenizer, 0.2, 40), train(base, tokenizer, 0.8, 40)]
 
 
+GateOf = Callable[[LlamaForCausalLM], Gate]
+
+
 @pytest.fixture(scope="module")
-def gate(tokenizer: Any) -> Gate:
+def gate_of(tokenizer: Any) -> GateOf:
     random = Random(1)
     texts = tuple(line(random, 0.5) + line(random, 0.5) for _ in range(8))
-    return Gate(SETTINGS, tokenizer, Probes(texts, tuple(text[:4] for text in texts)))
+    probes = Probes(texts, tuple(text[:4] for text in texts))
+    return lambda model: Gate(SETTINGS, HfEngine(model, tokenizer), probes)
 
 
 @pytest.fixture(scope="module")
-def inputs(gate: Gate, trained: list[LlamaForCausalLM]) -> list[Measurements]:
-    return [gate.measure(model) for model in trained]
+def inputs(gate_of: GateOf, trained: list[LlamaForCausalLM]) -> list[Measurements]:
+    return [gate_of(model).measure() for model in trained]
 
 
 def put_nan(model: LlamaForCausalLM) -> None:
@@ -105,7 +110,7 @@ def add_noise(model: LlamaForCausalLM) -> None:
 @pytest.mark.parametrize("damage", [put_nan, swap_layers, sharpen, flatten, add_noise])
 def test_a_broken_model_is_caught(
     damage: Callable[[LlamaForCausalLM], None],
-    gate: Gate,
+    gate_of: GateOf,
     trained: list[LlamaForCausalLM],
     inputs: list[Measurements],
 ) -> None:
@@ -113,27 +118,30 @@ def test_a_broken_model_is_caught(
         broken = deepcopy(model)
         with torch.no_grad():
             damage(broken)
-        assert gate.check(broken, inputs)
+        assert gate_of(broken).check(inputs)
 
 
 def test_every_input_model_and_the_soup_pass(
-    gate: Gate, trained: list[LlamaForCausalLM], inputs: list[Measurements]
+    gate_of: GateOf, trained: list[LlamaForCausalLM], inputs: list[Measurements]
 ) -> None:
     for model in (*trained, soup(trained), soup(trained[1:])):
-        assert gate.check(model, inputs) is None
+        assert gate_of(model).check(inputs) is None
 
 
 def test_the_reason_names_the_weight(
-    gate: Gate, trained: list[LlamaForCausalLM], inputs: list[Measurements]
+    gate_of: GateOf, trained: list[LlamaForCausalLM], inputs: list[Measurements]
 ) -> None:
     broken = deepcopy(trained[0])
     with torch.no_grad():
         put_nan(broken)
-    assert gate.check(broken, inputs) == ("weight model.layers.1.mlp.up_proj.weight is not finite")
+    assert gate_of(broken).check(inputs) == (
+        "weight model.layers.1.mlp.up_proj.weight is not finite"
+    )
 
 
-def test_measuring_twice_gives_the_same(gate: Gate, trained: list[LlamaForCausalLM]) -> None:
-    assert gate.measure(trained[0]) == gate.measure(trained[0])
+def test_measuring_twice_gives_the_same(gate_of: GateOf, trained: list[LlamaForCausalLM]) -> None:
+    gate = gate_of(trained[0])
+    assert gate.measure() == gate.measure()
 
 
 HEALTHY = Measurements(None, (2.0, 4.1), 8.5, 1.0, 5.0, 0.5)

@@ -28,7 +28,7 @@ def test_a_batch_too_large_for_memory_is_halved_and_stays_so(
     settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any
 ) -> None:
     suite = bound(settings, model_dirs[0], tokenizer, batch_size=16)
-    model = suite._lm.model  # type: ignore[union-attr]
+    model = suite._engine.model  # type: ignore[union-attr]
     refused = []
 
     def refuse(_module: Any, _args: Any, inputs: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def test_a_batch_has_no_more_tokens_than_allowed(
     settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any
 ) -> None:
     suite = bound(settings, model_dirs[0], tokenizer, batch_size=64, batch_tokens=300)
-    model = suite._lm.model  # type: ignore[union-attr]
+    model = suite._engine.model  # type: ignore[union-attr]
     sizes = []
     model.register_forward_pre_hook(lambda _module, args: sizes.append(args[0].numel()))
     scores = suite.score({"pick": range(23), "text": range(23)})

@@ -121,8 +121,8 @@ def same(ours: Any, theirs: Any) -> bool:
 
 
 def write_into(suite: Suite, path: Path) -> None:
-    assert suite._lm
-    suite._lm.model.load_state_dict(LlamaForCausalLM.from_pretrained(path).state_dict())
+    assert suite._engine
+    suite._engine.model.load_state_dict(LlamaForCausalLM.from_pretrained(path).state_dict())
 
 
 def test_scores_equal_lm_evals_for_one_model_after_another(
@@ -198,9 +198,9 @@ def test_aggregates_follow_from_the_table(suite: Suite) -> None:
 
 def test_a_nan_never_becomes_a_score(suite: Suite, model_dirs: list[Path]) -> None:
     write_into(suite, model_dirs[0])
-    assert suite._lm
+    assert suite._engine
     with torch.no_grad():
-        suite._lm.model.model.norm.weight[3] = torch.nan
+        suite._engine.model.model.norm.weight[3] = torch.nan
     for task in ("pick", "turn", "text", "end"):
         with pytest.raises(BrokenModel):
             suite.score({task: range(5)})

@@ -75,14 +75,24 @@ def write_model(
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
         digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
         _verify(folder, plan, digests)
-        copy_tokenizer_files(like.tokenizer_path, folder)
-        _copy((GENERATION_CONFIG,), like.generation_path, folder)
-        _copy(PROCESSOR_FILES, like.path, folder)
+        _copy_other_files(like, folder)
         for name, text in (files or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
         # last, so that the directory of a killed writer cannot be loaded
         _write_json(folder / "config.json", _config(like, dtype))
         _write_manifest(folder, digests)
+
+
+def write_config(folder: Path, like: Checkpoint) -> None:
+    """Writes config and tokenizer of a model, without its weights, for an engine that gets them."""
+    _copy_other_files(like, folder)
+    _write_json(folder / "config.json", _config(like, like.dtype))
+
+
+def _copy_other_files(like: Checkpoint, folder: Path) -> None:
+    copy_tokenizer_files(like.tokenizer_path, folder)
+    _copy((GENERATION_CONFIG,), like.generation_path, folder)
+    _copy(PROCESSOR_FILES, like.path, folder)
 
 
 def _write_tensors(folder: Path, tensors: Tensors, plan: Plan) -> dict[str, str]:

@@ -27,6 +27,7 @@ def examine(
     models: Mapping[str, Source],
     *,
     live: bool = True,
+    in_place: bool = True,
     tokenizer: TokenizerChoice | None = None,
 ) -> list[Finding]:
     """Errors that prevent a merge of these models, and warnings about their differences.
@@ -35,6 +36,7 @@ def examine(
         base: the model to compare with; without it, the first model.
         models: the models by name.
         live: whether they are merged into a live model, as in a search.
+        in_place: whether into one of transformers, whose tensors must be those of the files.
         tokenizer: the chosen vocabulary; without it, rows must mean the same tokens.
     """
     sources = {**({"base": base} if base else {}), **models}
@@ -47,7 +49,7 @@ def examine(
             findings.append(Finding("error", name, _named(name, str(error))))
     configs: dict[str, Mapping[str, Any]] = {}
     for name, checkpoint in opened.items():
-        found = list(check_model(name, checkpoint, live=live))
+        found = list(check_model(name, checkpoint, live=live, in_place=live and in_place))
         findings += found
         if not any(finding.level == "error" for finding in found):
             tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config

@@ -24,8 +24,10 @@ from workers.doctor.unread_tensors import unread_tensors
 from workers.recipe import is_vocabulary
 
 
-def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Finding]:
-    """Findings about one model."""
+def check_model(
+    name: str, checkpoint: Checkpoint, *, live: bool, in_place: bool
+) -> Iterator[Finding]:
+    """Findings about one model; the last two are as in `examine`."""
     where = checkpoint.path / "config.json"
     refused = False
     for key, why in (
@@ -45,7 +47,7 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
     except ValueError as error:
         yield Finding("error", name, str(error))
         return
-    yield from _names(name, checkpoint, expected, live)
+    yield from _names(name, checkpoint, expected, in_place)
     yield from unread_tensors(name, checkpoint)
     yield from _dtypes(name, checkpoint)
     found = list(_tokens(name, checkpoint))
@@ -55,12 +57,14 @@ def check_model(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterator[Fi
     yield from _adapter(name, checkpoint)
 
 
-def _names(name: str, checkpoint: Checkpoint, expected: MetaModel, live: bool) -> Iterator[Finding]:
+def _names(
+    name: str, checkpoint: Checkpoint, expected: MetaModel, in_place: bool
+) -> Iterator[Finding]:
     """Differences between the tensors in the config and those in the files."""
     where = checkpoint.path
     towers = expected.towers if checkpoint.towers else frozenset[str]()
     computed = [n for n in expected.computed if expected.file_names.live_name(n) not in towers]
-    if live and computed:
+    if in_place and computed:
         yield Finding(
             "error",
             name,

@@ -1,38 +1,41 @@
-"""lm-eval's model class for a live model, without progress bars and repeated tokenisation."""
+"""The engine `hf`: a live transformers model that answers through lm-eval's own class for it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import normalize_gen_kwargs
 
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.command import SOFTMAX_DTYPE
+from evaluators.suite.context import length_error, request_length
+from evaluators.suite.hf_measurements import continuations, text_losses, weight_error
 from evaluators.suite.sampling import SEED
-from evaluators.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from lm_eval.api.instance import Instance
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from evaluators.engine import TextLosses, Tokens, Weights
 
-class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
+
+class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
     """HFLM that caches token ids between calls and shows no progress bars.
 
-    Responses are not cached, because the model's weights change between calls.
+    Responses are not cached, because the model's weights change between calls. A tokenizer without
+    a padding token is given one.
     """
 
     def __init__(
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        batch_size: int,
-        max_length: int | None,
+        batch_size: int = 128,
+        max_length: int | None = None,
     ) -> None:
         self._encoded: dict[tuple[str, bool | None, int | None], list[int]] = {}
         super().__init__(
@@ -44,6 +47,7 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
             backend="causal",  # lm-eval does not find multi-part models in its list
         )
         self._max_length = self.max_length  # otherwise read from the config for every request
+        self._live = model
         _without_cache(model)
 
     @property
@@ -51,16 +55,23 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
         """What the exact value of a score depends on, besides the weights and the documents."""
         return Conditions(self.batch_size, torch.get_num_threads(), str(self.device))
 
-    @contextmanager
-    def with_model(self, model: PreTrainedModel) -> Iterator[None]:
-        """Has another model of the same tokenizer answer for a while."""
-        _without_cache(model)
-        own = self.model
-        self._model = model
-        try:
-            yield
-        finally:
-            self._model = own
+    def load(self, weights: Weights) -> None:
+        """Merges in place; a model of other layers answers in place of the live one."""
+        self._model = weights.write_into(self._live)
+        _without_cache(self._model)
+
+    def weight_error(self) -> str | None:
+        return weight_error(self.model)
+
+    def text_losses(self, texts: Sequence[Tokens]) -> TextLosses:
+        return text_losses(self.model, texts, self._pad)
+
+    def continuations(self, prompts: Sequence[Tokens], new_tokens: int) -> list[list[int]]:
+        return continuations(self.model, prompts, new_tokens, self._pad)
+
+    @property
+    def _pad(self) -> int:
+        return self.tokenizer.pad_token_id or 0
 
     @torch.inference_mode()
     def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
@@ -82,44 +93,17 @@ class CachingHFLM(HFLM):  # type: ignore[misc]  # lm_eval has no types
 
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
         """Reduce the batch size so that a batch of the longest requests has at most `tokens`."""
-        longest = min(max(map(self.length, requests)), self.max_length)
+        longest = min(max(self._lengths(each) for each in requests), self.max_length)
         self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // longest))
-
-    def length(self, request: Instance) -> int:
-        """The tokens of a request, including its answer or the maximum that it may generate."""
-        if request.request_type == "loglikelihood_rolling":
-            return 1 + len(self.tok_encode(request.args[0]))
-        context, answer = request.args
-        if request.request_type == "generate_until":
-            return len(self.tok_encode(context)) + int(
-                normalize_gen_kwargs(answer, self.max_gen_toks)["max_gen_toks"]
-            )
-        if context == "":
-            return 1 + len(self.tok_encode(answer, add_special_tokens=False))
-        return sum(map(len, self._encode_pair(context, answer)))
 
     def length_error(self, task: str, requests: Sequence[Instance]) -> str | None:
         """Names the documents that lm-eval would truncate and only log; None if it would none."""
-        lengths = {
-            request.doc_id: self.length(request)
-            for request in requests
-            if self._is_too_long(request)
-        }
-        if not lengths:
-            return None
-        total = len({request.doc_id for request in requests})
-        longest = max(lengths, key=lambda doc_id: lengths[doc_id])
-        verb = "is" if len(lengths) == 1 else "are"
-        return (
-            f"task {task}: {len(lengths)} of {counted(total, 'document')} {verb} longer than "
-            f"{self.max_length} tokens including prompt and answer; the longest is document "
-            f"{longest} with {lengths[longest]} tokens"
-        )
+        limits = {"loglikelihood": self.max_length + 1}  # its last token is not an input
+        return length_error(task, requests, self._lengths, self.max_length, limits)
 
-    def _is_too_long(self, request: Instance) -> bool:
-        rolling = request.request_type == "loglikelihood_rolling"  # split into windows
-        unread = request.request_type == "loglikelihood"  # its last token is not an input
-        return not rolling and self.length(request) > self.max_length + unread
+    @property
+    def _lengths(self) -> Callable[[Instance], int]:
+        return partial(request_length, self)
 
     def tok_encode(
         self,

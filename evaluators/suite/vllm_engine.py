@@ -1,0 +1,167 @@
+"""The engine `vllm`: a living vLLM that takes merged weights and answers by lm-eval's class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from math import exp, log
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+os.environ |= {  # before vLLM is imported, which reads them
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # iterators are handed to the engine, so it is here
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+from lm_eval.models.vllm_causallms import VLLM
+from vllm import SamplingParams, TokensPrompt
+
+from evaluators.engine import TextLosses
+from evaluators.scores import BrokenModel, Conditions
+from evaluators.suite.context import length_error, request_length
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lm_eval.api.instance import Instance
+    from torch import Tensor
+    from vllm import RequestOutput
+
+    from evaluators.engine import Tokens, Weights
+    from evaluators.tasks import SuiteSettings
+
+TOP = 20
+"""Next tokens of which vLLM tells the probability; all others count as one."""
+
+
+class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
+    """One vLLM whose weights are replaced in place.
+
+    Args:
+        folder: config and tokenizer of the model; weights come by `load`.
+        settings: those of vLLM, and the maximum length.
+    """
+
+    def __init__(self, folder: Path, settings: SuiteSettings) -> None:
+        on_cpu = not torch.cuda.is_available()
+        if on_cpu:
+            os.environ |= settings.vllm.cpu_environment()
+        self._encoded: dict[tuple[str, bool | None], list[int]] = {}
+        self._weight_error: str | None = None
+        super().__init__(
+            pretrained=str(folder),
+            batch_size="auto",
+            load_format="dummy",
+            **settings.vllm.arguments(settings.max_length, on_cpu=on_cpu),
+        )
+
+    @property
+    def conditions(self) -> Conditions:
+        """What the exact value of a score depends on, besides the weights and the documents."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return Conditions(0, torch.get_num_threads(), device, f"vllm {version('vllm')}")
+
+    def load(self, weights: Weights) -> None:
+        """Replaces the weights, and forgets the prefixes that the last ones have computed."""
+        self._weight_error = None
+        stream = self._checked(weights.stream())
+        self.model.collective_rpc("reload_weights", kwargs={"weights_iterator": stream})
+        self.model.reset_prefix_cache()
+
+    def weight_error(self) -> str | None:
+        return self._weight_error
+
+    def text_losses(self, texts: Sequence[Tokens]) -> TextLosses:
+        """Of the next token vLLM tells the likeliest, so the entropy is of these and all others."""
+        wanted = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=TOP, detokenize=False)
+        losses, entropies = [], []
+        for tokens, output in zip(texts, self._ask(texts, wanted), strict=True):
+            rows = [{t: each.logprob for t, each in row.items()} for row in _rows(output)]
+            losses.append([-row[token] for token, row in zip(tokens[1:], rows, strict=True)])
+            entropies += [_entropy(row) for row in rows]
+        return TextLosses(losses, fmean(entropies), log(TOP + 1))
+
+    def continuations(self, prompts: Sequence[Tokens], new_tokens: int) -> list[list[int]]:
+        wanted = SamplingParams(temperature=0, max_tokens=new_tokens, detokenize=False)
+        return [list(output.outputs[0].token_ids) for output in self._ask(prompts, wanted)]
+
+    def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        """The responses to requests of one type.
+
+        Raises:
+            BrokenModel: a weight is not finite.
+        """
+        if self._weight_error:
+            raise BrokenModel(self._weight_error)
+        responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
+        return responses
+
+    def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
+        """VLLM batches by itself."""
+
+    def length_error(self, task: str, requests: Sequence[Instance]) -> str | None:
+        """VLLM generates a token after each text, which has to fit too."""
+        limits = {"loglikelihood": self.max_length - 1}
+        length = partial(request_length, self)
+        return length_error(task, requests, length, self.max_length, limits)
+
+    def tok_encode(
+        self, string: str | list[str], add_special_tokens: bool | None = None, **given: Any
+    ) -> Any:
+        """Token ids, which are kept: the prompts of all candidates are the same."""
+        if not isinstance(string, str):
+            return [self.tok_encode(each, add_special_tokens, **given) for each in string]
+        key = (string, add_special_tokens)
+        if key not in self._encoded:
+            self._encoded[key] = super().tok_encode(string, add_special_tokens, **given)
+        return self._encoded[key]
+
+    def _loglikelihood_tokens(self, requests: Any, **_bars: Any) -> list[tuple[float, bool]]:
+        answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+            requests, disable_tqdm=True
+        )
+        return answers
+
+    def _model_generate(self, requests: Any, *args: Any, **given: Any) -> Any:
+        with self._without_bars(len(requests)):
+            return super()._model_generate(requests, *args, **given)
+
+    @contextmanager
+    def _without_bars(self, n_requests: int) -> Iterator[None]:
+        """lm-eval has vLLM show a progress bar if it batches by itself."""
+        self.batch_size: int | str = n_requests
+        try:
+            yield
+        finally:
+            self.batch_size = "auto"
+
+    def _checked(self, stream: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        """The same tensors; the first one that is not finite is noted, for the gate."""
+        for name, tensor in stream:
+            if self._weight_error is None and not bool(tensor.isfinite().all()):
+                self._weight_error = f"weight {name} is not finite"
+            yield name, tensor
+
+    def _ask(self, prompts: Sequence[Tokens], wanted: SamplingParams) -> list[RequestOutput]:
+        given = [TokensPrompt(prompt_token_ids=list(tokens)) for tokens in prompts]
+        found: list[RequestOutput] = self.model.generate(given, wanted, use_tqdm=False)
+        return found
+
+
+def _rows(output: RequestOutput) -> list[dict[int, Any]]:
+    """The likeliest tokens at each position but the first."""
+    return [row for row in output.prompt_logprobs or [] if row is not None]
+
+
+def _entropy(log_probabilities: dict[int, float]) -> float:
+    """Of the likeliest tokens, with all others as one, in nats."""
+    top = sorted(log_probabilities.values(), reverse=True)[:TOP]
+    rest = 1.0 - sum(map(exp, top))
+    return -sum(exp(each) * each for each in top) - (rest * log(rest) if rest > 0 else 0.0)
