@@ -25,7 +25,13 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.weights import Merge, StackedWeights, beside_engine, scoring_engine
+from workers.weights import (
+    Merge,
+    StackedWeights,
+    beside_engine,
+    check_loading,
+    scoring_engine,
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +83,11 @@ class Worker:
         self._suite = Suite(setup.suite)
         self._scoring = scoring_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
+        if setup.suite.engine == "vllm":
+            first, *_, last = (
+                Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
+            )
+            check_loading(self._scoring, first, last, self._suite.probes(4, 0).texts)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         if setup.gate.enabled:
@@ -115,7 +126,7 @@ class Worker:
         """
         found = []
         for name, source in {BASE: setup.base, **setup.models}.items():
-            self._load(Recipe("passthrough", {name: source}, base=setup.base))
+            self._load(_alone(name, source, setup))
             found.append(gate.measure())
             if error := found[-1].error:
                 raise ValueError(f"{source.path}: this model is broken: {error}")
@@ -140,6 +151,11 @@ class Worker:
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]
     ) -> Outcome:
         return Outcome(candidate.trial, state, cause=cause, seconds=seconds, worker=self.name)
+
+
+def _alone(name: str, source: Source, setup: Setup) -> Recipe:
+    """The recipe of one of the models as it is."""
+    return Recipe("passthrough", {name: source}, base=setup.base)
 
 
 def _own_gpus() -> list[str]:
