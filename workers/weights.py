@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +25,8 @@ from workers.recipe import Recipe
 NOTHING_FITS = 2**62
 """Bytes of GPU memory to leave free, so that `auto` places the models on the host."""
 
+MakeEngine = Callable[..., "ScoringEngine"]
+"""Called as `scoring_engine`."""
 TOLERANCE = 1e-3
 """Of a loss, between weights from files and weights in place: both are rounded alike."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluators.documents import DocumentSettings
+from evaluators.evaluator import make_evaluator
 from evaluators.scores import raw_values
 from search.config import parse_config, suite_settings
 from search.ledger import CONFIG, UNIFORM, Ledger, Trial
@@ -29,7 +30,7 @@ from search.runs.scoring import DocumentScoring
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evaluators.suite import Suite
+    from evaluators.evaluator import Evaluator
     from search.objectives import Objective
     from search.runs.search import MakePool
 
@@ -192,11 +193,9 @@ class _Scores:
         return self.ledger.scores_on(documents, trial.number)
 
     @cached_property
-    def _suite(self) -> Suite:
+    def _suite(self) -> Evaluator:
         """The tasks, which only scores need that are no means or ratios of documents."""
-        from evaluators.suite import Suite  # noqa: PLC0415 - imports lm_eval
-
-        return Suite(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
+        return make_evaluator(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
 
     def _jackknife(self, objective: Objective, score: float, table: pa.Table) -> DocumentScores:
         tasks = np.array(table["task"].to_pylist())
