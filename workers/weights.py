@@ -32,7 +32,7 @@ TOLERANCE = 1e-3
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from evaluators.engine import ScoringEngine, Weights
     from evaluators.tasks import SuiteSettings
@@ -103,6 +103,21 @@ def check_loading(
         )
 
 
+def _check_tokenizer(engine: ScoringEngine, own: PreTrainedTokenizerBase) -> None:
+    """Whether an engine reads the tokenizer's files as transformers does.
+
+    Raises:
+        ValueError: if it has other tokens.
+    """
+    theirs = engine.tokenizer.get_vocab()
+    if different := [t for t, i in own.get_vocab().items() if theirs.get(t, i) != i]:
+        raise ValueError(
+            f"scoring.engine: vllm reads the tokenizer otherwise: token {different[0]!r} is "
+            f"{theirs[different[0]]}, in transformers {own.get_vocab()[different[0]]}; set "
+            "`engine: hf`"
+        )
+
+
 @contextmanager
 def model_directory(checkpoint: Checkpoint) -> Iterator[Path]:
     """The model's directory, or one for a while if it differs from its files."""
@@ -132,6 +147,8 @@ def scoring_engine(
     """
     if settings.engine == "vllm":
         with model_directory(base) as folder:
-            return make_vllm_engine(folder, settings)
+            engine = make_vllm_engine(folder, settings)
+        _check_tokenizer(engine, load_tokenizer(base))
+        return engine
     model = load_model(base, device=device, spread=spread)
     return make_hf_engine(model, load_tokenizer(base), settings)
