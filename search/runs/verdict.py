@@ -75,6 +75,7 @@ def verdict_on_pick(
     takeover: bool = False,
     make_pool: MakePool | None = None,
     say: Callable[[str], None] = lambda _: None,
+    only_recorded: bool = False,
 ) -> RunVerdict:
     """Picks a trial on the selection documents and tests it on the report documents.
 
@@ -88,8 +89,10 @@ def verdict_on_pick(
         takeover: take the lease of another driver, which is certainly dead.
         make_pool: something else than a pool of Ray actors.
         say: is told of progress.
+        only_recorded: score nothing.
 
     Raises:
+        UnscoredError: if something is to be scored, and only what is recorded is wanted.
         ValueError: if the run has no report documents or no such trial, or its models or documents
             have changed.
         RunBusyError: if something is to be scored and a driver works on the run.
@@ -110,6 +113,7 @@ def verdict_on_pick(
         takeover=takeover,
         make_pool=make_pool,
         say=say,
+        only_recorded=only_recorded,
     )
     with scoring:
         known = _Scores(ledger, results)
@@ -158,6 +162,14 @@ def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
             rows[trial.number][each.name] = float(value)
     trials = [replace(results.trial(number), scores=scores) for number, scores in rows.items()]
     return RunResults(results.objectives, trials)
+
+
+def recorded_verdict(ledger: Ledger, pick: str, number: int | None) -> RunVerdict | None:
+    """The verdict that `mergefront verdict` has found before; None if it has not been asked."""
+    try:
+        return verdict_on_pick(ledger, pick, number, only_recorded=True)
+    except ValueError:  # not scored, or there are no report documents
+        return None
 
 
 @dataclass(frozen=True)
