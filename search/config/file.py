@@ -76,6 +76,25 @@ class ConfigFile:
         merge = "all" if self["merge"] == "all" else source.merge
         return replace(source, path=self._model_path(source.path), adapter=adapter, merge=merge)
 
+    def missing_paths(self) -> Iterator[str]:
+        """The folders and files that the config names and that do not exist."""
+        models = self["models"] or {}
+        given = {"base": self["base"], **{f"models.{name}": each for name, each in models.items()}}
+        for where, source in given.items():
+            if source is None:
+                continue
+            path = Path(self.source(source).path)
+            if path.is_absolute() and not path.is_dir():  # not a hub id
+                problem = "is a file" if path.exists() else "does not exist"
+                yield (
+                    f"{where}: model directory {path} {problem}; give a directory, or a hub id "
+                    "such as org/model"
+                )
+        named = {f"recipes.{i}": each for i, each in enumerate(self["recipes"] or [])}
+        for where, file in named.items():
+            if file is not None and not (absolute := self.absolute(file)).exists():
+                yield f"{where}: {absolute} does not exist"
+
     def resolved(self) -> Config:
         """The config with absolute paths.
 

@@ -51,20 +51,23 @@ class Plan:
 def make_plan(path: Path) -> Plan:
     """Reads and checks a config file.
 
-    Fingerprints, which need the whole models, are compared only if there is no other error.
+    Errors that the file alone reveals are reported at once, before models and tasks are read, which
+    takes seconds. Fingerprints, which need the whole models, are compared only if there is no
+    other error.
 
     Raises:
         ConfigError: with every error in the config, its models and its tasks.
     """
     file = ConfigFile(path)
+    file.errors += [*file.missing_paths(), *_sampler_errors(file), *_tokenizer_errors(file)]
+    if file.errors:
+        raise ConfigError(path, file.errors)
     findings = _examine_models(file)
     objectives, tasks = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
     file.errors += [
         *tasks.errors,
         *engine_errors(file),
-        *_sampler_errors(file),
-        *_tokenizer_errors(file),
         *_template_errors(file),
     ]
     file.errors += _space_errors(file)

@@ -9,7 +9,6 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 LEAST = 20  # trials: of fewer, the best tenth says nothing
@@ -61,6 +60,11 @@ def _importance_in_group(
     distributions = dict(_distributions(points, logs))
     if min(losses) == max(losses):  # nothing mattered
         return dict.fromkeys(distributions, 0.0)
+    from optuna.importance import (  # noqa: PLC0415 - imports scikit-learn, and few need it
+        PedAnovaImportanceEvaluator,
+        get_param_importances,
+    )
+
     study = optuna.create_study()
     study.add_trials(
         [

@@ -158,11 +158,36 @@ def test_a_base_without_a_tokenizer_is_an_error_before_anything_is_started(write
     assert error.startswith(f"{world / 'c'}: has no tokenizer files (tokenizer.json, ")
 
 
-def test_errors_of_all_kinds_are_reported_together(write, config, world):
+def test_what_the_file_alone_reveals_is_reported_together_before_anything_is_read(
+    write, config, world, monkeypatch
+):
+    def read(*_: object) -> None:
+        raise AssertionError("the models are read")
+
+    monkeypatch.setattr("search.config.plan._examine_models", read)
     config |= {
         "metods": [],
         "budget": {"trials": 0},
         "models": {"a": str(world / "a"), "b": "nowhere", "c": str(world / "wide")},
+        "sampler": {"type": "cmaes"},
+        "tokenizer": "z",
+        "recipes": ["none.yaml"],
+    }
+    found = "\n".join(errors(write, config))
+    for part in (
+        "metods: unknown key",
+        "budget.trials",
+        "models.b: model directory",
+        "sampler: cmaes needs one objective",
+        "tokenizer 'z' is not",
+        "none.yaml does not exist",
+    ):
+        assert part in found
+
+
+def test_errors_of_models_and_tasks_are_reported_together(write, config, world):
+    config |= {
+        "models": {"a": str(world / "a"), "c": str(world / "wide")},
         "objectives": {
             "one": {"task": "pikc", "metric": "acc"},
             "two": {"task": "text", "metric": "acc"},
@@ -171,9 +196,6 @@ def test_errors_of_all_kinds_are_reported_together(write, config, world):
     }
     found = "\n".join(errors(write, config))
     for part in (
-        "metods: unknown key",
-        "budget.trials",
-        "models.b: model directory",
         "hidden_size is 32",
         "unknown task 'pikc'",
         "objectives.two.metric: task 'text' does not report 'acc'",
@@ -272,19 +294,18 @@ def test_one_mistake_in_the_space_is_one_error_with_the_path_in_the_file(
     assert error.startswith(place)
 
 
-def test_errors_in_space_sampler_and_recipes_are_reported_with_all_others(write, config, tmp_path):
-    (tmp_path / "own.yaml").write_text("method: ties; or not")
+def test_errors_in_space_and_recipes_are_reported_together(write, config, tmp_path):
+    for name in ("own.yaml", "other.yaml"):
+        (tmp_path / name).write_text("method: ties; or not")
     config |= {
-        "budget": {"trials": 0},
         "space": {"depth": {"groups": 99}, "membership": {"optional": ["z"]}, "lambda": 50},
-        "sampler": {"type": "cmaes"},
-        "recipes": ["own.yaml", "none.yaml"],
+        "recipes": ["own.yaml", "other.yaml"],
     }
     found = errors(write, config)
-    places = ("budget.trials: ", "space.weight: ", "space.membership.optional: ", "space.lambda: ")
-    for place in (*places, "sampler: cmaes", "recipes.0: ", "recipes.1: "):
+    places = ("space.weight: ", "space.membership.optional: ", "space.lambda: ")
+    for place in (*places, "recipes.0: ", "recipes.1: "):
         assert sum(error.startswith(place) for error in found) == 1, (place, found)
-    assert all(error.startswith((*places, "space.", "sampler: ", "recipes.")) for error in found)
+    assert all(error.startswith((*places, "space.", "recipes.")) for error in found)
 
 
 def test_a_recipe_of_another_model_is_refused_by_its_fingerprint(write, config, tmp_path):
