@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from search.cli.cluster import jobs, logs, stop, submit
-from search.cli.models import doctor, merge
+from search.cli.models import doctor, init, merge
 from search.cli.results import export, front, report, status, verdict
 from search.cli.search import demo, resume, search
 
 EXAMPLES: dict[Callable[..., None], str] = {
+    init: "models/code models/law --tasks gsm8k,hellaswag",
     doctor: "configs/demo.yaml",
     search: "configs/demo.yaml",
     resume: "runs/demo --trials 300",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,59 @@ def doctor(
         print_diagnosis(diagnosis, inputs, console())
     if diagnosis.errors:
         raise typer.Exit(WRONG_INPUT)
+
+
+def init(
+    models: Annotated[
+        list[str], typer.Argument(help="The fine-tuned models: directories or hub ids.")
+    ],
+    base: Annotated[
+        str | None, typer.Option(help="The model that they were fine-tuned from.")
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Names of tasks to score on, with commas between them.")
+    ] = None,
+    task_folder: Annotated[
+        Path | None, typer.Option(help="A folder of lm-eval task files of your own.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The config to write.")] = Path("my-search.yaml"),
+    force: Force = False,
+) -> None:
+    """Write a first config for these models, which runs as it is.
+
+    The base is looked for among the models, in their cards and configs.
+    """
+    with input_errors():
+        from search.config import BaseError, draft_config
+
+        if out.exists() and not force:
+            raise ValueError(f"{out} exists already; name another file with --out, or use --force")
+        wanted = _tasks(tasks, task_folder)
+        try:
+            draft = draft_config(models, wanted, base=base, folder=task_folder, file=out)
+        except BaseError:
+            if not sys.stdin.isatty():
+                raise
+            base = typer.prompt("Which model were they fine-tuned from")
+            draft = draft_config(models, wanted, base=base, folder=task_folder, file=out)
+        with write_errors():
+            out.write_text(draft.text, encoding="utf-8")
+    for finding in draft.warnings:
+        note(f"warning: {finding}")
+    terminal = console()
+    terminal.print(f"{out} is ready; the base is {draft.base}", soft_wrap=True)
+    terminal.print(f"Next: mergefront doctor {out}, then mergefront search {out}", soft_wrap=True)
+
+
+def _tasks(given: str | None, folder: Path | None) -> list[str]:
+    """The tasks that were named, or all of a folder's."""
+    if given is None and folder is not None:
+        from evaluators.tasks import read_folder
+
+        return list(read_folder(folder))
+    if given is None and sys.stdin.isatty():
+        given = typer.prompt("Which tasks to score on, with commas between them")
+    return [task.strip() for task in (given or "").split(",") if task.strip()]
 
 
 def merge(

@@ -7,6 +7,7 @@ from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.host_memory import available_memory, check_memory
 from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
+from workers.checkpoint.lineage import bases_of
 from workers.checkpoint.live import (
     MetaModel,
     by_checkpoint_name,
@@ -45,6 +46,7 @@ __all__ = [
     "Vocabulary",
     "align",
     "available_memory",
+    "bases_of",
     "by_checkpoint_name",
     "check_absent",
     "check_memory",
