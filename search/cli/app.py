@@ -9,7 +9,7 @@ import typer
 
 from search.cli.cluster import jobs, logs, stop, submit
 from search.cli.models import doctor, init, merge
-from search.cli.results import export, front, report, status, verdict
+from search.cli.results import dashboard, export, front, report, status, verdict
 from search.cli.search import demo, resume, search
 
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -25,6 +25,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     front: "runs/demo --where 'general >= 0.98 * base.general'",
     verdict: "runs/demo --pick knee",
     report: "runs/demo report.html",
+    dashboard: "runs/demo --port 8080",
     export: "runs/demo merged --pick knee",
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",

@@ -147,6 +147,18 @@ def report(
     console().print(f"{file} is ready", soft_wrap=True)
 
 
+def dashboard(
+    run: Run,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+) -> None:
+    """Open optuna-dashboard on a run; it follows a search that goes on."""
+    with input_errors():
+        from search.runs import show_dashboard
+
+        show_dashboard(run, host, port, say=note)
+
+
 def default_report(run: str) -> Path:
     """The file of a report in a local run's folder.
 

@@ -1,5 +1,6 @@
 """What a person does with a run: create, search, inspect, compare, export; knows no terminal."""
 
+from search.runs.dashboard import mirror_of, show_dashboard
 from search.runs.export import export
 from search.runs.run import (
     config_of,
@@ -22,12 +23,14 @@ __all__ = [
     "config_of",
     "create_run",
     "export",
+    "mirror_of",
     "open_run",
     "reached_limit",
     "recorded_verdict",
     "results_of",
     "resume_run",
     "run_search",
+    "show_dashboard",
     "status_of",
     "submit",
     "transfer_trials",

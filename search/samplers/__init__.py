@@ -1,5 +1,6 @@
 """What to try next: Optuna's samplers and ours behind one settings union, and their study."""
 
+from search.samplers.mirror import Mirror, MirroredTrial
 from search.samplers.ped_anova import parameter_importance
 from search.samplers.settings import (
     Auto,
@@ -17,6 +18,8 @@ __all__ = [
     "Auto",
     "Cmaes",
     "Gp",
+    "Mirror",
+    "MirroredTrial",
     "Nsga2",
     "Nsga3",
     "Random",

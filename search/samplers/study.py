@@ -64,7 +64,7 @@ class Study:
         weights: Sequence[float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings are about risks we accept
-        self._distributions = {name: _distribution(axis) for name, axis in axes.items()}
+        self._distributions = {name: distribution_of(axis) for name, axis in axes.items()}
         self._sampler = sampler.make(Problem(self._distributions, seed, features, weights))
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(
@@ -190,7 +190,8 @@ class Study:
 _REPEATED = ":relative_params:"  # the point once more, as text
 
 
-def _distribution(axis: Axis) -> BaseDistribution:
+def distribution_of(axis: Axis) -> BaseDistribution:
+    """The axis as Optuna has it."""
     if axis.choices:
         return CategoricalDistribution(axis.choices)
     return FloatDistribution(axis.low, axis.high, log=axis.log)
