@@ -15,19 +15,22 @@ SEED = 1234
 def sampling_error(task: Task, engine: str) -> str | None:
     """Why a task's generation would fail for every model, not repeat, or its requests be none."""
     given = task.config.generation_kwargs or {}
-    where, temperature = f"task {task.task_name}", float(given.get("temperature", 0.0))
+    where = f"task {task.task_name}"
+    do_sample, temperature = given.get("do_sample"), float(given.get("temperature", 0.0))
     if task.config.repeats < 1:
         return f"{where}: repeats is {task.config.repeats}; the minimum is 1"
     if not math.isfinite(temperature) or temperature < 0:
         return f"{where}: temperature is {temperature:g}; give a finite number, 0 or above"
-    if given.get("do_sample") and temperature == 0:
+    if not isinstance(do_sample, bool | None):
+        return f"{where}: do_sample is {do_sample!r}; give true or false"
+    if do_sample and temperature == 0:
         return (
             f"{where}: do_sample: true needs a temperature above 0 in generation_kwargs; "
             "give one, or remove do_sample to generate the likeliest tokens"
         )
-    if engine == "vllm" and _samples(task):
+    if engine == "vllm" and (cause := _cause(task)):
         return (
-            f"{where}: draws its tokens at random (do_sample: true), and the engine vllm draws "
+            f"{where}: draws its tokens at random ({cause}), and the engine vllm draws "
             "others each time; generate the likeliest tokens, or set `scoring: {engine: hf}`"
         )
     return None
@@ -35,16 +38,21 @@ def sampling_error(task: Task, engine: str) -> str | None:
 
 def sampling_warning(task: Task) -> str | None:
     """What it costs that a task draws its tokens at random; None if it does not."""
-    if not _samples(task):
+    if not (cause := _cause(task)):
         return None
     return (
-        f"task {task.task_name}: draws its tokens at random (do_sample: true): a recipe has the "
-        "same score again only with the same batch size and documents, and part of a difference "
-        "between two recipes is chance; generate the likeliest tokens, or set `repeats` with a "
-        "filter that uses all of them"
+        f"task {task.task_name}: draws its tokens at random ({cause}): part of a difference "
+        "between two recipes is chance, and scores of other documents or with another batch size "
+        "are of other draws, so that they cannot be compared; generate the likeliest tokens "
+        "(do_sample: false), or set `repeats` with a filter that uses all of them"
     )
 
 
-def _samples(task: Task) -> bool:
+def _cause(task: Task) -> str | None:
+    """The setting that makes a task sample; lm-eval takes a temperature for it too."""
     given = task.config.generation_kwargs or {}
-    return task.OUTPUT_TYPE == "generate_until" and bool(given.get("do_sample"))
+    if task.OUTPUT_TYPE != "generate_until" or given.get("do_sample") is False:
+        return None
+    if given.get("do_sample"):
+        return "do_sample: true"
+    return f"temperature: {heat:g}" if (heat := given.get("temperature", 0.0)) else None

@@ -117,6 +117,7 @@ def test_a_task_that_a_group_changes_is_no_objective_beside_the_group(
             "task pick: temperature is -1; give a finite number, 0 or above",
         ),
         ({"generation_kwargs": {"temperature": float("nan")}}, "task pick: temperature is nan; gi"),
+        ({"generation_kwargs": {"do_sample": "yes"}}, "task pick: do_sample is 'yes'; give true o"),
         ({"repeats": 0}, "task pick: repeats is 0; the minimum is 1"),
     ],
     ids=str,

@@ -74,26 +74,38 @@ def test_a_config_is_shown_with_its_space_and_the_trials_that_it_needs(doctor, w
         assert part in done.output
 
 
-def test_a_task_that_samples_is_a_warning_that_says_what_it_costs(config, write, tmp_path):
-    tasks = tmp_path / "tasks"
-    tasks.mkdir()
-    docs = [{"q": f"q{i}", "a": "x"} for i in range(20)]
-    sampled = {"until": ["."], "max_gen_toks": 2, "do_sample": True, "temperature": 0.7}
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({"do_sample": True, "temperature": 0.7}, "do_sample: true"),
+        ({"temperature": 0.7}, "temperature: 0.7"),
+        ({"do_sample": False, "temperature": 0.7}, None),
+        ({"temperature": 0.0}, None),
+    ],
+)
+def test_a_task_that_samples_is_a_warning_that_says_what_it_costs(
+    settings, cause, doctor, config, write, tmp_path, monkeypatch
+):
+    (tmp_path / "tasks").mkdir()
     write_task(
-        tasks,
+        tmp_path / "tasks",
         "draw",
-        docs,
+        [{"q": f"q{i}", "a": "x"} for i in range(20)],
         output_type="generate_until",
         doc_to_text="{{q}}",
         doc_to_target="a",
-        generation_kwargs=sampled,
+        generation_kwargs={"until": ["."], "max_gen_toks": 2, **settings},
         metric_list=[{"metric": "exact_match"}],
     )
     objectives = {"draw": {"task": "draw", "metric": "exact_match"}}
-    plan = make_plan(write({**config, "tasks": str(tasks), "objectives": objectives}))
-    (warning,) = (str(each) for each in plan.warnings if "draw" in str(each))
-    assert warning.startswith("task draw: draws its tokens at random (do_sample: true)")
-    assert "part of a difference between two recipes is chance" in warning
+    file = write({**config, "tasks": str(tmp_path / "tasks"), "objectives": objectives})
+    warnings = json.loads(doctor(file, "--json").output)["warnings"]
+    assert len(warnings) == bool(cause)
+    for warning in warnings:
+        assert warning.startswith(f"task draw: draws its tokens at random ({cause}): part of a di")
+        assert "scores of other documents or with another batch size are of other draws" in warning
+        monkeypatch.setattr("search.cli.search.run_session", lambda *_: None)
+        assert f"warning: {warning}" in CliRunner().invoke(app, ["search", str(file)]).output
 
 
 def test_an_engine_that_is_not_installed_is_named_with_what_to_do(config, write):
