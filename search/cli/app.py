@@ -11,6 +11,7 @@ from search.cli.cluster import jobs, logs, stop, submit
 from search.cli.models import doctor, init, merge
 from search.cli.results import dashboard, export, front, report, status, verdict
 from search.cli.search import demo, resume, search
+from search.cli.show import show
 
 EXAMPLES: dict[Callable[..., None], str] = {
     init: "models/code models/law --tasks gsm8k,hellaswag",
@@ -23,6 +24,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     logs: "demo --follow --address http://head:8265",
     stop: "demo --address http://head:8265",
     front: "runs/demo --where 'general >= 0.98 * base.general'",
+    show: "runs/demo 28",
     verdict: "runs/demo --pick knee",
     report: "runs/demo report.html",
     dashboard: "runs/demo --port 8080",

@@ -135,6 +135,26 @@ def test_the_command_writes_the_page_into_the_run(tmp_path):
     assert "trial 999 has no scores" in wrong.output
 
 
+def test_a_trial_is_shown_in_words_or_with_its_cause(tmp_path):
+    results = results_with(2)
+    header = {"name": "test", "objectives": {o.name: o.to_dict() for o in results.objectives}}
+    ledger = Ledger.create(tmp_path / "run", {**header, "budget": {}}, "documents: all\n")
+    with ledger.driving():
+        for trial in results.trials:
+            ledger.propose(trial.proposal)
+            ledger.finish(trial)
+    shown, broken, missing, as_json = (
+        CliRunner().invoke(app, ["show", str(tmp_path / "run"), *map(str, arguments)])
+        for arguments in ((4,), (7,), (99,), (4, "--json"))
+    )
+    assert "trial 4: scored, recipe digest" in shown.output
+    assert "ties of a, b, c\n  all tensors: weight a" in shown.output
+    assert "cause: perplexity 73.5, over 2 times" in broken.output
+    assert missing.exit_code == 2
+    assert "has no finished trial 99; it has 24" in missing.output
+    assert json.loads(as_json.output)["scores"].keys() == {"o0", "o1"}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 @pytest.mark.parametrize("width", [1200, 390])
