@@ -85,22 +85,29 @@ def check_loading(
 ) -> None:
     """Whether an engine that has the base's weights from files takes weights in place.
 
-    It must predict the texts as before after it has had other weights. Of some architectures
-    vLLM keeps a part of the weights that it had (experts, in its CPU build).
+    It must predict the texts otherwise with other weights, and then as before with the base's. Of
+    some architectures vLLM keeps a part of the weights that it had (experts, in its CPU build).
 
     Raises:
-        ValueError: if the engine predicts otherwise.
+        ValueError: if the engine does not.
     """
     tokens = [found for text in texts if len(found := engine.tokenizer(text).input_ids[:64]) > 1]
+    if not tokens:
+        return
     expected = engine.text_losses(tokens).losses
     engine.load(other)
+    changed = engine.text_losses(tokens).losses
     engine.load(base)
-    pairs = zip(chain(*expected), chain(*engine.text_losses(tokens).losses), strict=True)
-    if not all(abs(one - two) <= TOLERANCE * max(1.0, abs(one)) for one, two in pairs):
+    if changed == expected or not _are_close(expected, engine.text_losses(tokens).losses):
         raise ValueError(
-            "scoring.engine: vllm does not take the weights of this architecture in place: with "
-            "the base's it predicts other tokens than from the base's files; set `engine: hf`"
+            "scoring.engine: vllm does not take the weights of this architecture in place: what it "
+            "predicts does not follow from the weights that it was given last; set `engine: hf`"
         )
+
+
+def _are_close(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
+    pairs = zip(chain(*one), chain(*other), strict=True)
+    return all(abs(a - b) <= TOLERANCE * max(1.0, abs(a)) for a, b in pairs)
 
 
 def _check_tokenizer(engine: ScoringEngine, own: PreTrainedTokenizerBase) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from math import exp, log
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,9 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     def load(self, weights: Weights) -> None:
         """Replaces the weights, and forgets the prefixes that the last ones have computed."""
         self._weight_error = None
-        stream = self._checked(weights.stream())
+        tensors = weights.stream()
+        first = next(tensors)  # what is wrong with a recipe is found before anything is replaced
+        stream = self._checked(chain([first], tensors))
         self.model.collective_rpc("reload_weights", kwargs={"weights_iterator": stream})
         self.model.reset_prefix_cache()
 
