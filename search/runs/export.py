@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
-from workers.merge import merge
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -58,6 +57,8 @@ def export(
         ValueError: if `out` is there already and not to be replaced, or a model is gone.
         OSError: if the disk gives up on the way.
     """
+    from workers.merge import merge  # imports torch
+
     merge(
         trial.proposal.recipe,
         out,
