@@ -15,7 +15,7 @@ from search.samplers.auto.acquisition import HypervolumeGain, expected_improveme
 from search.samplers.auto.candidates import Candidates
 from search.samplers.auto.gaussian_process import GaussianProcess, fitted_scales
 from search.samplers.encoding import Encoding
-from search.samplers.study import _distribution
+from search.samplers.study import distribution_of
 from search.space import MergeFeatures
 from tests.search.conftest import make_space
 
@@ -108,7 +108,7 @@ def test_of_one_objective_the_gain_is_the_expected_improvement():
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_candidates_lie_in_the_space(seed):
-    encoding = Encoding({name: _distribution(axis) for name, axis in SPACE.axes.items()})
+    encoding = Encoding({name: distribution_of(axis) for name, axis in SPACE.axes.items()})
     candidates = Candidates(encoding, np.random.default_rng(seed))
     some = candidates.random(5)
     for row in np.concatenate([some, candidates.near(some, 10), candidates.near(some, 5, 0.4)]):
@@ -120,7 +120,7 @@ def test_candidates_lie_in_the_space(seed):
 
 
 def embedded(*params: dict) -> dict[str, np.ndarray]:
-    encoding = Encoding({name: _distribution(axis) for name, axis in SPACE.axes.items()})
+    encoding = Encoding({name: distribution_of(axis) for name, axis in SPACE.axes.items()})
     rows = np.array([encoding.row(each) for each in params])
     return MergeFeatures(SPACE)(*encoding.decoded(rows))
 
