@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +96,7 @@ def _base_of(sources: Sequence[Source]) -> Source:
         if Path(name).name in by_name:
             return by_name[Path(name).name]
     if named:
-        return Source.parse(max(set(named), key=named.count))
+        return Source.parse(max(named, key=named.count))
     raise BaseError(
         "no card or config of these models says which model they were fine-tuned from; name it: "
         "--base MODEL"
@@ -106,10 +108,12 @@ def _named(sources: Sequence[Source]) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for source in sources:
         short = re.sub(r"\W+", "-", source.name).strip("-") or "model"
-        if not short[0].isalpha() or short in RESERVED:
+        if not short[0].isalpha() or short in RESERVED or keyword.iskeyword(short):
             short = f"model-{short}"
-        same = sum(name == short or name.startswith(f"{short}-") for name in found)
-        found[f"{short}-{same + 1}" if same else short] = source
+        taken = {name.replace("-", "_") for name in found}  # a config's names differ in more
+        numbered = (f"{short}-{i}" for i in count(2))
+        free = (name for name in chain([short], numbered) if name.replace("-", "_") not in taken)
+        found[next(free)] = source
     return found
 
 

@@ -66,6 +66,16 @@ def test_models_with_other_tokens_get_a_common_vocabulary(models):
     assert make_plan(models / "my-search.yaml").config.tokenizer.source == "union"
 
 
+def test_models_of_similar_names_all_get_one_of_their_own(models):
+    for name in ("a-2", "b/a", "b/a_2"):
+        shutil.copytree(models / "models/a", models / "models" / name)
+    given = ["models/a-2", "models/a", "models/b/a", "models/b/a_2"]
+    done = init(*given, "--base", "models/base", "--task-folder", "tasks")
+    assert done.exit_code == 0, done.output
+    plan = make_plan(models / "my-search.yaml")
+    assert [each.path for each in plan.models.values()] == [str(models / path) for path in given]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
