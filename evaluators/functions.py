@@ -124,7 +124,7 @@ def _error(given: FunctionSettings, settings: SuiteSettings) -> str | None:
         )
     try:
         found = _imported(name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever the user's module raises
         return f"python: {name} cannot be imported: {error}; write `package.module:function`"
     return None if callable(found) else f"python: {name} is a {type(found).__name__}, no function"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from evaluators.tasks import FunctionSettings, SuiteSettings, TaskError
 
 MODULE = '''
 def brevity(model, tokenizer, ids):
-    """The share of a prompt's tokens in prompt and answer."""
+    """The more, the smaller the id of a document is."""
     return {i: 1.0 / (1 + i + len(tokenizer("ab").input_ids)) for i in ids}
 
 def infinite(model, tokenizer, ids):
@@ -33,6 +34,7 @@ number = 3
 def settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "mine.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's
 
     def of(name: str, documents: int = 40, **more: Any) -> SuiteSettings:
         function = FunctionSettings(name=f"mine:{name}", documents=documents)
@@ -90,6 +92,12 @@ def test_a_function_that_cannot_be_used_is_named(name, given, message, settings_
     documents = given.pop("documents", 40)
     with pytest.raises(TaskError, match=message):
         make_evaluator(settings_of(name, documents, **given))
+
+
+def test_a_module_that_does_not_run_is_named(settings_of, tmp_path):
+    (tmp_path / "mine.py").write_text("raise RuntimeError('no licence')")
+    with pytest.raises(TaskError, match="mine:brevity cannot be imported: no licence"):
+        make_evaluator(settings_of("brevity"))
 
 
 def test_values_that_are_no_numbers_are_named(settings_of, engine):
