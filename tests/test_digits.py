@@ -7,8 +7,7 @@ Two parents, trained on the digits 0 to 4 and on 5 to 9, are merged as in "natur
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,10 +99,6 @@ class NetworkEngine:
     def load(self, weights: Weights) -> None:
         self.model.load_state_dict(dict(weights.stream()))
 
-    @cached_property
-    def weights(self) -> Iterator[torch.Tensor]:
-        return self.model.parameters()
-
 
 @pytest.fixture(scope="module")
 def parents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
@@ -165,6 +160,7 @@ def test_a_search_of_another_kind_of_model_finds_what_both_parents_know(parents,
     for own, other in (("low", "high"), ("high", "low")):
         assert models[own].scores[own] > 0.9
         assert models[own].scores[other] < 0.5
-    assert min(best.scores.values()) > 0.8
+    known = [results.baselines[name].scores for name in ("base", "uniform soup")]
+    assert min(best.scores.values()) > max(min(each.values()) for each in known)
     documents = driver.ledger.documents(best.number)
     assert documents.num_rows == sum(map(len, DigitsEvaluator(suite).documents["search"].values()))
