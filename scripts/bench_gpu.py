@@ -161,7 +161,11 @@ def busy_seconds(run: Callable[[], Any]) -> float:
     with torch.profiler.profile(activities=activities) as profiler:
         run()
         torch.cuda.synchronize()
-    spans = sorted((e.time_range.start, e.time_range.end) for e in profiler.events())
+    spans = sorted(
+        (e.time_range.start, e.time_range.end)
+        for e in profiler.events()
+        if e.device_type.name == "CUDA"  # others are calls of Python's side, waiting included
+    )
     busy, until = 0.0, 0.0
     for start, end in spans:  # transfers and kernels overlap
         busy += max(0.0, end - max(start, until))
