@@ -56,7 +56,7 @@ def make_plan(path: Path) -> Plan:
     other error.
 
     Raises:
-        ConfigError: with every error in the config, its models and its tasks.
+        ConfigError: with every error in the file, or else every one in its models and tasks.
     """
     file = ConfigFile(path)
     file.errors += [*file.missing_paths(), *_sampler_errors(file), *_tokenizer_errors(file)]
@@ -121,7 +121,7 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
     from workers.doctor import examine
 
     sources = {name: file.source(each) for name, each in models.items()}
-    tokenizer = None if _tokenizer_errors(file) else file["tokenizer"]
+    tokenizer = file["tokenizer"]
     scoring = file["scoring"]
     in_place = scoring is None or scoring.engine != "vllm"
     return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
