@@ -214,22 +214,34 @@ def test_auto_beats_random_on_a_live_family_spreads_over_methods_and_gets_better
     bench.opened.cache_clear()
     (summary,) = bench.make(["qwen2-pair"], tmp_path, processes=1)
     assert summary.family == "qwen2-pair"
-    jobs = [bench.Job("qwen2-pair", "random", seed, 100, 60.0, tmp_path) for seed in range(3)]
-    auto = bench.search(bench.Job("qwen2-pair", "auto", 0, 100, 60.0, tmp_path))
-    random = sorted(bench.search(job).hypervolume[-1] for job in jobs)
-    assert auto.hypervolume[-1] > random[1]
+    random, searches = (
+        [
+            bench.search(bench.Job("qwen2-pair", sampler, seed, 100, 60.0, tmp_path))
+            for seed in range(3)
+        ]
+        for sampler in ("random", "auto")
+    )
+    auto = searches[0]
+    assert auto.hypervolume[-1] > sorted(each.hypervolume[-1] for each in random)[1]
 
     live = bench.opened("qwen2-pair", tmp_path)
-    means = {
-        n: 1.0 - normalised(losses(live.objectives, scores)[None], live.anchors).mean()
-        for n, scores in enumerate(auto.scores)
-        if scores
-    }
+    means = [
+        {
+            n: 1.0 - normalised(losses(live.objectives, scores)[None], live.anchors).mean()
+            for n, scores in enumerate(each.scores)
+            if scores
+        }
+        for each in searches
+    ]
     late = auto.methods[50:]
     common, count = Counter(late).most_common(1)[0]
-    best_trial = max(means, key=lambda n: means[n])
+    best_trial = max(means[0], key=lambda n: means[0][n])
     assert count <= 0.7 * len(late) or auto.methods[best_trial] == common
-    early, end = ([means[n] for n in range(a, b) if n in means] for a, b in ((20, 60), (60, 100)))
-    # the models are trained here, and other processors train others: medians vary by some 0.02
-    assert np.median(end) >= np.median(early) - 0.03
+    # of three searches: the models are trained here, other processors train others, and the
+    # medians of one search then vary by some 0.02
+    early, end = (
+        [each[n] for each in means for n in range(a, b) if n in each]
+        for a, b in ((20, 60), (60, 100))
+    )
+    assert np.median(end) >= np.median(early), (np.median(end), np.median(early))
     bench.opened.cache_clear()
