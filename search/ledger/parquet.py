@@ -111,11 +111,19 @@ def read_index(source: Any, size: int | None = None) -> list[Trial]:
         known = (file.schema_arrow.metadata or {}).get(_SIZE)
         if size is not None and known != b"%d" % size:
             raise ValueError(f"does not describe a file of {size} bytes")
-        return [_trial(row) for row in file.read().to_pylist()]
+        return [_trial(row) for row in _with_schema(file.read(), INDEX).to_pylist()]
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(_first_line(error)) from None
+
+
+def _with_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with these columns; those that files of earlier versions lack are null."""
+    for each in schema:
+        if each.name not in table.column_names:
+            table = table.append_column(each, pa.nulls(len(table), each.type))
+    return table.select(schema.names).cast(schema)
 
 
 def _row(trial: Trial) -> dict[str, Any]:

@@ -359,3 +359,15 @@ def test_damaged_scores_on_other_documents_are_named(ledger, root):
     (root / "report" / "000003.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"report/000003.parquet: .*; if you delete it, the trial"):
         ledger.scores_on("report", 3)
+
+
+def test_an_index_without_a_later_column_is_read_and_one_of_another_type_is_damage(tmp_path):
+    trials = [replace(a_trial(number), conditions=None) for number in range(3)]
+    table = parquet.pq.read_table(pa.BufferReader(parquet.index_file(trials, size=9)))
+    earlier, other = tmp_path / "earlier.parquet", tmp_path / "other.parquet"
+    parquet.pq.write_table(table.drop_columns(["conditions"]), earlier)
+    assert parquet.read_index(earlier) == trials
+    names = pa.array(["x"] * len(table))
+    parquet.pq.write_table(table.set_column(0, table.column_names[0], names), other)
+    with pytest.raises(ValueError, match="Failed to parse"):
+        parquet.read_index(other)
