@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import transformers
 from torch.func import functional_call, stack_module_state, vmap
 
+from scripts.bench_gpu import best
 from scripts.bench_merge import llama_of, model_size, note
 
 TOKENS, NEW_TOKENS, PROMPTS = 64, 32, 24
@@ -64,7 +64,7 @@ def candidates_at_once(model: Any, k: int, options: argparse.Namespace) -> float
         for each in models:
             each(tokens, use_cache=False)
 
-    return fastest(in_turn) / fastest(together)
+    return best(in_turn, model.device) / best(together, model.device)
 
 
 @torch.no_grad()
@@ -93,27 +93,15 @@ def continuous(model: Any) -> Mapping[str, Any]:
         outputs = model.generate_batch(prompts, generation_config=limits, progress_bar=False)
         found["batched"] = [each.generated_tokens for each in outputs.values()]
 
-    seconds = {"padded": fastest(padded)}
+    seconds = {"padded": best(padded, model.device)}
     try:
-        seconds["batched"] = fastest(batched)
+        seconds["batched"] = best(batched, model.device)
     except (AttributeError, ImportError, NotImplementedError, RuntimeError, ValueError) as error:
         return {"error": (str(error).strip().splitlines() or [type(error).__name__])[0]}
     count = PROMPTS * NEW_TOKENS
     speeds = {name: count / value for name, value in seconds.items()}
     same = sorted(found["padded"]) == sorted(found.get("batched", []))
     return {**speeds, "ratio": seconds["padded"] / seconds["batched"], "same_tokens": same}
-
-
-def fastest(run: Callable[[], Any], repeat: int = 3) -> float:
-    """The least seconds of a few runs, after one that is not counted."""
-    found = []
-    for _ in range(repeat + 1):
-        begin = time.perf_counter()
-        run()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        found.append(time.perf_counter() - begin)
-    return min(found[1:])
 
 
 def _text(result: Mapping[str, Any]) -> str:
