@@ -181,13 +181,14 @@ def export(
     """Write a model of the front as an ordinary Hugging Face directory."""
     with input_errors():
         from search.runs import export as write
-        from search.runs import open_run
+        from search.runs import open_run, recorded_verdict
 
         plan, ledger = open_run(run)
         results = _results(ledger, where)
         chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        found = recorded_verdict(ledger, pick, chosen.number)
         with write_errors():
-            written = write(plan, chosen, out, beside=results.baselines, force=force)
+            written = write(plan, chosen, out, beside=results.baselines, verdict=found, force=force)
     terminal = console()
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
+from search.runs.evidence import evidence_of
 from workers.merge import merge
 
 if TYPE_CHECKING:
     from search.config import Plan
     from search.ledger import Trial
-    from search.objectives import Metric, Objective
+    from search.runs.verdict import RunVerdict
 
 SCORES = "scores.json"
 
@@ -43,6 +44,7 @@ def export(
     out: Path,
     *,
     beside: Mapping[str, Trial] | None = None,
+    verdict: RunVerdict | None = None,
     force: bool = False,
 ) -> Exported:
     """Writes the model of a scored trial.
@@ -52,6 +54,7 @@ def export(
         trial: a scored trial of it.
         out: the directory to make.
         beside: trials that the model card shows for comparison, by label.
+        verdict: on this trial; its scores are on unseen documents, so they come first in the card.
         force: replace `out` if it exists.
 
     Raises:
@@ -62,7 +65,7 @@ def export(
         trial.proposal.recipe,
         out,
         files=_files(trial),
-        evidence=_evidence(plan, trial, beside or {}),
+        evidence=evidence_of(plan, trial, beside or {}, verdict),
         force=force,
     )
     suite = make_evaluator(suite_settings(plan.config))
@@ -79,30 +82,3 @@ def _files(trial: Trial) -> dict[str, str]:
         "scores": dict(trial.scores),
     }
     return {SCORES: json.dumps(scores, indent=2) + "\n"}
-
-
-def _evidence(plan: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
-    """The scores as a section of the model card."""
-    columns = {"this model": trial, **beside}
-    lines = [
-        f"| objective | better | {' | '.join(columns)} |",
-        f"|---|---|{'---|' * len(columns)}",
-        *(_scores(each, list(columns.values())) for each in plan.objectives),
-    ]
-    intro = (
-        f"Trial {trial.number} of a search with seed {plan.config.seed}, scored with the LM "
-        "Evaluation Harness on the documents that it was picked on, so these numbers flatter it."
-    )
-    return "\n".join(["## Scores", "", intro, "", *lines, ""])
-
-
-def _scores(objective: Objective, trials: Sequence[Trial]) -> str:
-    better = "more" if objective.direction == "maximize" else "less"
-    values = " | ".join(f"{trial.scores[objective.name]:.4f}" for trial in trials)
-    what = " + ".join(_metric(each, objective) for each in objective.metrics)
-    return f"| {objective.name} ({what}) | {better} | {values} |"
-
-
-def _metric(metric: Metric, objective: Objective) -> str:
-    share = f"{metric.weight:g} " if len(objective.metrics) > 1 else ""
-    return f"{share}`{metric.task}`, {metric.key}"
