@@ -11,6 +11,7 @@ import yaml
 
 from workers import mergekit
 from workers.checkpoint import (
+    SHARD_BYTES,
     Checkpoint,
     align,
     load_model,
@@ -93,6 +94,7 @@ def merge(
     files: Mapping[str, str] | None = None,
     evidence: Evidence | None = None,
     force: bool = False,
+    shard_bytes: int = SHARD_BYTES,
 ) -> list[Finding]:
     """Merges tensor by tensor into a new directory; returns the doctor's warnings.
 
@@ -102,6 +104,7 @@ def merge(
         files: additional text files by name.
         evidence: how good the model is, for the model card.
         force: replace `out` if it exists.
+        shard_bytes: of tensors in a file, unless a single one is larger.
 
     Raises:
         ValueError: if `out` exists without `force`, or a model is missing, damaged, does not fit
@@ -123,6 +126,7 @@ def merge(
             **(files or {}),
         },
         force=force,
+        shard_bytes=shard_bytes,
     )
     return warnings
 

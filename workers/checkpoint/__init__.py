@@ -33,9 +33,10 @@ from workers.checkpoint.vocabulary import (
     template_of,
     vocabulary,
 )
-from workers.checkpoint.writer import write_model
+from workers.checkpoint.writer import SHARD_BYTES, write_model
 
 __all__ = [
+    "SHARD_BYTES",
     "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
     "Checkpoint",

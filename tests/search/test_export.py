@@ -1,0 +1,77 @@
+"""`mergefront export`: dtype, shards and where a model goes. Run, models and tasks are real."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from search.cli.app import app
+from search.config import make_plan
+from search.ledger import Ledger
+from tests.search.conftest import begin_scored
+from workers.checkpoint import read_json
+
+
+@pytest.fixture
+def ledger(write, config) -> Ledger:
+    """A run whose baselines are scored; the uniform soup is the only member of the front."""
+    return begin_scored(make_plan(write(config)), texts=(3.0, 3.0, 3.0, 3.0, 2.0))
+
+
+@pytest.fixture
+def export(ledger, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    command = ["export", str(ledger.root), str(tmp_path / "out")]
+    return lambda *options: CliRunner().invoke(app, [*command, *map(str, options)])
+
+
+def test_another_dtype_is_written_and_said_to_be_not_what_was_scored(export, tmp_path):
+    done = export("--dtype", "bfloat16")
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "out"
+    assert {each.dtype for each in load_file(out / "model.safetensors").values()} == {
+        torch.bfloat16
+    }
+    assert read_json(out / "config.json")["dtype"] == "bfloat16"
+    assert read_json(out / "recipe.json")["dtype"] == "bfloat16"
+    told = "These weights are in bfloat16, so they are not bit for bit what was scored"
+    assert told in done.output
+    assert told in ModelCard.load(out / "README.md").text
+
+
+def test_the_dtype_of_the_scored_weights_changes_nothing(export, ledger, tmp_path):
+    done = export("--dtype", "float32")
+    assert "not bit for bit" not in done.output
+    recipe = ledger.trials()[4].proposal.recipe
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text()) == recipe.to_dict()
+
+
+def test_shards_are_as_small_as_asked_and_load_as_one_model(export, tmp_path):
+    assert export("--max-shard-size", "10KB").exit_code == 0
+    files = sorted((tmp_path / "out").glob("*.safetensors"))
+    assert len(files) > 1
+    names = read_json(tmp_path / "out" / "model.safetensors.index.json")["weight_map"]
+    found = {name: file.name for file in files for name in load_file(file)}
+    assert found == names
+    sizes = [sum(each.nbytes for each in load_file(file).values()) for file in files]
+    assert max(sizes) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--max-shard-size", "5"], "--max-shard-size: '5' is not a size; write a number and KB"),
+        (["--max-shard-size", "0GB"], "--max-shard-size: '0GB' is not a size"),
+        (["--dtype", "int8"], "'int8' is not one of 'float32', 'float16', 'bfloat16'"),
+    ],
+)
+def test_a_wrong_option_is_refused(export, tmp_path, options, expected):
+    done = export(*options)
+    assert done.exit_code == 2
+    assert expected in done.output
+    assert not (tmp_path / "out").exists()
