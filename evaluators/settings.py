@@ -17,7 +17,7 @@ CountOrZero = Annotated[int, Field(ge=0, lt=LIMIT)]
 class Settings(BaseModel):
     """A section of a config: immutable, unknown keys are errors, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class SettingsError(ValueError):

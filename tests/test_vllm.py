@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 pytest.importorskip("vllm", reason="scripts/setup --vllm makes an environment with vLLM")
 
 import torch
+from safetensors.torch import load_file
 
 from evaluators.documents import DocumentSettings
 from evaluators.suite import make_vllm_engine
@@ -108,6 +110,16 @@ def worker(world: Path) -> Worker:
     return Worker(setup_of(world, "vllm"))
 
 
+@dataclass(frozen=True)
+class FileWeights:
+    """The weights of a model directory."""
+
+    folder: Path
+
+    def stream(self) -> Iterator[tuple[str, torch.Tensor]]:
+        yield from load_file(self.folder / "model.safetensors").items()
+
+
 def responses(worker: Worker, recipe: Recipe) -> list[str]:
     worker._load(recipe)
     return worker._suite.score({"generate": range(38)}).responses["response"].to_pylist()
@@ -154,6 +166,24 @@ def test_a_weight_that_is_not_finite_is_named_and_the_next_candidate_is_scored(w
     assert worker.evaluate(Candidate(2, recipe_of(world, 0.5))).values == before.values
 
 
+def test_a_merge_that_fails_half_way_leaves_nothing_to_the_next_candidate(worker, world):
+    before = worker.evaluate(Candidate(0, recipe_of(world, 0.5)))
+    stream = type(worker._engine).stream
+
+    def torn(engine: Any, recipe: Recipe) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in stream(engine, recipe):
+            if name.endswith("k_proj.weight"):  # vLLM fuses it with q_proj, which it has
+                raise OSError("the disk is gone")
+            yield name, tensor + 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(worker._engine), "stream", torn)
+        failed = worker.evaluate(Candidate(1, recipe_of(world, 0.5)))
+    assert failed.state == "failed"
+    assert "OSError: the disk is gone" in failed.cause
+    assert worker.evaluate(Candidate(2, recipe_of(world, 0.5))).values == before.values
+
+
 def test_the_gate_stops_a_model_that_predicts_far_worse_than_its_inputs(worker, world):
     models = {name: Source(str(world / name)) for name in "ab"}
     base = Source(str(world / "base"))
@@ -179,15 +209,24 @@ def test_a_head_size_that_the_cpu_build_lacks_ends_the_start_with_the_reason(tmp
         start()
 
 
-def test_experts_that_the_cpu_build_does_not_replace_are_refused(world, tmp_path):
-    sizes = {**SHAPE, "intermediate_size": 64}
-    models = {
-        name: Source(str(make_model(tmp_path / name, "mixtral", seed, **sizes)))
-        for seed, name in enumerate(("base", "a", "b"))
-    }
-    base = models.pop("base")
-    with pytest.raises(ValueError, match="vllm does not take the weights of this architecture in"):
-        Worker(Setup(base, models, suite_of(world, "vllm")))
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("llama", {"tie_word_embeddings": True}),
+        ("gpt2", {"n_embd": 128, "n_head": 2, "n_positions": 256}),  # tied too, and with biases
+        ("mixtral", {**SHAPE, "intermediate_size": 64}),
+    ],
+)
+def test_weights_in_place_answer_as_weights_from_files(kind, changed, tmp_path):
+    shape = changed if kind == "gpt2" else {**SHAPE, **changed}
+    folders = [make_model(tmp_path / str(seed), kind, seed, **shape) for seed in range(2)]
+    settings = SuiteSettings(tasks=("x",), vllm=VllmSettings(**VLLM))
+    texts = [list(range(5, 30)), list(range(30, 2, -2))]
+    first, second = (make_vllm_engine(folder, settings) for folder in folders)
+    from_files = [engine.text_losses(texts) for engine in (first, second)]
+    for number in (1, 0, 1):
+        first.load(FileWeights(folders[number]))
+        assert first.text_losses(texts) == from_files[number]
 
 
 def python() -> Path:

@@ -27,6 +27,7 @@ from vllm import SamplingParams, TokensPrompt
 from evaluators.engine import TextLosses
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.context import length_error, request_length
+from evaluators.suite.vllm_weights import replace_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +75,7 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         tensors = weights.stream()
         first = next(tensors)  # what is wrong with a recipe is found before anything is replaced
         stream = self._checked(chain([first], tensors))
-        self.model.collective_rpc("reload_weights", kwargs={"weights_iterator": stream})
-        self.model.reset_prefix_cache()
+        replace_weights(self.model, stream)
 
     def weight_error(self) -> str | None:
         return self._weight_error

@@ -21,13 +21,13 @@ from search.driver.replay import full_scoring_rows, replay
 from search.ledger import Proposal, Trial
 from search.objectives import Objective
 from search.results import ENOUGH, check_objectives
-from search.samplers import Study
 from workers.candidate import Candidate, Outcome
 from workers.recipe import Recipe
 
 if TYPE_CHECKING:
     from search.driver.baselines import Baselines
     from search.ledger import Ledger
+    from search.samplers import Study
     from workers.pool import Pool
 
 log = logging.getLogger(__name__)

@@ -106,10 +106,12 @@ def read_index(source: Any, size: int | None = None) -> list[Trial]:
         ValueError: if it is damaged, or describes a file of another size.
     """
     try:
-        known = (pq.read_schema(source).metadata or {}).get(_SIZE)
+        # not `pq.read_table`, which imports pandas
+        file = pq.ParquetFile(source)
+        known = (file.schema_arrow.metadata or {}).get(_SIZE)
         if size is not None and known != b"%d" % size:
             raise ValueError(f"does not describe a file of {size} bytes")
-        return [_trial(row) for row in pq.read_table(source, schema=INDEX).to_pylist()]
+        return [_trial(row) for row in file.read().to_pylist()]
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

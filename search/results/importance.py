@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import losses
-from search.samplers import parameter_importance
 from search.space import parameter_and_model
 from workers.methods import METHODS
 
@@ -20,6 +19,8 @@ def importance(results: RunResults) -> Mapping[str, Mapping[str, float]]:
     Raises:
         ValueError: if too few trials are scored.
     """
+    from search.samplers import parameter_importance  # imports Optuna
+
     objectives = list(results.objectives)
     trials = [trial for trial in results.scored if trial.proposal.params is not None]
     points = [dict(_used(trial.proposal.params or {})) for trial in trials]

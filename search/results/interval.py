@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 if TYPE_CHECKING:
     from search.results.document_scores import DocumentScores, Influences
@@ -21,6 +20,8 @@ Interval = tuple[float, float]
 def interval(scores: DocumentScores) -> Interval:
     """The 95 % interval of a score: Wilson's for a share, Student's otherwise."""
     if scores.binary is not None:
+        from scipy import stats  # takes half a second
+
         hits, n = int(scores.binary.sum()), len(scores.binary)
         found = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
         return float(found.low), float(found.high)
@@ -30,7 +31,11 @@ def interval(scores: DocumentScores) -> Interval:
 
 def half_width(error: float, freedom: float) -> float:
     """Of Student's interval; infinite if it has no degrees of freedom."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error if freedom > 0 else math.inf
+    if freedom <= 0:
+        return math.inf
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
 
 
 def standard_error(influences: Influences, *, protected: bool = False) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from search.results.interval import Interval, half_width, standard_error
 
@@ -51,6 +50,8 @@ def paired_test(one: DocumentScores, other: DocumentScores) -> PairedTest:
 
 def mcnemar(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """The exact p-value of McNemar (1947) for two series of 0 and 1."""
+    from scipy import stats
+
     wins, losses = int((one > other).sum()), int((one < other).sum())
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
@@ -88,4 +89,6 @@ def _student(difference: float, error: float, freedom: float) -> float:
         return 1.0
     if error == 0:  # every document says the same: as sure as if each tossed a coin
         return float(2.0**-freedom)
+    from scipy import stats
+
     return float(2 * stats.t.sf(abs(difference) / error, freedom))

@@ -28,7 +28,7 @@ def show_dashboard(
         OSError: if the port is taken.
     """
     try:
-        from optuna_dashboard import run_server  # noqa: PLC0415 - an extra
+        from optuna_dashboard import run_server
     except ImportError:
         raise ValueError(
             "optuna-dashboard is not installed; pip install 'mergefront[dashboard]'"
@@ -48,7 +48,7 @@ def show_dashboard(
 
 def mirror_of(root: str, file: Path) -> tuple[Mirror, Ledger]:
     """A run in an Optuna journal, as far as it has come."""
-    from search.samplers import Mirror  # noqa: PLC0415 - imports optuna
+    from search.samplers import Mirror
 
     plan, ledger = open_run(root)
     directions = {each.name: each.direction for each in plan.objectives}

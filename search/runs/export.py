@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
-from search.runs.evidence import evidence_of
-from workers.checkpoint import SHARD_BYTES, open_headers
-from workers.merge import merge
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -54,7 +51,7 @@ def export(
     beside: Mapping[str, Trial] | None = None,
     verdict: RunVerdict | None = None,
     dtype: str | None = None,
-    shard_bytes: int = SHARD_BYTES,
+    shard_bytes: int = 5 * 10**9,
     force: bool = False,
 ) -> Exported:
     """Writes the model of a scored trial.
@@ -74,6 +71,9 @@ def export(
             weights are too large for float16.
         OSError: if the disk gives up on the way.
     """
+    from search.runs.evidence import evidence_of
+    from workers.merge import merge  # imports torch
+
     recipe, note = _in_dtype(trial.proposal.recipe, dtype)
     merge(
         recipe,
@@ -91,6 +91,8 @@ def export(
 
 def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:
     """The recipe in this dtype; and a note for readers of its scores if that is another one."""
+    from workers.checkpoint import open_headers  # imports torch
+
     scored = recipe.dtype or open_headers(next(iter(recipe.sources.values()))).dtype
     if dtype in (None, scored):
         return recipe, ""

@@ -28,7 +28,7 @@ def inputs(plan: Plan) -> dict[str, str]:
 
 def _tokenizers(models: Mapping[str, Source]) -> dict[str, str]:
     """Digests of the files that say which row is which token."""
-    from workers.checkpoint import open_headers, vocabulary  # noqa: PLC0415 - imports torch
+    from workers.checkpoint import open_headers, vocabulary  # imports torch
 
     known = {name: vocabulary(open_headers(source)) for name, source in models.items()}
     return {f"tokenizer of {name}": each.digest for name, each in known.items() if each}

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from search.driver import Budget, Driver, baselines, stopped_by_signals
-from search.samplers import Study
 from search.space import MergeFeatures
 
 if TYPE_CHECKING:
@@ -58,8 +57,8 @@ def run_search(
 
 def ray_pool(plan: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
-    from workers.pool.ray_pool import RayPool  # noqa: PLC0415 - Ray and torch, only for a search
-    from workers.worker import Setup, Worker  # noqa: PLC0415
+    from workers.pool.ray_pool import RayPool  # imports Ray and torch
+    from workers.worker import Setup, Worker
 
     setup = Setup(
         base=plan.base,
@@ -74,6 +73,8 @@ def ray_pool(plan: Plan, address: str) -> Pool:
 
 
 def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
+    from search.samplers import Study  # imports Optuna
+
     config = plan.config
     directions = [each.direction for each in plan.objectives]
     return Driver(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.config import ConfigError, ConfigFile
-from workers.pool.jobs import Jobs
 
 if TYPE_CHECKING:
     from search.config import Config
@@ -31,6 +30,8 @@ def submit(path: Path, address: str, *, log_format: str = "text") -> str:
         JobError: if the cluster does not answer, or the job runs already.
     """
     config = ConfigFile(path).resolved()
+    from workers.pool.jobs import Jobs  # imports Ray
+
     name = job_name(path, config)
     command = ["python", "-m", "search", "search", CONFIG, "--address", "auto", "--resume"]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,10 @@
 """What to try next: Optuna's samplers and ours behind one settings union, and their study."""
 
-from search.samplers.mirror import Mirror, MirroredTrial
-from search.samplers.ped_anova import parameter_importance
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from search.samplers.settings import (
     Auto,
     Cmaes,
@@ -12,7 +15,11 @@ from search.samplers.settings import (
     SamplerSettings,
     Tpe,
 )
-from search.samplers.study import Study
+
+if TYPE_CHECKING:
+    from search.samplers.mirror import Mirror, MirroredTrial
+    from search.samplers.ped_anova import parameter_importance
+    from search.samplers.study import Study
 
 __all__ = [
     "Auto",
@@ -28,3 +35,21 @@ __all__ = [
     "Tpe",
     "parameter_importance",
 ]
+
+_NEED_OPTUNA = {
+    "Mirror": "mirror",
+    "MirroredTrial": "mirror",
+    "Study": "study",
+    "parameter_importance": "ped_anova",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs Optuna on its first use: settings are read, and most commands end, before.
+
+    Raises:
+        AttributeError: if there is no such name.
+    """
+    if name not in _NEED_OPTUNA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_NEED_OPTUNA[name]}"), name)

@@ -60,7 +60,7 @@ def _importance_in_group(
     distributions = dict(_distributions(points, logs))
     if min(losses) == max(losses):  # nothing mattered
         return dict.fromkeys(distributions, 0.0)
-    from optuna.importance import (  # noqa: PLC0415 - imports scikit-learn, and few need it
+    from optuna.importance import (  # imports scikit-learn, and few need it
         PedAnovaImportanceEvaluator,
         get_param_importances,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 INPUT = "input"
 """User attribute of the trials of base and models: their objective values, once scored."""

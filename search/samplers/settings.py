@@ -1,4 +1,4 @@
-"""One settings class per sampler; the class makes what it describes."""
+"""One settings class per sampler; the class makes what it describes, and imports it only then."""
 
 from __future__ import annotations
 
@@ -6,25 +6,16 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import (
-    BaseSampler,
-    NSGAIIISampler,
-    NSGAIISampler,
-    RandomSampler,
-    TPESampler,
-)
-from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
 from pydantic import Field, model_validator
 
 from evaluators.settings import Count, Settings
-from search.samplers.auto import AutoSampler
-from search.samplers.cma import CmaSampler
-from search.samplers.gp import GpSampler
-from search.samplers.problem import Problem
-from search.samplers.seeded_sampler import SeededSampler
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from search.samplers.problem import Problem
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +23,8 @@ log = logging.getLogger(__name__)
 @contextmanager
 def _experimental() -> Iterator[None]:
     """Silences Optuna's warning that these samplers are experimental; we accept that risk."""
+    from optuna.exceptions import ExperimentalWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
@@ -46,6 +39,8 @@ class _FromOptuna(Settings):
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run: built anew for every trial."""
+        from search.samplers.seeded_sampler import SeededSampler
+
         return SeededSampler(self.build, problem.seed)
 
 
@@ -55,6 +50,8 @@ class Random(_FromOptuna):
     type: Literal["random"] = "random"
 
     def build(self, seed: int) -> BaseSampler:
+        from optuna.samplers import RandomSampler
+
         return RandomSampler(seed=seed)
 
 
@@ -65,6 +62,8 @@ class Tpe(_FromOptuna):
     startup: Count = 16
 
     def build(self, seed: int) -> BaseSampler:
+        from optuna.samplers import TPESampler
+
         return TPESampler(n_startup_trials=self.startup, constant_liar=True, seed=seed)
 
 
@@ -76,6 +75,9 @@ class Nsga2(_FromOptuna):
     crossover: Literal["undx", "uniform"] = "undx"
 
     def build(self, seed: int) -> BaseSampler:
+        from optuna.samplers import NSGAIISampler
+        from optuna.samplers.nsgaii import UNDXCrossover, UniformCrossover
+
         with _experimental():
             crossover = UNDXCrossover() if self.crossover == "undx" else UniformCrossover()
         return NSGAIISampler(population_size=self.population, crossover=crossover, seed=seed)
@@ -88,6 +90,8 @@ class Nsga3(_FromOptuna):
     population: Count = 20
 
     def build(self, seed: int) -> BaseSampler:
+        from optuna.samplers import NSGAIIISampler
+
         with _experimental():
             return NSGAIIISampler(population_size=self.population, seed=seed)
 
@@ -100,6 +104,8 @@ class Gp(Settings):
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
+        from search.samplers.gp import GpSampler
+
         return GpSampler(problem.distributions, problem.seed, self.startup)
 
 
@@ -111,6 +117,8 @@ class Cmaes(Settings):
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
+        from search.samplers.cma import CmaSampler
+
         return CmaSampler(problem.distributions, problem.seed, self.population)
 
 
@@ -133,6 +141,8 @@ class Auto(Settings):
 
     def make(self, problem: Problem) -> BaseSampler:
         """The sampler of a run."""
+        from search.samplers.auto import AutoSampler
+
         return AutoSampler(problem)
 
 

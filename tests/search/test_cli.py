@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -179,3 +181,27 @@ def test_merge_writes_a_model_that_transformers_loads(run, world, tmp_path):
     model, report = AutoModelForCausalLM.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert model.num_parameters() > 0
+
+
+HEAVY = ("datasets", "lm_eval", "optuna", "pandas", "ray", "scipy", "torch", "transformers")
+
+
+@pytest.mark.parametrize("arguments", [["search", "bad.yaml"], ["status", "run"], ["--help"]])
+def test_a_first_answer_waits_for_no_heavy_import(arguments, write, config, tmp_path):
+    (tmp_path / "bad.yaml").write_text("bse: x\n")
+    begin_scored(make_plan(write(config)), [3.0, 2.5])
+    program = (
+        "import sys; from search.cli import main; sys.argv = ['mergefront', *sys.argv[1:]]\n"
+        "try: main()\n"
+        f"finally: print('heavy:', [m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    assert done.returncode in (0, 2), done.stderr
+    assert "heavy: []" in done.stderr
