@@ -20,7 +20,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.workers.makers import make_adapter, make_model, merged_live
 from workers import merge_stream, mergekit
 from workers.checkpoint import Checkpoint, open_checkpoint, write_model
-from workers.checkpoint import writer as checkpoint_writer
 from workers.evidence import Evidence, Score
 from workers.merge import merge, read_recipe
 from workers.recipe import Group, Recipe, Source
@@ -64,11 +63,10 @@ def test_an_exported_model_is_the_live_one_to_the_last_bit(dtype, zoo, tmp_path)
     assert torch.equal(logits(loaded), logits(expected))
 
 
-def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
+def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path):
     recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
     merge(recipe, tmp_path / "one")
-    monkeypatch.setattr(checkpoint_writer, "SHARD_BYTES", 4000)
-    merge(recipe, tmp_path / "many")
+    merge(recipe, tmp_path / "many", shard_bytes=4000)
     assert len(list((tmp_path / "many").glob("model-*.safetensors"))) > 2
     one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / n) for n in ("one", "many"))
     assert torch.equal(logits(one), logits(many))
