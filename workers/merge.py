@@ -11,6 +11,7 @@ import yaml
 
 from workers import mergekit
 from workers.checkpoint import (
+    SHARD_BYTES,
     Checkpoint,
     align,
     load_model,
@@ -19,6 +20,7 @@ from workers.checkpoint import (
     write_model,
 )
 from workers.doctor import Finding, examine
+from workers.evidence import Evidence
 from workers.merge_stream import stream
 from workers.merging import Engine, MergeSettings
 from workers.model_card import card
@@ -90,8 +92,9 @@ def merge(
     out: Path,
     *,
     files: Mapping[str, str] | None = None,
-    evidence: str = "",
+    evidence: Evidence | None = None,
     force: bool = False,
+    shard_bytes: int = SHARD_BYTES,
 ) -> list[Finding]:
     """Merges tensor by tensor into a new directory; returns the doctor's warnings.
 
@@ -99,8 +102,9 @@ def merge(
         recipe: what to merge.
         out: the directory to make; it appears complete or not at all.
         files: additional text files by name.
-        evidence: a section for the model card: how good the model is.
+        evidence: how good the model is, for the model card.
         force: replace `out` if it exists.
+        shard_bytes: of tensors in a file, unless a single one is larger.
 
     Raises:
         ValueError: if `out` exists without `force`, or a model is missing, damaged, does not fit
@@ -118,10 +122,11 @@ def merge(
         files={
             RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
             MERGEKIT: mergekit.write(recipe),
-            CARD: card(recipe, opened, evidence),
+            CARD: card(recipe, opened, evidence, title=out.resolve().name),
             **(files or {}),
         },
         force=force,
+        shard_bytes=shard_bytes,
     )
     return warnings
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from workers.checkpoint import UNKNOWN_LICENCE, Checkpoint, is_hub_id, licence_of
+from workers.checkpoint import (
+    UNKNOWN_LICENCE,
+    Checkpoint,
+    is_hub_id,
+    licence_keys,
+    licence_of,
+)
+from workers.evidence import Evidence
 from workers.methods import METHODS
 from workers.recipe import Recipe, Source
 
@@ -52,28 +59,40 @@ for mergekit{{ caveat }}.
 _RANDOM = ", which draws other random masks"
 
 
-def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -> str:
+def card(
+    recipe: Recipe,
+    opened: Mapping[str, Checkpoint],
+    evidence: Evidence | None = None,
+    title: str = "Merged model",
+) -> str:
     """The text of README.md.
 
     Args:
         recipe: what was merged.
         opened: its models by name, the base first, and all that have a say in its vocabulary.
-        evidence: a Markdown section with the model's scores.
+        evidence: the model's scores.
+        title: the model's name.
     """
+    found = evidence or Evidence()
     licences = {name: licence_of(checkpoint.path) for name, checkpoint in opened.items()}
+    licence = _common_licence(list(opened.values()))
     method = METHODS[recipe.method]
     data = ModelCardData(
-        base_model=list(dict.fromkeys(_title(source) for source in recipe.token_sources.values())),
+        base_model=_base_models(recipe.token_sources.values()),
         base_model_relation="merge",
         library_name="transformers",
-        license=_common(licences),
         pipeline_tag="text-generation",
         tags=["merge", "mergefront", recipe.method],
+        model_name=title,
+        eval_results=[each.eval_result() for each in found.scores] or None,
+        license=licence.get("license"),
+        license_name=licence.get("license_name"),
+        license_link=licence.get("license_link"),
     )
     made = ModelCard.from_template(
         data,
         template_str=TEMPLATE,
-        title="Merged model",
+        title=title,
         count=len(recipe.sources),
         rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.token_sources.items()),
         licences=_advice(licences),
@@ -83,17 +102,23 @@ def card(recipe: Recipe, opened: Mapping[str, Checkpoint], evidence: str = "") -
         seed=recipe.seed,
         digest=recipe.digest,
         dtype=recipe.dtype or next(iter(opened.values())).dtype,
-        evidence=f"{evidence.strip()}\n" if evidence else "",
+        evidence=f"{found.section.strip()}\n" if found.section else "",
         caveat=_RANDOM if recipe.method.startswith("dare") else "",
         recipe=yaml.safe_dump(_recipe_without_paths(recipe), sort_keys=False).strip(),
     )
     return str(made)
 
 
-def _common(licences: Mapping[str, str]) -> str | None:
-    stated = set(licences.values())
-    only = next(iter(stated)) if len(stated) == 1 else "other"
-    return None if only == UNKNOWN_LICENCE else only
+def _base_models(sources: Iterable[Source]) -> list[str]:
+    """The models, and the adapters on them, each once."""
+    paths = (path for source in sources for path in (source.path, source.adapter) if path)
+    return list(dict.fromkeys(map(_short, paths)))
+
+
+def _common_licence(models: Sequence[Checkpoint]) -> dict[str, str]:
+    """The licence as metadata if all models have the same; otherwise it is the user's decision."""
+    first, *others = (licence_keys(checkpoint.path) for checkpoint in models)
+    return first if all(each == first for each in others) else {}
 
 
 def _advice(licences: Mapping[str, str]) -> str:
@@ -103,7 +128,8 @@ def _advice(licences: Mapping[str, str]) -> str:
     unknown = [name for name, licence in licences.items() if licence == UNKNOWN_LICENCE]
     request = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
     return (
-        "The terms of all these licences apply to this model; read them before you share it."
+        "The terms of all these licences apply to this model, so its metadata names none; read "
+        "them and add `license:` before you share it."
         f"{request}"
     )
 
@@ -113,12 +139,14 @@ def _row(name: str, source: Source, licence: str) -> str:
 
 
 def _title(source: Source) -> str:
+    """A source with short paths."""
+    adapter = source.adapter and _short(source.adapter)
+    return str(Source(_short(source.path), adapter=adapter, layers=source.layers))
+
+
+def _short(path: str) -> str:
     """A hub id, or the name of a local directory without its path."""
-    path = source.path if is_hub_id(source.path) else Path(source.path).name
-    adapter = source.adapter
-    if adapter and not is_hub_id(adapter):
-        adapter = Path(adapter).name
-    return str(Source(path, adapter=adapter, layers=source.layers))
+    return path if is_hub_id(path) else Path(path).name
 
 
 def _recipe_without_paths(recipe: Recipe) -> dict[str, object]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from search.cli.cluster import jobs, logs, stop, submit
+from search.cli.export import export
 from search.cli.models import doctor, init, merge
-from search.cli.results import dashboard, export, front, report, status, verdict
+from search.cli.results import dashboard, front, report, status, verdict
 from search.cli.search import demo, resume, search
 from search.cli.show import show
 

@@ -1,4 +1,4 @@
-"""The commands that read the results of a run: status, front, verdict and export."""
+"""The commands that read the results of a run: status, front, verdict and report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.errors import FAILED, fail, input_errors, write_errors
-from search.cli.options import Address, Follow, Force, Json, Run, Takeover, Where
+from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note
 from search.cli.session import session_errors
 
@@ -64,7 +64,7 @@ def front(
         from search.ledger import Ledger
 
         ledger = Ledger(run)
-        results = _results(ledger, where)
+        results = read_results(ledger, where)
         if where and not results.front:
             note("no trial of the front satisfies --where")
         shares = _importance(results) if importance else None
@@ -170,37 +170,8 @@ def default_report(run: str) -> Path:
     return Path(run) / "report.html"
 
 
-def export(
-    run: Run,
-    out: Annotated[Path, typer.Argument(help="The model directory to write.")],
-    pick: Pick = "knee",
-    trial: Number = None,
-    where: Where = None,
-    force: Force = False,
-) -> None:
-    """Write a model of the front as an ordinary Hugging Face directory."""
-    with input_errors():
-        from search.runs import export as write
-        from search.runs import open_run
-
-        plan, ledger = open_run(run)
-        results = _results(ledger, where)
-        chosen = results.trial(trial) if trial is not None else results.pick(pick)
-        with write_errors():
-            written = write(plan, chosen, out, beside=results.baselines, force=force)
-    terminal = console()
-    scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
-    terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
-    terminal.print("Score it again on the same documents:")
-    terminal.print(f"  {written.command}", soft_wrap=True)
-    if written.random_fewshot:
-        tasks = ", ".join(written.random_fewshot)
-        terminal.print(
-            f"  (it draws other few-shot examples for {tasks}: their scores will differ)"
-        )
-
-
-def _results(ledger: Ledger, where: str | None) -> RunResults:
+def read_results(ledger: Ledger, where: str | None) -> RunResults:
+    """The results of a run, of which only some trials are on the front if there is a condition."""
     from search.runs import results_of
 
     results = results_of(ledger)

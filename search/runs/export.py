@@ -1,11 +1,11 @@
-"""A trial's model as an ordinary Hugging Face directory, bit for bit what was scored."""
+"""A trial's model as an ordinary Hugging Face directory, by default bit for bit what was scored."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,14 @@ from search.config import suite_settings
 if TYPE_CHECKING:
     from search.config import Plan
     from search.ledger import Trial
-    from search.objectives import Metric, Objective
+    from search.runs.verdict import RunVerdict
+    from workers.recipe import Recipe
 
 SCORES = "scores.json"
+OTHER_DTYPE = (
+    "The scores are of the weights in {scored}. These weights are in {dtype}, so they are not bit "
+    "for bit what was scored, and their scores may differ."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Exported:
     recheck: list[str]
     random_fewshot: tuple[str, ...]
     """Tasks whose few-shot examples the command draws anew, and so scores differently."""
+    note: str = ""
+    """What a user should know of the scores; empty if the weights are those that were scored."""
 
     @property
     def command(self) -> str:
@@ -42,6 +49,9 @@ def export(
     out: Path,
     *,
     beside: Mapping[str, Trial] | None = None,
+    verdict: RunVerdict | None = None,
+    dtype: str | None = None,
+    shard_bytes: int = 5 * 10**9,
     force: bool = False,
 ) -> Exported:
     """Writes the model of a scored trial.
@@ -51,25 +61,42 @@ def export(
         trial: a scored trial of it.
         out: the directory to make.
         beside: trials that the model card shows for comparison, by label.
+        verdict: on this trial; its scores are on unseen documents, so they come first in the card.
+        dtype: another one than that of the scored weights: float32, float16 or bfloat16.
+        shard_bytes: of tensors in a file, unless a single one is larger.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` is there already and not to be replaced, or a model is gone.
+        ValueError: if `out` is there already and not to be replaced, a model is gone, or the
+            weights are too large for float16.
         OSError: if the disk gives up on the way.
     """
+    from search.runs.evidence import evidence_of
     from workers.merge import merge  # imports torch
 
+    recipe, note = _in_dtype(trial.proposal.recipe, dtype)
     merge(
-        trial.proposal.recipe,
+        recipe,
         out,
         files=_files(trial),
-        evidence=_evidence(plan, trial, beside or {}),
+        evidence=evidence_of(plan, trial, beside or {}, verdict, note),
         force=force,
+        shard_bytes=shard_bytes,
     )
     suite = make_evaluator(suite_settings(plan.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
-    return Exported(out, command, tuple(suite.random_fewshot))
+    return Exported(out, command, tuple(suite.random_fewshot), note)
+
+
+def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:
+    """The recipe in this dtype; and a note for readers of its scores if that is another one."""
+    from workers.checkpoint import open_headers  # imports torch
+
+    scored = recipe.dtype or open_headers(next(iter(recipe.sources.values()))).dtype
+    if dtype in (None, scored):
+        return recipe, ""
+    return replace(recipe, dtype=dtype), OTHER_DTYPE.format(scored=scored, dtype=dtype)
 
 
 def _files(trial: Trial) -> dict[str, str]:
@@ -80,30 +107,3 @@ def _files(trial: Trial) -> dict[str, str]:
         "scores": dict(trial.scores),
     }
     return {SCORES: json.dumps(scores, indent=2) + "\n"}
-
-
-def _evidence(plan: Plan, trial: Trial, beside: Mapping[str, Trial]) -> str:
-    """The scores as a section of the model card."""
-    columns = {"this model": trial, **beside}
-    lines = [
-        f"| objective | better | {' | '.join(columns)} |",
-        f"|---|---|{'---|' * len(columns)}",
-        *(_scores(each, list(columns.values())) for each in plan.objectives),
-    ]
-    intro = (
-        f"Trial {trial.number} of a search with seed {plan.config.seed}, scored with the LM "
-        "Evaluation Harness on the documents that it was picked on, so these numbers flatter it."
-    )
-    return "\n".join(["## Scores", "", intro, "", *lines, ""])
-
-
-def _scores(objective: Objective, trials: Sequence[Trial]) -> str:
-    better = "more" if objective.direction == "maximize" else "less"
-    values = " | ".join(f"{trial.scores[objective.name]:.4f}" for trial in trials)
-    what = " + ".join(_metric(each, objective) for each in objective.metrics)
-    return f"| {objective.name} ({what}) | {better} | {values} |"
-
-
-def _metric(metric: Metric, objective: Objective) -> str:
-    share = f"{metric.weight:g} " if len(objective.metrics) > 1 else ""
-    return f"{share}`{metric.task}`, {metric.key}"

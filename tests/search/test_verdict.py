@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 import search.runs.scoring as scoring_module
@@ -249,3 +251,31 @@ def test_if_one_score_is_no_mean_of_its_documents_all_are_compared_by_the_jackkn
     assert {each.test.test for each in picks + text} == {"paired t"}
     assert picks[0].score == 0.123
     assert picks[1].test.half_width > 0
+
+
+def exported_card(ledger: Ledger, out: Path) -> ModelCard:
+    done = CliRunner().invoke(app, ["export", str(ledger.root), str(out)])
+    assert done.exit_code == 0, done.output
+    return ModelCard.load(out / "README.md")
+
+
+def test_a_model_card_has_the_scores_and_sentences_of_the_verdict(ledger, workers, tmp_path):
+    found = verdict_on_pick(ledger, make_pool=workers)
+    card = exported_card(ledger, tmp_path / "out")
+    assert {each.dataset_name: each.metric_value for each in card.data.eval_results} == {
+        "pick (report documents)": found.objectives[0].report,
+        "text (report documents)": found.objectives[1].report,
+    }
+    for each in found.objectives:
+        assert f"- {each.sentence}" in card.text
+
+
+def test_without_a_verdict_a_model_card_says_that_its_scores_are_of_the_search(ledger, tmp_path):
+    card = exported_card(ledger, tmp_path / "out")
+    (best,) = results_of(ledger).front
+    assert [each.dataset_name for each in card.data.eval_results] == [
+        "pick (search documents)",
+        "text (search documents)",
+    ]
+    assert [each.metric_value for each in card.data.eval_results] == list(best.scores.values())
+    assert "these numbers flatter it" in card.text

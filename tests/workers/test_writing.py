@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.workers.makers import make_adapter, make_model, merged_live
 from workers import merge_stream, mergekit
 from workers.checkpoint import Checkpoint, open_checkpoint, write_model
-from workers.checkpoint import writer as checkpoint_writer
+from workers.evidence import Evidence, Score
 from workers.merge import merge, read_recipe
 from workers.recipe import Group, Recipe, Source
 
@@ -63,11 +63,10 @@ def test_an_exported_model_is_the_live_one_to_the_last_bit(dtype, zoo, tmp_path)
     assert torch.equal(logits(loaded), logits(expected))
 
 
-def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path, monkeypatch):
+def test_shards_load_as_the_model_that_one_file_is(zoo, tmp_path):
     recipe = ties(zoo(), zoo(seed=1), zoo(seed=2))
     merge(recipe, tmp_path / "one")
-    monkeypatch.setattr(checkpoint_writer, "SHARD_BYTES", 4000)
-    merge(recipe, tmp_path / "many")
+    merge(recipe, tmp_path / "many", shard_bytes=4000)
     assert len(list((tmp_path / "many").glob("model-*.safetensors"))) > 2
     one, many = (AutoModelForCausalLM.from_pretrained(tmp_path / n) for n in ("one", "many"))
     assert torch.equal(logits(one), logits(many))
@@ -213,13 +212,29 @@ def test_the_manifest_names_every_file_with_its_digest(zoo, tmp_path):
 def test_the_card_names_models_licences_and_evidence(zoo, tmp_path):
     other = make_model(tmp_path / "other", seed=2)
     (other / "README.md").write_text("---\nlicense: mit\n---\n")
-    merge(ties(zoo(), zoo(seed=1), other), tmp_path / "out", evidence="## Scores\n\nmaths 0.5")
+    scores = (Score(("maths",), "acc", "`maths`, acc,none", 0.5, "report"),)
+    evidence = Evidence("## Scores\n\nmaths 0.5", scores)
+    merge(ties(zoo(), zoo(seed=1), other), tmp_path / "out", evidence=evidence)
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert card.data.base_model == [zoo().name, zoo(seed=1).name, "other"]
     assert card.data.base_model_relation == "merge"
-    assert card.data.license == "other"
+    assert card.data.tags == ["merge", "mergefront", "ties"]
+    assert card.data.license is None  # they differ, so it is for the user to decide
     assert "| b | other |  | mit |" in card.text
+    assert "and add `license:` before you share it" in card.text
     assert "maths 0.5" in card.text
+    (result,) = card.data.eval_results
+    assert (result.dataset_split, result.metric_type, result.metric_value) == ("report", "acc", 0.5)
+
+
+def test_a_licence_with_a_name_of_its_own_is_kept_as_the_hub_wants_it(zoo, tmp_path):
+    """The hub refuses `license: my-own`."""
+    models = [make_model(tmp_path / f"m{seed}", seed=seed) for seed in range(3)]
+    for model in models:
+        (model / "README.md").write_text("---\nlicense: other\nlicense_name: my-own\n---\n")
+    merge(ties(*models), tmp_path / "out")
+    data = ModelCard.load(tmp_path / "out" / "README.md").data
+    assert (data.license, data.license_name) == ("other", "my-own")
 
 
 def test_one_licence_of_all_models_is_that_of_the_merged_one(zoo, tmp_path):

@@ -6,7 +6,7 @@ from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, with_vo
 from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
 from workers.checkpoint.host_memory import available_memory, check_memory
-from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_of
+from workers.checkpoint.licence import UNKNOWN_LICENCE, licence_keys, licence_of
 from workers.checkpoint.lineage import bases_of
 from workers.checkpoint.live import (
     MetaModel,
@@ -33,9 +33,10 @@ from workers.checkpoint.vocabulary import (
     template_of,
     vocabulary,
 )
-from workers.checkpoint.writer import write_model
+from workers.checkpoint.writer import SHARD_BYTES, write_model
 
 __all__ = [
+    "SHARD_BYTES",
     "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
     "Checkpoint",
@@ -54,6 +55,7 @@ __all__ = [
     "differences",
     "is_hub_id",
     "language_config",
+    "licence_keys",
     "licence_of",
     "load_model",
     "load_tokenizer",

@@ -15,6 +15,8 @@ from workers.checkpoint.headers import DTYPES, TensorInfo
 Tensors = Iterable[tuple[str, torch.Tensor]]
 _CODES = {name: code for code, name in DTYPES.items()}
 
+FLOAT16 = "; the largest float16 is 65504, so write it in bfloat16 or float32"
+
 
 def write_file(file: Path, plan: Mapping[str, TensorInfo], tensors: Tensors) -> str:
     """Writes tensors in the order of the plan; returns the SHA-256 of the file.
@@ -41,7 +43,8 @@ def only_finite(tensors: Tensors) -> Iterator[tuple[str, torch.Tensor]]:
     """
     for name, tensor in tensors:
         if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
-            raise ValueError(f"{name} of the merged model has values that are not finite")
+            hint = FLOAT16 if tensor.dtype is torch.float16 else ""
+            raise ValueError(f"{name} of the merged model has values that are not finite{hint}")
         yield name, tensor
 
 

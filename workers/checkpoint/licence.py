@@ -7,10 +7,16 @@ from pathlib import Path
 from workers.checkpoint.card_data import card_data
 
 UNKNOWN_LICENCE = "not stated"
+KEYS = ("license", "license_name", "license_link")
 
 
 def licence_of(folder: Path) -> str:
     """The licence in a model's card, or `UNKNOWN_LICENCE`."""
+    found = licence_keys(folder)
+    return found.get("license_name") or found.get("license") or UNKNOWN_LICENCE
+
+
+def licence_keys(folder: Path) -> dict[str, str]:
+    """What a model's card says of its licence, by the hub's keys; empty if it says nothing."""
     data = card_data(folder)
-    given = data.get("license_name") or data.get("license")
-    return str(given) if given else UNKNOWN_LICENCE
+    return {key: str(data[key]) for key in KEYS if data.get(key)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -50,6 +50,7 @@ def write_model(
     dtype: str,
     files: Mapping[str, str] | None = None,
     force: bool = False,
+    shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Writes a Hugging Face directory; only one tensor is in memory at a time.
 
@@ -62,6 +63,7 @@ def write_model(
         dtype: of the tensors.
         files: additional text files by name.
         force: replace `out` if it exists.
+        shard_bytes: of tensors in a file, unless a single one is larger.
 
     Raises:
         ValueError: if `out` exists without `force` or cannot be made, the disk has too little
@@ -73,7 +75,9 @@ def write_model(
     copied = ((name, read_tensor(info.file, name)) for name, info in like.unmerged.items())
     nbytes = sum(info.nbytes for info in plan.values())
     with atomic_directory(out, nbytes=nbytes, force=force) as folder:
-        digests = _write_tensors(folder, chain(only_finite(tensors), copied), plan)
+        digests = _write_tensors(
+            folder, chain(only_finite(tensors), copied), _shards(plan, shard_bytes)
+        )
         _verify(folder, plan, digests)
         _copy_other_files(like, folder)
         for name, text in (files or {}).items():
@@ -89,9 +93,8 @@ def _copy_other_files(like: Checkpoint, folder: Path) -> None:
     _copy(PROCESSOR_FILES, like.path, folder)
 
 
-def _write_tensors(folder: Path, tensors: Tensors, plan: Plan) -> dict[str, str]:
+def _write_tensors(folder: Path, tensors: Tensors, shards: Sequence[Plan]) -> dict[str, str]:
     """Writes the shards and their index; returns the SHA-256 of each file."""
-    shards = _shards(plan)
     stream = iter(tensors)
     digests: dict[str, str] = {}
     weight_map: dict[str, str] = {}
@@ -100,17 +103,17 @@ def _write_tensors(folder: Path, tensors: Tensors, plan: Plan) -> dict[str, str]
         digests[name] = write_file(folder / name, shard, islice(stream, len(shard)))
         weight_map |= dict.fromkeys(shard, name)
     if len(shards) > 1:
-        total = sum(info.nbytes for info in plan.values())
+        total = sum(info.nbytes for shard in shards for info in shard.values())
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         _write_json(folder / INDEX, index)
     return digests
 
 
-def _shards(plan: Plan) -> list[dict[str, TensorInfo]]:
+def _shards(plan: Plan, limit: int) -> list[dict[str, TensorInfo]]:
     shards: list[dict[str, TensorInfo]] = [{}]
     size = 0
     for name, info in plan.items():
-        if shards[-1] and size + info.nbytes > SHARD_BYTES:
+        if shards[-1] and size + info.nbytes > limit:
             shards.append({})
             size = 0
         shards[-1][name] = info
