@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
 from numbers import Real
+from operator import and_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +69,17 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What a score on all documents is likely to be, from the scores on some of them."""
+
+    value: float
+    error: float
+    """Standard error, in place of the score on all documents."""
+    documents: int
+    """That it is estimated from."""
+
+
+@dataclass(frozen=True)
 class Scores:
     """The scores of one model on a set of documents.
 
@@ -105,6 +119,34 @@ def raw_values(documents: pa.Table) -> dict[str, dict[tuple[str, str], list[Any]
         value = row["value"] if row["value_json"] is None else json.loads(row["value_json"])
         raw[row["task"]][row["metric"], row["filter"]].append(value)
     return raw
+
+
+def metric_values(documents: pa.Table, task: str, key: str) -> dict[int, Any]:
+    """Document id -> the value of a task's "metric,filter", as `raw_values` reads it."""
+    metric, _, name = key.partition(",")
+    wanted = {"task": task, "metric": metric, "filter": name}
+    rows = documents.filter(
+        reduce(and_, (pc.field(column) == text for column, text in wanted.items()))
+    )
+    columns = (rows[name].to_pylist() for name in ("doc_id", "value", "value_json"))
+    return {
+        doc_id: value if text is None else json.loads(text)
+        for doc_id, value, text in zip(*columns, strict=True)
+    }
+
+
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Tables of different documents as one, sorted as that of a single scoring is."""
+    table = pa.concat_tables(tables)
+    first: dict[tuple[str, str], int] = {}
+    keys = zip(table["task"].to_pylist(), table["filter"].to_pylist(), strict=True)
+    parts = [first.setdefault(key, len(first)) for key in keys]
+    return table.take(np.lexsort((table["doc_id"].to_numpy(), parts)))
+
+
+def count_documents(documents: pa.Table) -> int:
+    """How many documents of all tasks have scores."""
+    return int(documents.group_by(["task", "doc_id"]).aggregate([]).num_rows)
 
 
 def _is_number(value: Any) -> bool:
