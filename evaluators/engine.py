@@ -54,6 +54,10 @@ class ScoringEngine(Protocol):
     """A living model."""
 
     @property
+    def model(self) -> Any:
+        """The living model, as its library has it."""
+
+    @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Of its requests."""
 

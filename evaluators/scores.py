@@ -102,6 +102,11 @@ def table(rows: Iterable[Row]) -> pa.Table:
     return pa.table([*columns, single, parts], schema=SCHEMA)
 
 
+def joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Several tables of `SCHEMA` as one."""
+    return pa.concat_tables(tables)
+
+
 def response_table(rows: Iterable[tuple[str, int, int, Any]]) -> pa.Table:
     """Responses as a table of `RESPONSES`."""
     *columns, responses = zip(*rows, strict=True)

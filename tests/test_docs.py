@@ -59,7 +59,7 @@ def diffs() -> list[str]:
     return re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
 
 
-@pytest.mark.parametrize("diff", diffs(), ids=["method", "sampler", "evaluator", "store"])
+@pytest.mark.parametrize("diff", diffs(), ids=["method", "sampler", "store"])
 def test_the_diffs_of_the_examples_apply(diff):
     # if this fails: make the example again in a clone, and paste its `git diff -U1`
     subprocess.run(["git", "apply", "--check", "-"], cwd=ROOT, input=diff, text=True, check=True)

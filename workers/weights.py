@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.suite import make_hf_engine, make_vllm_engine
-from workers.checkpoint import Checkpoint, load_model, load_tokenizer, write_config
+from workers.checkpoint import (
+    Checkpoint,
+    DerivedCheckpoint,
+    load_model,
+    load_tokenizer,
+    write_model,
+)
 from workers.merge import merged_model
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Recipe
@@ -17,11 +25,16 @@ from workers.recipe import Recipe
 NOTHING_FITS = 2**62
 """Bytes of GPU memory to leave free, so that `auto` places the models on the host."""
 
+MakeEngine = Callable[..., "ScoringEngine"]
+"""Called as `scoring_engine`."""
+TOLERANCE = 1e-3
+"""Of a loss, between weights from files and weights in place: both are rounded alike."""
+
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from evaluators.engine import ScoringEngine
+    from evaluators.engine import ScoringEngine, Weights
     from evaluators.tasks import SuiteSettings
 
 
@@ -67,6 +80,57 @@ def beside_engine(merging: MergeSettings, scoring: SuiteSettings) -> MergeSettin
     return merging.model_copy(update={"reserve": NOTHING_FITS})
 
 
+def check_loading(
+    engine: ScoringEngine, base: Weights, other: Weights, texts: Sequence[str]
+) -> None:
+    """Whether an engine that has the base's weights from files takes weights in place.
+
+    It must predict the texts as before after it has had other weights. Of some architectures
+    vLLM keeps a part of the weights that it had (experts, in its CPU build).
+
+    Raises:
+        ValueError: if the engine predicts otherwise.
+    """
+    tokens = [found for text in texts if len(found := engine.tokenizer(text).input_ids[:64]) > 1]
+    expected = engine.text_losses(tokens).losses
+    engine.load(other)
+    engine.load(base)
+    pairs = zip(chain(*expected), chain(*engine.text_losses(tokens).losses), strict=True)
+    if not all(abs(one - two) <= TOLERANCE * max(1.0, abs(one)) for one, two in pairs):
+        raise ValueError(
+            "scoring.engine: vllm does not take the weights of this architecture in place: with "
+            "the base's it predicts other tokens than from the base's files; set `engine: hf`"
+        )
+
+
+def _check_tokenizer(engine: ScoringEngine, own: PreTrainedTokenizerBase) -> None:
+    """Whether an engine reads the tokenizer's files as transformers does.
+
+    Raises:
+        ValueError: if it has other tokens.
+    """
+    theirs = engine.tokenizer.get_vocab()
+    if different := [t for t, i in own.get_vocab().items() if theirs.get(t, i) != i]:
+        raise ValueError(
+            f"scoring.engine: vllm reads the tokenizer otherwise: token {different[0]!r} is "
+            f"{theirs[different[0]]}, in transformers {own.get_vocab()[different[0]]}; set "
+            "`engine: hf`"
+        )
+
+
+@contextmanager
+def model_directory(checkpoint: Checkpoint) -> Iterator[Path]:
+    """The model's directory, or one for a while if it differs from its files."""
+    if not isinstance(checkpoint, DerivedCheckpoint):
+        yield checkpoint.path
+        return
+    with tempfile.TemporaryDirectory(prefix="mergefront-") as folder:
+        tensors = ((name, checkpoint.tensor(name)) for name in checkpoint.tensors)
+        out = Path(folder) / "model"
+        write_model(out, tensors, like=checkpoint, dtype=checkpoint.dtype)
+        yield out
+
+
 def scoring_engine(
     settings: SuiteSettings, base: Checkpoint, *, device: str, spread: bool
 ) -> ScoringEngine:
@@ -82,8 +146,9 @@ def scoring_engine(
         ValueError: if the engine is not installed or cannot run this model.
     """
     if settings.engine == "vllm":
-        with tempfile.TemporaryDirectory(prefix="mergefront-") as folder:
-            write_config(Path(folder), base)
-            return make_vllm_engine(Path(folder), settings)
+        with model_directory(base) as folder:
+            engine = make_vllm_engine(folder, settings)
+        _check_tokenizer(engine, load_tokenizer(base))
+        return engine
     model = load_model(base, device=device, spread=spread)
     return make_hf_engine(model, load_tokenizer(base), settings)

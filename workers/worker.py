@@ -7,14 +7,14 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from evaluators.evaluator import Evaluator, make_evaluator
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements
 from evaluators.scores import BrokenModel, Scores
-from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
 from workers.checkpoint import (
@@ -25,7 +25,14 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.weights import Merge, StackedWeights, beside_engine, scoring_engine
+from workers.weights import (
+    MakeEngine,
+    Merge,
+    StackedWeights,
+    beside_engine,
+    check_loading,
+    scoring_engine,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +54,10 @@ class Setup:
     """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
+    make_evaluator: Callable[[SuiteSettings], Evaluator] = make_evaluator
+    """Another one scores something else than lm-eval's tasks."""
+    make_engine: MakeEngine = scoring_engine
+    """Another one holds something else than a language model."""
 
 
 class Worker:
@@ -74,13 +85,18 @@ class Worker:
         self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode
         log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
-        self._suite = Suite(setup.suite)
-        self._scoring = scoring_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
+        self._suite = setup.make_evaluator(setup.suite)
+        self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
+        if setup.suite.engine == "vllm":
+            first, *_, last = (
+                Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
+            )
+            check_loading(self._scoring, first, last, self._suite.probes(4, 0).texts)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
-        if setup.gate.enabled:
-            probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
+        probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
+        if setup.gate.enabled and probes.texts:
             self._gate = Gate(setup.gate, self._scoring, probes)
             self._inputs = self._measure_inputs(setup, self._gate)
 
@@ -115,7 +131,7 @@ class Worker:
         """
         found = []
         for name, source in {BASE: setup.base, **setup.models}.items():
-            self._load(Recipe("passthrough", {name: source}, base=setup.base))
+            self._load(_alone(name, source, setup))
             found.append(gate.measure())
             if error := found[-1].error:
                 raise ValueError(f"{source.path}: this model is broken: {error}")
@@ -140,6 +156,11 @@ class Worker:
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]
     ) -> Outcome:
         return Outcome(candidate.trial, state, cause=cause, seconds=seconds, worker=self.name)
+
+
+def _alone(name: str, source: Source, setup: Setup) -> Recipe:
+    """The recipe of one of the models as it is."""
+    return Recipe("passthrough", {name: source}, base=setup.base)
 
 
 def _own_gpus() -> list[str]:

@@ -45,7 +45,7 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     """One vLLM whose weights are replaced in place.
 
     Args:
-        folder: config and tokenizer of the model; weights come by `load`.
+        folder: of the model that it begins with.
         settings: those of vLLM, and the maximum length.
     """
 
@@ -58,7 +58,6 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         super().__init__(
             pretrained=str(folder),
             batch_size="auto",
-            load_format="dummy",
             **settings.vllm.arguments(settings.max_length, on_cpu=on_cpu),
         )
 

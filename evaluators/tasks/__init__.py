@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from evaluators.tasks.files import TaskError, TaskFile, read_file, read_folder
 from evaluators.tasks.permissions import benchmark_error, code_error, public_test, strings
-from evaluators.tasks.settings import ScoringSettings, SuiteSettings
+from evaluators.tasks.settings import FunctionSettings, ScoringSettings, SuiteSettings
 from evaluators.tasks.vllm_settings import VllmSettings
 
 __all__ = [
+    "FunctionSettings",
     "ScoringSettings",
     "SuiteSettings",
     "TaskError",

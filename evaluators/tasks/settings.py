@@ -27,9 +27,18 @@ class ScoringSettings(Settings):
     allow_benchmark_tuning: bool = False
 
 
+class FunctionSettings(Settings):
+    """A Python function that scores the live model, and the number of its documents."""
+
+    name: str
+    """`package.module:function`."""
+    documents: Count
+
+
 class SuiteSettings(ScoringSettings):
     """The tasks, their folder, and how a model is asked."""
 
     tasks: tuple[str, ...]
+    functions: tuple[FunctionSettings, ...] = ()
     folder: Path | None = None
     documents: DocumentSettings = DocumentSettings()

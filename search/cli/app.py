@@ -8,7 +8,7 @@ import typer
 
 from search.cli.cluster import jobs, logs, stop, submit
 from search.cli.models import doctor, merge
-from search.cli.results import export, front, status, verdict
+from search.cli.results import export, front, report, status, verdict
 from search.cli.search import demo, resume, search
 
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -22,6 +22,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     stop: "demo --address http://head:8265",
     front: "runs/demo --where 'general >= 0.98 * base.general'",
     verdict: "runs/demo --pick knee",
+    report: "runs/demo report.html",
     export: "runs/demo merged --pick knee",
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",

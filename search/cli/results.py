@@ -121,6 +121,43 @@ def verdict(
         terminal.print(line, markup=False, soft_wrap=True)
 
 
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="The HTML file to write; by default report.html in the run's folder."),
+    ] = None,
+    pick: Pick = "knee",
+    trial: Number = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the weights: where the models conflict.")
+    ] = False,
+) -> None:
+    """Write the run as one HTML page that needs no other file and no network.
+
+    The verdict is on it if `mergefront verdict` has been asked for the same pick.
+    """
+    with input_errors():
+        from search.report import make_report, write_report
+
+        file = out or default_report(run)
+        found = make_report(run, pick, trial, deep=deep)
+        with write_errors():
+            write_report(found, file)
+    console().print(f"{file} is ready", soft_wrap=True)
+
+
+def default_report(run: str) -> Path:
+    """The file of a report in a local run's folder.
+
+    Raises:
+        ValueError: if the run is in an object store.
+    """
+    if "://" in run:
+        raise ValueError(f"{run} is no local folder; name the file to write: report {run} OUT.html")
+    return Path(run) / "report.html"
+
+
 def export(
     run: Run,
     out: Annotated[Path, typer.Argument(help="The model directory to write.")],

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.tasks import SuiteSettings, TaskError, read_folder
+from evaluators.evaluator import make_evaluator
+from evaluators.tasks import FunctionSettings, SuiteSettings, TaskError, read_folder
 from search.objectives import Objective, TaskMetrics, resolve
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ def _load_tasks(file: ConfigFile) -> LoadedTasks:
         _ = read_folder(folder) if folder else None
     except TaskError as error:
         return LoadedTasks(errors=[f"tasks: {each}" for each in error.errors])
-    from evaluators.suite import Suite  # imports lm_eval
-
     settings = _suite_settings(list(objectives.values()), folder, documents, scoring)
     try:
-        suite = Suite(settings)
+        suite = make_evaluator(settings)  # imports lm_eval
     except TaskError as error:
         metrics, errors = _load_one_by_one(settings, objectives, error)
         return LoadedTasks(metrics, errors=errors)
@@ -73,13 +72,15 @@ def _load_one_by_one(
     settings: SuiteSettings, objectives: Mapping[str, ObjectiveSettings], error: TaskError
 ) -> tuple[TaskMetrics, list[str]]:
     """What the valid tasks report, and the errors of the others, each with its objective."""
-    from evaluators.suite import Suite
-
     metrics: dict[str, Mapping[str, bool | None]] = {}
     errors: dict[str, tuple[str, ...]] = {}
-    for task in settings.tasks:
+    alone: dict[str, dict[str, object]] = {
+        task: {"tasks": (task,), "functions": ()} for task in settings.tasks
+    }
+    alone |= {each.name: {"tasks": (), "functions": (each,)} for each in settings.functions}
+    for task, change in alone.items():
         try:
-            metrics |= Suite(settings.model_copy(update={"tasks": (task,)})).metrics()
+            metrics |= make_evaluator(settings.model_copy(update=change)).metrics()
         except TaskError as single:
             errors[task] = single.errors
     with_objective = [
@@ -99,9 +100,20 @@ def _suite_settings(
     documents: DocumentSettings,
     scoring: ScoringSettings,
 ) -> SuiteSettings:
-    tasks = tuple(dict.fromkeys(one.task for each in objectives for one in each.metrics.values()))
-    given = with_engine(scoring).model_dump()
-    return SuiteSettings(tasks=tasks, folder=folder, documents=documents, **given)
+    of_tasks = [each for each in objectives if each.python is None]
+    tasks = tuple(dict.fromkeys(one.task for each in of_tasks for one in each.metrics.values()))
+    functions = {
+        each.python: FunctionSettings(name=each.python, documents=each.documents)
+        for each in objectives
+        if each.python is not None and each.documents is not None
+    }
+    return SuiteSettings(
+        tasks=tasks,
+        functions=tuple(functions.values()),
+        folder=folder,
+        documents=documents,
+        **with_engine(scoring).model_dump(),
+    )
 
 
 def with_engine(scoring: ScoringSettings) -> ScoringSettings:

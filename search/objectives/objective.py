@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from evaluators.settings import Settings, suggestion
+from evaluators.settings import Count, Settings, suggestion
 
 Direction = Literal["maximize", "minimize"]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
@@ -29,27 +29,47 @@ class MetricSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    """One metric of one lm-eval task, or the weighted mean of several."""
+    """One metric of one lm-eval task, the weighted mean of several, or a Python function."""
 
     task: str | None = None
     metric: str | None = None
     filter: str | None = None
     mean: Annotated[list[MetricSettings], Field(min_length=2)] | None = None
     direction: Direction | None = None
+    python: str | None = None
+    """A function of the live model, as `package.module:function`, instead of a task."""
+    documents: Count | None = None
+    """How many the function has."""
 
     @model_validator(mode="after")
     def _one_way(self) -> ObjectiveSettings:
         own = ("task", "metric", "filter")
         given = [name for name in own if getattr(self, name) is not None]
+        if self.python is not None:
+            return self._checked_function([*given, *(["mean"] if self.mean else [])])
+        if self.documents is not None:
+            raise ValueError("documents is of a Python function; a task has its own")
         if self.mean is not None and given:
             raise ValueError(f"mean and {' and '.join(given)} contradict each other; give one")
         if self.mean is None and not {"task", "metric"} <= set(given):
             raise ValueError("needs a task and a metric, or the mean of several")
         return self
 
+    def _checked_function(self, others: list[str]) -> ObjectiveSettings:
+        if others:
+            raise ValueError(f"python and {' and '.join(others)} contradict each other; give one")
+        if self.documents is None or self.direction is None:
+            raise ValueError(
+                "a Python function needs `documents: N`, how many it has, and `direction: "
+                "maximize` or `minimize`"
+            )
+        return self
+
     @property
     def metrics(self) -> dict[str, MetricSettings]:
         """The metrics that it is the weighted mean of, by their path in a config."""
+        if self.python is not None:
+            return {"": MetricSettings(task=self.python, metric="value")}
         if self.mean is not None:
             return {f"mean.{i}.": each for i, each in enumerate(self.mean)}
         return {

@@ -8,6 +8,7 @@ from search.results.constant_objectives import (
 )
 from search.results.document_scores import DocumentScores, document_scores, jackknife
 from search.results.importance import importance
+from search.results.recipe_text import recipe_lines
 from search.results.results import RunResults
 from search.results.shrinkage import shrink
 from search.results.verdict import Comparison, ObjectiveVerdict, verdict
@@ -24,6 +25,7 @@ __all__ = [
     "document_scores",
     "importance",
     "jackknife",
+    "recipe_lines",
     "shrink",
     "verdict",
 ]

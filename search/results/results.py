@@ -86,8 +86,12 @@ class RunResults:
         Weighted if the config prefers some. Above 1 the merge is better, on average over the
         objectives, than the best model of each.
         """
-        losses = normalised(self._losses([trial]), self._anchors)[0]
-        return float(1 - np.average(losses, weights=[each.weight for each in self.objectives]))
+        weights = [each.weight for each in self.objectives]
+        return float(np.average(self.shares(trial), weights=weights))
+
+    def shares(self, trial: Trial) -> NDArray[np.float64]:
+        """Each objective from 0, the worst of base and models, to 1, the best of them."""
+        return np.asarray(1 - normalised(self._losses([trial]), self._anchors)[0])
 
     def pick(self, how: str) -> Trial:
         """A trial of the front: `knee`, `mean` for the best mean, or `best:OBJECTIVE`.

@@ -14,7 +14,7 @@ from search.runs.search import run_search
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, verdict_on_pick
+from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
 
 __all__ = [
     "RunVerdict",
@@ -24,6 +24,7 @@ __all__ = [
     "export",
     "open_run",
     "reached_limit",
+    "recorded_verdict",
     "results_of",
     "resume_run",
     "run_search",

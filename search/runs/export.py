@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
-from evaluators.suite import Suite
 from search.config import suite_settings
 from workers.merge import merge
 
@@ -65,10 +65,10 @@ def export(
         evidence=_evidence(plan, trial, beside or {}),
         force=force,
     )
-    suite = Suite(suite_settings(plan.config))
+    suite = make_evaluator(suite_settings(plan.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
-    return Exported(out, command, suite.random_fewshot)
+    return Exported(out, command, tuple(suite.random_fewshot))
 
 
 def _files(trial: Trial) -> dict[str, str]:

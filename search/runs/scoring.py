@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 WAIT = 0.5  # seconds of a wait for outcomes
 
 
+class UnscoredError(ValueError):
+    """Trials have no recorded scores on the documents, and none are to be made now."""
+
+
 class ScoringError(RuntimeError):
     """A trial cannot be scored on other documents; the message says why."""
 
@@ -38,6 +42,7 @@ class DocumentScoring:
         takeover: take the lease of another driver, which is certainly dead.
         make_pool: something else than a pool of Ray actors.
         say: is told of progress.
+        only_recorded: start no pool.
     """
 
     ledger: Ledger
@@ -46,6 +51,7 @@ class DocumentScoring:
     takeover: bool = False
     make_pool: MakePool | None = None
     say: Callable[[str], None] = lambda _: None
+    only_recorded: bool = False
     _pool: Pool | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -65,11 +71,14 @@ class DocumentScoring:
         Raises:
             ValueError: if the inputs of the run have changed.
             RunBusyError: if a driver works on the run.
+            UnscoredError: if something is to be scored, and only what is recorded is wanted.
             PoolError: if no worker can work any more.
             ScoringError: if a trial failed, or is broken on the report documents.
         """
         wanted = {trial.number: trial for trial in trials}
         missing = wanted.keys() - self.ledger.scored_on(documents)
+        if missing and self.only_recorded:
+            raise UnscoredError(f"{counted(len(missing), 'trial')} not scored on {documents}")
         if missing:
             self._score(documents, {n: wanted[n] for n in sorted(missing)})
         found = {number: self.ledger.scores_on(documents, number)[0] for number in wanted}

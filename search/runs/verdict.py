@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluators.documents import DocumentSettings
+from evaluators.evaluator import make_evaluator
 from evaluators.scores import raw_values
 from search.config import parse_config, suite_settings
 from search.ledger import CONFIG, UNIFORM, Ledger, Trial
@@ -29,7 +30,7 @@ from search.runs.scoring import DocumentScoring
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evaluators.suite import Suite
+    from evaluators.evaluator import Evaluator
     from search.objectives import Objective
     from search.runs.search import MakePool
 
@@ -74,6 +75,7 @@ def verdict_on_pick(
     takeover: bool = False,
     make_pool: MakePool | None = None,
     say: Callable[[str], None] = lambda _: None,
+    only_recorded: bool = False,
 ) -> RunVerdict:
     """Picks a trial on the selection documents and tests it on the report documents.
 
@@ -87,8 +89,10 @@ def verdict_on_pick(
         takeover: take the lease of another driver, which is certainly dead.
         make_pool: something else than a pool of Ray actors.
         say: is told of progress.
+        only_recorded: score nothing.
 
     Raises:
+        UnscoredError: if something is to be scored, and only what is recorded is wanted.
         ValueError: if the run has no report documents or no such trial, or its models or documents
             have changed.
         RunBusyError: if something is to be scored and a driver works on the run.
@@ -109,6 +113,7 @@ def verdict_on_pick(
         takeover=takeover,
         make_pool=make_pool,
         say=say,
+        only_recorded=only_recorded,
     )
     with scoring:
         known = _Scores(ledger, results)
@@ -159,6 +164,14 @@ def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
     return RunResults(results.objectives, trials)
 
 
+def recorded_verdict(ledger: Ledger, pick: str, number: int | None) -> RunVerdict | None:
+    """The verdict that `mergefront verdict` has found before; None if it has not been asked."""
+    try:
+        return verdict_on_pick(ledger, pick, number, only_recorded=True)
+    except ValueError:  # not scored, or there are no report documents
+        return None
+
+
 @dataclass(frozen=True)
 class _Scores:
     """The scores of trials and how each document changes them, from the files of a run."""
@@ -192,11 +205,9 @@ class _Scores:
         return self.ledger.scores_on(documents, trial.number)
 
     @cached_property
-    def _suite(self) -> Suite:
+    def _suite(self) -> Evaluator:
         """The tasks, which only scores need that are no means or ratios of documents."""
-        from evaluators.suite import Suite  # noqa: PLC0415 - imports lm_eval
-
-        return Suite(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
+        return make_evaluator(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
 
     def _jackknife(self, objective: Objective, score: float, table: pa.Table) -> DocumentScores:
         tasks = np.array(table["task"].to_pylist())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from search.cli.app import app
-from search.config import make_plan
+from search.config import ConfigError, make_plan
 from tests.search.conftest import write_task
 
 
@@ -93,3 +94,25 @@ def test_a_task_that_samples_is_a_warning_that_says_what_it_costs(config, write,
     (warning,) = (str(each) for each in plan.warnings if "draw" in str(each))
     assert warning.startswith("task draw: draws its tokens at random (do_sample: true)")
     assert "part of a difference between two recipes is chance" in warning
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_to_do(config, write):
+    scoring = {"engine": "vllm", "vllm": {"max_model_len": 64}}
+    file = write({**config, "scoring": scoring})
+    if find_spec("vllm") is None:
+        with pytest.raises(ConfigError, match=r"vllm is not installed in .*mergefront\[vllm\]"):
+            make_plan(file)
+    elsewhere = {"runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    plan = make_plan(write({**config, "scoring": scoring, "workers": elsewhere}))
+    assert plan.suite.engine == "vllm"
+    assert make_plan(write({**config, "scoring": {"engine": "auto"}})).config.scoring.engine == "hf"
+
+
+def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
+    settings = {"tensor_parallel_size": 2, "gpu_memory_utilization": 2, "dtyp": "bfloat16"}
+    with pytest.raises(ConfigError) as error:
+        make_plan(write({**config, "scoring": {"engine": "vllm", "vllm": settings}}))
+    text = str(error.value)
+    assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
+    assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
+    assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text

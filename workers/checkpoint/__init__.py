@@ -32,7 +32,7 @@ from workers.checkpoint.vocabulary import (
     template_of,
     vocabulary,
 )
-from workers.checkpoint.writer import write_config, write_model
+from workers.checkpoint.writer import write_model
 
 __all__ = [
     "SPECIAL_IDS",
@@ -72,6 +72,5 @@ __all__ = [
     "with_names_of",
     "with_prefix",
     "with_vocabulary_rows",
-    "write_config",
     "write_model",
 ]

@@ -1,0 +1,146 @@
+"""Objectives that are Python functions of the live model: `objectives: {x: {python: ...}}`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from evaluators.documents import split
+from evaluators.gate_limits import Probes
+from evaluators.scores import BrokenModel, Row, Scores, raw_values, table
+from evaluators.tasks import TaskError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from evaluators.engine import ScoringEngine
+    from evaluators.evaluator import Documents
+    from evaluators.scores import Conditions, Values
+    from evaluators.tasks import FunctionSettings, SuiteSettings
+
+Function = Callable[[Any, Any, Sequence[int]], Mapping[int, float]]
+"""Of the live model, its tokenizer and ids of documents, to a value for each document."""
+METRIC, FILTER = "value", "none"
+
+
+class FunctionEvaluator:
+    """Scores the live model with functions of the user.
+
+    A function is called once for a set of documents, whose ids count from 0; what they are is up to
+    the function. Its value for a document must depend on nothing but the model and the id.
+
+    Raises:
+        TaskError: functions that are not allowed, cannot be imported, or have too few documents.
+    """
+
+    def __init__(self, settings: SuiteSettings) -> None:
+        errors = [error for each in settings.functions if (error := _error(each, settings))]
+        if errors:
+            raise TaskError(errors)
+        self._functions: dict[str, Function] = {
+            each.name: _imported(each.name) for each in settings.functions
+        }
+        self._hashes = {each.name: _hashes(each) for each in settings.functions}
+        try:
+            self.documents = split(self._hashes, settings.documents)
+        except ValueError as error:
+            raise TaskError(str(error).splitlines()) from None
+        self.fingerprints = {
+            each.name: (_source_digest(self._functions[each.name]), str(each.documents))
+            for each in settings.functions
+        }
+        self.warnings: Sequence[str] = ()
+        self.random_fewshot: Sequence[str] = ()
+        self._engine: ScoringEngine | None = None
+
+    def metrics(self) -> dict[str, dict[str, bool | None]]:
+        """One metric each; the config says whether higher is better."""
+        return {name: {f"{METRIC},{FILTER}": None} for name in self._functions}
+
+    def bind_engine(self, engine: ScoringEngine) -> None:
+        """Every later scoring is of the engine's current weights."""
+        self._engine = engine
+
+    def probes(self, texts: int, prompts: int) -> Probes:
+        """A function has no texts."""
+        del texts, prompts
+        return Probes(())
+
+    def score(self, documents: Documents) -> Scores:
+        """The values of the functions, each once for all its documents.
+
+        Raises:
+            BrokenModel: a value is not finite.
+            ValueError: a function gives no value for a document.
+        """
+        if self._engine is None:
+            raise ValueError("bind an engine before scoring")
+        engine = self._engine
+        rows: list[Row] = []
+        for name, ids in documents.items():
+            values = self._functions[name](engine.model, engine.tokenizer, list(ids))
+            rows += [self._row(name, i, values) for i in sorted(ids)]
+        found = table(rows)
+        return Scores(self.aggregate(found), found, engine.conditions)
+
+    def aggregate(self, documents: pa.Table) -> Values:
+        """The mean of each function."""
+        return {
+            task: {f"{METRIC},{FILTER}": fmean(metrics[METRIC, FILTER])}
+            for task, metrics in raw_values(documents).items()
+        }
+
+    def command(
+        self, documents: Documents, path: Path, conditions: Conditions | None = None
+    ) -> list[str]:
+        """No command scores a function again."""
+        del documents, path, conditions
+        return []
+
+    def _row(self, name: str, i: int, values: Mapping[int, float]) -> Row:
+        if i not in values:
+            raise ValueError(f"{name} gave no value for document {i}")
+        value = float(values[i])
+        if not math.isfinite(value):
+            raise BrokenModel(f"{name}: document {i} is {value}")
+        digest = self._hashes[name][i]
+        return Row(name, i, digest, digest, METRIC, FILTER, value)
+
+
+def _error(given: FunctionSettings, settings: SuiteSettings) -> str | None:
+    """Why a function cannot be used; it is imported only if the user has allowed that."""
+    name = given.name
+    if name not in settings.allow_code:
+        return (
+            f"python: {name} runs code of yours in the driver and the workers; if you trust it, "
+            f"set `scoring: {{allow_code: ['{name}']}}`"
+        )
+    try:
+        found = _imported(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        return f"python: {name} cannot be imported: {error}; write `package.module:function`"
+    return None if callable(found) else f"python: {name} is a {type(found).__name__}, no function"
+
+
+def _imported(name: str) -> Function:
+    module, _, attribute = name.partition(":")
+    found: Function = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _hashes(given: FunctionSettings) -> list[str]:
+    names = [f"{given.name}:{i}" for i in range(given.documents)]
+    return [hashlib.blake2b(each.encode(), digest_size=16).hexdigest() for each in names]
+
+
+def _source_digest(function: Function) -> str:
+    """Of the file that the function is in: its helpers decide scores too."""
+    source = inspect.getsource(inspect.getmodule(function) or function)
+    return hashlib.blake2b(source.encode(), digest_size=8).hexdigest()

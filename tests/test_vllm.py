@@ -1,0 +1,249 @@
+"""The engine vLLM: real merges in a living engine, and a search on real Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("vllm", reason="scripts/setup --vllm makes an environment with vLLM")
+
+import torch
+
+from evaluators.documents import DocumentSettings
+from evaluators.suite import make_vllm_engine
+from evaluators.tasks import SuiteSettings, TaskError, VllmSettings
+from search.cli.demo import rescore
+from search.runs import export, open_run, results_of
+from tests.search.conftest import write_task
+from tests.workers.makers import make_model
+from workers.candidate import Candidate
+from workers.recipe import Group, Recipe, Source
+from workers.worker import Setup, Worker
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),  # of vLLM and what it imports
+]
+ROOT = Path(__file__).parents[1]
+SHAPE = {"hidden_size": 128, "intermediate_size": 192, "num_attention_heads": 2, "head_dim": 64}
+SHAPE |= {"num_key_value_heads": 1, "max_position_embeddings": 256}
+VLLM = {"dtype": "float32", "enforce_eager": True}
+WORDS = [f"w{i}" for i in range(38)]
+PREFIX = " ".join(WORDS * 4)
+"""Longer than a block of the KV cache, so that it is kept for the next prompt."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    for seed, name in enumerate(("base", "a", "b")):
+        make_model(root / name, "llama", seed, **SHAPE)
+    tasks = root / "tasks"
+    tasks.mkdir()
+    write_task(
+        tasks,
+        "pick",
+        [{"q": f"{WORDS[i % 38]} w2", "choices": ["w1", "w2"], "gold": i % 2} for i in range(40)],
+        output_type="multiple_choice",
+        doc_to_text="{{q}}",
+        doc_to_choice="choices",
+        doc_to_target="gold",
+        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    )
+    write_task(
+        tasks,
+        "text",
+        [{"t": " ".join(WORDS[i * j % 38] for j in range(9))} for i in range(1, 40)],
+        output_type="loglikelihood_rolling",
+        doc_to_text="",
+        doc_to_target="{{t}}",
+        metric_list=[{"metric": "bits_per_byte"}],
+    )
+    write_task(
+        tasks,
+        "generate",
+        [{"q": f"{PREFIX} {word}", "a": "w3 w4"} for word in WORDS],
+        output_type="generate_until",
+        doc_to_text="{{q}}",
+        doc_to_target="a",
+        generation_kwargs={"until": ["."], "max_gen_toks": 6, "do_sample": False},
+        metric_list=[{"metric": "chrf", "aggregation": "chrf", "higher_is_better": True}],
+    )
+    return root
+
+
+def suite_of(world: Path, engine: str, **changed: Any) -> SuiteSettings:
+    return SuiteSettings(
+        tasks=("pick", "text", "generate"),
+        folder=world / "tasks",
+        documents=DocumentSettings.model_validate("all"),
+        engine=engine,
+        vllm=VllmSettings(**{**VLLM, **changed}),
+        keep_responses=True,
+    )
+
+
+def setup_of(world: Path, engine: str, **changed: Any) -> Setup:
+    models = {name: Source(str(world / name)) for name in "ab"}
+    return Setup(Source(str(world / "base")), models, suite_of(world, engine, **changed))
+
+
+def recipe_of(world: Path, a: float) -> Recipe:
+    setup = setup_of(world, "vllm")
+    group = Group({"weight": {"a": a, "b": 1 - a}, "density": 0.5})
+    return Recipe("ties", setup.models, (group,), setup.base)
+
+
+@pytest.fixture(scope="module")
+def worker(world: Path) -> Worker:
+    return Worker(setup_of(world, "vllm"))
+
+
+def responses(worker: Worker, recipe: Recipe) -> list[str]:
+    worker._load(recipe)
+    return worker._suite.score({"generate": range(38)}).responses["response"].to_pylist()
+
+
+def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, world):
+    other = Worker(setup_of(world, "hf"))
+    for a in (0.2, 0.8, 0.2):
+        ours, theirs = (
+            each.evaluate(Candidate(0, recipe_of(world, a))) for each in (worker, other)
+        )
+        assert ours.state == theirs.state == "scored", ours.cause
+        assert ours.conditions.engine.startswith("vllm")
+        assert ours.values["pick"]["acc,none"] == theirs.values["pick"]["acc,none"]
+        for task, metric in (("pick", "gold_logprob,none"), ("text", "bits_per_byte,none")):
+            assert ours.values[task][metric] == pytest.approx(theirs.values[task][metric], abs=1e-5)
+    again = worker.evaluate(Candidate(1, recipe_of(world, 0.2)))
+    assert again.values == ours.values
+
+
+def test_a_kept_prefix_of_other_weights_would_answer_and_does_not(worker, world, monkeypatch):
+    one, two = recipe_of(world, 0.0), recipe_of(world, 1.0)
+    right = responses(worker, two)
+    responses(worker, one)
+    assert responses(worker, two) == right
+    responses(worker, one)
+    monkeypatch.setattr(worker._scoring.model, "reset_prefix_cache", lambda: None)
+    assert responses(worker, two) != right  # the test would notice
+
+
+def test_a_weight_that_is_not_finite_is_named_and_the_next_candidate_is_scored(worker, world):
+    before = worker.evaluate(Candidate(0, recipe_of(world, 0.5)))
+    stream = type(worker._engine).stream
+
+    def spoilt(engine: Any, recipe: Recipe) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in stream(engine, recipe):
+            yield name, tensor * torch.nan if name.endswith("down_proj.weight") else tensor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(worker._engine), "stream", spoilt)
+        broken = worker.evaluate(Candidate(1, recipe_of(world, 0.5)))
+    assert broken.state == "broken"
+    assert broken.cause == "weight model.layers.0.mlp.down_proj.weight is not finite"
+    assert worker.evaluate(Candidate(2, recipe_of(world, 0.5))).values == before.values
+
+
+def test_the_gate_stops_a_model_that_predicts_far_worse_than_its_inputs(worker, world):
+    models = {name: Source(str(world / name)) for name in "ab"}
+    base = Source(str(world / "base"))
+    far = Recipe("task_arithmetic", models, (Group({"weight": 40.0, "lambda": 5.0}),), base)
+    outcome = worker.evaluate(Candidate(0, far))
+    assert outcome.state == "broken"
+    assert "the input models' highest" in outcome.cause
+
+
+def test_a_document_that_does_not_fit_is_named_when_the_worker_starts(world):
+    with pytest.raises(TaskError, match="task generate: 38 of 38 documents are longer than 64 tok"):
+        Worker(setup_of(world, "vllm", max_model_len=64))
+
+
+def test_a_head_size_that_the_cpu_build_lacks_ends_the_start_with_the_reason(tmp_path):
+    folder = make_model(tmp_path / "small", "llama")  # heads of 4 entries
+    settings = SuiteSettings(tasks=("x",), vllm=VllmSettings(**VLLM))
+
+    def start() -> None:
+        make_vllm_engine(folder, settings).text_losses([[1, 2, 3]])
+
+    with pytest.raises(Exception, match="head_dim"):
+        start()
+
+
+def test_experts_that_the_cpu_build_does_not_replace_are_refused(world, tmp_path):
+    sizes = {**SHAPE, "intermediate_size": 64}
+    models = {
+        name: Source(str(make_model(tmp_path / name, "mixtral", seed, **sizes)))
+        for seed, name in enumerate(("base", "a", "b"))
+    }
+    base = models.pop("base")
+    with pytest.raises(ValueError, match="vllm does not take the weights of this architecture in"):
+        Worker(Setup(base, models, suite_of(world, "vllm")))
+
+
+def python() -> Path:
+    """Of a driver without vLLM, where there is one beside this environment."""
+    plain = ROOT / ".venv" / "bin" / "python"
+    return plain if plain.exists() else Path(sys.executable)
+
+
+def mergefront(*arguments: object) -> list[str]:
+    return [str(python()), "-m", "search", *map(str, arguments)]
+
+
+def test_a_killed_search_is_resumed_and_its_export_has_the_recorded_scores(world, tmp_path):
+    config = {
+        "base": str(world / "base"),
+        "models": {name: str(world / name) for name in "ab"},
+        "tasks": str(world / "tasks"),
+        "objectives": {
+            "pick": {"task": "pick", "metric": "acc"},
+            "text": {"task": "text", "metric": "bits_per_byte"},
+            "generate": {"task": "generate", "metric": "chrf"},
+        },
+        "scoring": {"engine": "vllm", "vllm": VLLM},
+        "documents": "all",
+        "gate": {"enabled": False},  # models of random weights
+        "budget": {"trials": 60},
+        "workers": {"cpus": 2, "max": 1, "runtime_env": {"py_executable": sys.executable}},
+        "run": str(tmp_path / "run"),
+    }
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    with (tmp_path / "log").open("wb") as log:
+        search = subprocess.Popen(mergefront("search", file), cwd=ROOT, stdout=log, stderr=log)
+    deadline = time.monotonic() + 300
+    while len(list((tmp_path / "run").glob("finished/0*.parquet"))) < 8:
+        assert search.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(search.pid, signal.SIGKILL)
+    search.wait()
+    done = subprocess.run(
+        mergefront("resume", tmp_path / "run", "--trials", 24),
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plan, ledger = open_run(tmp_path / "run")
+    pick = results_of(ledger).pick("knee")
+    written = export(plan, pick, tmp_path / "merged")
+    assert "--model vllm" in written.command
+    again = rescore(written.recheck)
+    assert {each.name: each.value(again) for each in plan.objectives} == dict(pick.scores)
+    config["scoring"]["engine"] = "hf"
+    file.write_text(yaml.safe_dump(config))
+    refused = subprocess.run(
+        mergefront("resume", tmp_path / "run", "--config", file),
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "scoring.engine" in refused.stderr
