@@ -102,11 +102,6 @@ def table(rows: Iterable[Row]) -> pa.Table:
     return pa.table([*columns, single, parts], schema=SCHEMA)
 
 
-def joined(tables: Iterable[pa.Table]) -> pa.Table:
-    """Several tables of `SCHEMA` as one."""
-    return pa.concat_tables(tables)
-
-
 def response_table(rows: Iterable[tuple[str, int, int, Any]]) -> pa.Table:
     """Responses as a table of `RESPONSES`."""
     *columns, responses = zip(*rows, strict=True)
@@ -140,13 +135,29 @@ def metric_values(documents: pa.Table, task: str, key: str) -> dict[int, Any]:
     }
 
 
-def joined(tables: Iterable[pa.Table]) -> pa.Table:
-    """Tables of different documents as one, sorted as that of a single scoring is."""
+def joined(tables: Iterable[pa.Table], tasks: Iterable[str] = ()) -> pa.Table:
+    """Tables of different documents as one, sorted as the table of a single scoring.
+
+    Args:
+        tables: of scores or of responses.
+        tasks: in their order; those not named follow.
+    """
     table = pa.concat_tables(tables)
-    first: dict[tuple[str, str], int] = {}
-    keys = zip(table["task"].to_pylist(), table["filter"].to_pylist(), strict=True)
-    parts = [first.setdefault(key, len(first)) for key in keys]
-    return table.take(np.lexsort((table["doc_id"].to_numpy(), parts)))
+    names = table["task"].to_pylist()
+    filters = table["filter"].to_pylist() if "filter" in table.column_names else names
+    ranks = {task: i for i, task in enumerate(dict.fromkeys([*tasks, *names]))}
+    first: dict[str, int] = {}
+    parts = [first.setdefault(name, len(first)) for name in filters]
+    keys = (table["doc_id"].to_numpy(), parts, [ranks[name] for name in names])
+    return table.take(np.lexsort(keys))
+
+
+def document_ids(documents: pa.Table) -> dict[str, list[int]]:
+    """Task -> the ids of its documents, ascending."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for task, doc_id in zip(*(documents[n].to_pylist() for n in ("task", "doc_id")), strict=True):
+        found[task].add(doc_id)
+    return {task: sorted(ids) for task, ids in found.items()}
 
 
 def count_documents(documents: pa.Table) -> int:

@@ -9,10 +9,13 @@ from evaluators.stages.criterion import (
     StagedMetric,
     Values,
 )
+from evaluators.stages.fit import Order, document_order, fitted, reference
 from evaluators.stages.order import stratified_order
 from evaluators.stages.race import Stop, race
+from evaluators.stages.scoring import StagedScoring
 from evaluators.stages.settings import StageSettings
 from evaluators.stages.stages import Stages
+from evaluators.stages.tasks import StagedTasks
 
 __all__ = [
     "AGGREGATED",
@@ -20,13 +23,19 @@ __all__ = [
     "Aggregate",
     "Criterion",
     "Difference",
+    "Order",
     "Reference",
     "StageSettings",
     "StagedMetric",
+    "StagedScoring",
+    "StagedTasks",
     "Stages",
     "Stop",
     "Values",
     "difference",
+    "document_order",
+    "fitted",
     "race",
+    "reference",
     "stratified_order",
 ]

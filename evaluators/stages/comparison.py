@@ -55,8 +55,10 @@ def difference(
         one, other = candidate[metric.address], reference[metric.address]
         if not len(one):
             return Difference(0.0, math.inf, math.nan)
-        compared = _ratio if metric.kind == "ratio" else _aggregated
-        its_gain, its_variance, its_value = compared(metric, one, other, aggregate)
+        if metric.kind == "ratio":
+            its_gain, its_variance, its_value = _ratio(metric, one, other)
+        else:
+            its_gain, its_variance, its_value = _aggregated(metric, one, other, aggregate)
         rest = 1 - len(one) / len(other)
         gain += metric.share * its_gain
         variance += metric.share**2 * its_variance * rest
@@ -64,9 +66,7 @@ def difference(
     return Difference(criterion.sign * gain, math.sqrt(variance), value)
 
 
-def _ratio(
-    metric: StagedMetric, one: Array, other: Array, _: Aggregate
-) -> tuple[float, float, float]:
+def _ratio(metric: StagedMetric, one: Array, other: Array) -> tuple[float, float, float]:
     paired = one - other[: len(one)]
     mean, whole = float(paired.mean()), float(other.mean())
     variance = _variance(paired, metric.unit)

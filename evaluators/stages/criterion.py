@@ -42,7 +42,9 @@ class StagedMetric:
         return self.address[1].partition(",")[0]
 
     def values(self, raw: Sequence[Any]) -> Array:
-        """The values of some documents, as a table of documents has them."""
+        """The values of documents, from those in a table of documents."""
+        if not raw:
+            return np.empty(0)
         if self.kind == "aggregated":
             return np.array(raw, np.float64).reshape(len(raw), -1)
         found = Ratio.of(self.name, raw)

@@ -10,9 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from evaluators.settings import LIMIT, Settings
 
 FIRST = 64
-"""Documents of each task in the first stage that `auto` makes; each further stage doubles them."""
+"""Documents of each task in the first stage of `auto`; each further stage has twice as many."""
 ENOUGH = 4 * FIRST
-"""Search documents of a task from which `auto` is on: with fewer, most of them are needed anyway."""
+"""Search documents of a task from which `auto` is on: of fewer, most are needed anyway."""
 LAST = 0.75
 """Of the documents: a later look could save little, and makes every interval wider."""
 
@@ -30,7 +30,7 @@ class StageSettings(Settings):
     """Documents of each task that are scored by the end of each stage but the last."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """That a candidate which nothing on the front beats is scored on all documents."""
-    tolerance: dict[str, Annotated[float, Field(ge=0)]] = {}
+    tolerance: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Objective -> how much better a candidate must be to be scored on, in its own unit."""
 
     @model_validator(mode="before")

@@ -25,7 +25,7 @@ def sampling_error(task: Task, engine: str) -> str | None:
             f"{where}: do_sample: true needs a temperature above 0 in generation_kwargs; "
             "give one, or remove do_sample to generate the likeliest tokens"
         )
-    if engine == "vllm" and _samples(task):
+    if engine == "vllm" and samples(task):
         return (
             f"{where}: draws its tokens at random (do_sample: true), and the engine vllm draws "
             "others each time; generate the likeliest tokens, or set `scoring: {engine: hf}`"
@@ -35,7 +35,7 @@ def sampling_error(task: Task, engine: str) -> str | None:
 
 def sampling_warning(task: Task) -> str | None:
     """What it costs that a task draws its tokens at random; None if it does not."""
-    if not _samples(task):
+    if not samples(task):
         return None
     return (
         f"task {task.task_name}: draws its tokens at random (do_sample: true): a recipe has the "
@@ -45,6 +45,7 @@ def sampling_warning(task: Task) -> str | None:
     )
 
 
-def _samples(task: Task) -> bool:
+def samples(task: Task) -> bool:
+    """Whether a task draws its tokens at random."""
     given = task.config.generation_kwargs or {}
     return task.OUTPUT_TYPE == "generate_until" and bool(given.get("do_sample"))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score
 
 from evaluators.stages import (
     Criterion,
@@ -34,7 +33,8 @@ METRICS = {
 
 def aggregate(address, values):
     assert address == F1
-    return float(f1_score(*values.T, zero_division=0.0))
+    gold, found = values.T
+    return float(2 * (gold * found).sum() / max(1.0, gold.sum() + found.sum()))
 
 
 def answers(rng, address, skill, hard, luck=1.0):
@@ -163,7 +163,7 @@ def test_estimates_are_as_near_to_the_score_on_all_documents_as_their_errors_say
         paired.append(found.value - truth)
         alone.append(candidate[ACC][:64].mean() - truth)
         assert found.documents == 64
-    assert abs(np.mean(off)) < 0.1
+    assert abs(np.mean(off)) < 0.15
     assert np.mean(np.abs(off) < 1.96) >= 0.93
     assert np.std(paired) < 0.8 * np.std(alone)
 
@@ -225,7 +225,7 @@ def test_a_candidate_that_no_member_beats_is_stopped_more_rarely_than_the_bound(
 
 
 @pytest.mark.parametrize(
-    ("gap", "least", "most"), [(0.0, 0.9, 1.0), (0.3, 0.4, 0.75), (1.2, 0.1, 0.16)]
+    ("gap", "least", "most"), [(0.0, 0.9, 1.0), (0.15, 0.3, 0.7), (1.2, 0.1, 0.16)]
 )
 def test_the_worse_a_candidate_the_fewer_documents_it_takes(gap, least, most):
     rng = np.random.default_rng(5)
