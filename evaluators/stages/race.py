@@ -26,7 +26,15 @@ class Stop:
     """The trial that beats it."""
     documents: int
     """Scored until then, of all tasks."""
+    total: int
+    """Documents of all tasks."""
     estimates: Mapping[str, Estimate]
+
+    def __str__(self) -> str:
+        return (
+            f"worse than trial {self.winner} on every objective after {self.documents} of "
+            f"{self.total} documents (stage {self.stage})"
+        )
 
 
 def race(stages: Stages, score: Callable[[Counts], Values], aggregate: Aggregate) -> Stop | None:
@@ -61,7 +69,8 @@ def race(stages: Stages, score: Callable[[Counts], Values], aggregate: Aggregate
             return None
         if winner := stages.winner(values, aggregate):
             estimates = stages.estimates(values, aggregate)
-            return Stop(max(at, late_at) + 1, winner.trial, documents, estimates)
+            stage = max(at, late_at) + 1
+            return Stop(stage, winner.trial, documents, stages.documents, estimates)
 
 
 def _is_done(stages: Stages, tasks: set[str] | frozenset[str], stage: int) -> bool:
