@@ -72,17 +72,30 @@ def _reverse_row(random: Random) -> Row:
 def _sort_row(random: Random) -> Row:
     """The wrong choices are sorted too, but one letter is moved to a neighbour in the alphabet."""
     word = draw_word(random)
+    while len(_sorted_with_a_move(word)) < CHOICES:  # a word such as aaaa
+        word = draw_word(random)
     answer = "".join(sorted(word))
     choices = {answer: None}  # an ordered set
     while len(choices) < CHOICES:
         position, step = random.randrange(len(word)), random.choice((-1, 1))
-        other = LETTERS.find(answer[position]) + step
-        if 0 <= other < len(LETTERS):
-            choices[
-                "".join(sorted(answer[:position] + LETTERS[other] + answer[position + 1 :]))
-            ] = None
+        if moved := _moved(answer, position, step):
+            choices[moved] = None
     shuffled = random.sample(list(choices), CHOICES)
     return {"word": word, "choices": shuffled, "gold": shuffled.index(answer)}
+
+
+def _sorted_with_a_move(word: str) -> set[str]:
+    """The sorted letters of a word, and all that one move of a letter makes of them."""
+    answer = "".join(sorted(word))
+    moves = product(range(len(answer)), (-1, 1))
+    return {answer, *filter(None, (_moved(answer, *move) for move in moves))}
+
+
+def _moved(answer: str, position: int, step: int) -> str | None:
+    other = LETTERS.find(answer[position]) + step
+    if not 0 <= other < len(LETTERS):
+        return None
+    return "".join(sorted(answer[:position] + LETTERS[other] + answer[position + 1 :]))
 
 
 def training_texts(

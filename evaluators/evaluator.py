@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from evaluators.gate_limits import Probes
 from evaluators.scores import Scores, joined
+from evaluators.stages import StagedTasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,10 @@ class Evaluator(Protocol):
     @property
     def random_fewshot(self) -> Sequence[str]:
         """Tasks that `command` scores otherwise, as it draws other examples."""
+
+    @property
+    def staged_tasks(self) -> StagedTasks:
+        """What stages must know of the tasks."""
 
     def metrics(self) -> Mapping[str, Directions]:
         """Task -> "metric,filter" -> is higher better."""
@@ -101,6 +106,11 @@ class Evaluators:
     def random_fewshot(self) -> Sequence[str]:
         """Of all evaluators."""
         return [task for each in self.members for task in each.random_fewshot]
+
+    @property
+    def staged_tasks(self) -> StagedTasks:
+        """Of all tasks."""
+        return StagedTasks.joined(each.staged_tasks for each in self.members)
 
     def metrics(self) -> Mapping[str, Directions]:
         """Of all tasks."""

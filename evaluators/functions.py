@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.documents import split
 from evaluators.gate_limits import Probes
 from evaluators.scores import BrokenModel, Row, Scores, raw_values, table
+from evaluators.stages import StagedTasks
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class FunctionEvaluator:
         self.warnings: Sequence[str] = ()
         self.random_fewshot: Sequence[str] = ()
         self._engine: ScoringEngine | None = None
+
+    @property
+    def staged_tasks(self) -> StagedTasks:
+        """Their numbers of documents."""
+        return StagedTasks({task: len(ids) for task, ids in self.documents["search"].items()})
 
     def metrics(self) -> dict[str, dict[str, bool | None]]:
         """One metric each; the config says whether higher is better."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
 from numbers import Real
+from operator import and_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +69,17 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What a score on all documents is likely to be, from the scores on some of them."""
+
+    value: float
+    error: float
+    """Standard error, in place of the score on all documents."""
+    documents: int
+    """That it is estimated from."""
+
+
+@dataclass(frozen=True)
 class Scores:
     """The scores of one model on a set of documents.
 
@@ -88,11 +102,6 @@ def table(rows: Iterable[Row]) -> pa.Table:
     return pa.table([*columns, single, parts], schema=SCHEMA)
 
 
-def joined(tables: Iterable[pa.Table]) -> pa.Table:
-    """Several tables of `SCHEMA` as one."""
-    return pa.concat_tables(tables)
-
-
 def response_table(rows: Iterable[tuple[str, int, int, Any]]) -> pa.Table:
     """Responses as a table of `RESPONSES`."""
     *columns, responses = zip(*rows, strict=True)
@@ -110,6 +119,50 @@ def raw_values(documents: pa.Table) -> dict[str, dict[tuple[str, str], list[Any]
         value = row["value"] if row["value_json"] is None else json.loads(row["value_json"])
         raw[row["task"]][row["metric"], row["filter"]].append(value)
     return raw
+
+
+def metric_values(documents: pa.Table, task: str, key: str) -> dict[int, Any]:
+    """Document id -> the value of a task's "metric,filter", as `raw_values` reads it."""
+    metric, _, name = key.partition(",")
+    wanted = {"task": task, "metric": metric, "filter": name}
+    rows = documents.filter(
+        reduce(and_, (pc.field(column) == text for column, text in wanted.items()))
+    )
+    columns = (rows[name].to_pylist() for name in ("doc_id", "value", "value_json"))
+    return {
+        doc_id: value if text is None else json.loads(text)
+        for doc_id, value, text in zip(*columns, strict=True)
+    }
+
+
+def joined(tables: Iterable[pa.Table], tasks: Iterable[str] = ()) -> pa.Table:
+    """Tables of different documents as one, sorted as the table of a single scoring.
+
+    Args:
+        tables: of scores or of responses.
+        tasks: in their order; those not named follow.
+    """
+    table = pa.concat_tables(tables)
+    names = table["task"].to_pylist()
+    filters = table["filter"].to_pylist() if "filter" in table.column_names else names
+    ranks = {task: i for i, task in enumerate(dict.fromkeys([*tasks, *names]))}
+    first: dict[str, int] = {}
+    parts = [first.setdefault(name, len(first)) for name in filters]
+    keys = (table["doc_id"].to_numpy(), parts, [ranks[name] for name in names])
+    return table.take(np.lexsort(keys))
+
+
+def document_ids(documents: pa.Table) -> dict[str, list[int]]:
+    """Task -> the ids of its documents, ascending."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for task, doc_id in zip(*(documents[n].to_pylist() for n in ("task", "doc_id")), strict=True):
+        found[task].add(doc_id)
+    return {task: sorted(ids) for task, ids in found.items()}
+
+
+def count_documents(documents: pa.Table) -> int:
+    """How many documents of all tasks have scores."""
+    return int(documents.group_by(["task", "doc_id"]).aggregate([]).num_rows)
 
 
 def _is_number(value: Any) -> bool:

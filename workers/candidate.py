@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evaluators.scores import Conditions
+    from evaluators.scores import Conditions, Estimate
+    from evaluators.stages import Stages
     from workers.recipe import Recipe
 
 PREPARING = "preparing: "
@@ -26,6 +27,8 @@ class Candidate:
     recipe: Recipe
     documents: str = "search"
     """The set of documents that it is scored on."""
+    stages: Stages | None = None
+    """In which it is scored; None scores all documents in one go."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Outcome:
     """Task -> "metric,filter" as lm-eval names it -> aggregate over the documents."""
     documents: pa.Table | None = None
     """Scores per document; see `evaluators.scores`."""
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    """Criterion -> what a stopped candidate would score on all documents."""
     cause: str | None = None
     """Why there are no scores."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from evaluators.evaluator import Evaluator, make_evaluator
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements
 from evaluators.scores import BrokenModel, Scores
+from evaluators.stages import StagedScoring, Stop
 from evaluators.tasks import SuiteSettings
 from workers.candidate import PREPARING, Candidate, Outcome, State
 from workers.checkpoint import (
@@ -88,6 +89,7 @@ class Worker:
         self._suite = setup.make_evaluator(setup.suite)
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
+        self._staged = StagedScoring(self._suite)
         if setup.suite.engine == "vllm":
             first, *_, last = (
                 Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
@@ -108,16 +110,18 @@ class Worker:
         """Merges and scores one candidate; any error becomes part of its outcome."""
         seconds: dict[str, float] = {}
         try:
-            scores = self._score(candidate, seconds)
+            scores, stop = self._score(candidate, seconds)
         except BrokenModel as broken:
             return self._unscored(candidate, "broken", str(broken), seconds)
         except Exception:  # any error of a merge or a task is this trial's outcome
             return self._unscored(candidate, "failed", traceback.format_exc(), seconds)
         return Outcome(
             trial=candidate.trial,
-            state="scored",
+            state="stopped" if stop else "scored",
             values=scores.values,
             documents=scores.documents,
+            estimates=stop.estimates if stop else {},
+            cause=str(stop) if stop else None,
             conditions=scores.conditions,
             seconds=seconds,
             worker=self.name,
@@ -137,7 +141,7 @@ class Worker:
                 raise ValueError(f"{source.path}: this model is broken: {error}")
         return found
 
-    def _score(self, candidate: Candidate, seconds: dict[str, float]) -> Scores:
+    def _score(self, candidate: Candidate, seconds: dict[str, float]) -> tuple[Scores, Stop | None]:
         if candidate.recipe.tokenizer != self._tokenizer:
             raise ValueError("the recipe has another tokenizer than the run, so its export differs")
         with _timed(seconds, "merge"):
@@ -146,7 +150,9 @@ class Worker:
             if self._gate and (reason := self._gate.check(self._inputs)):
                 raise BrokenModel(reason)
         with _timed(seconds, "score"):
-            return self._suite.score(self._suite.documents[candidate.documents])
+            if candidate.stages:
+                return self._staged.score(candidate.stages)
+            return self._suite.score(self._suite.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
         is_stack = not {source.layers for source in recipe.sources.values()} <= self._layers

@@ -28,7 +28,7 @@ def sampling_error(task: Task, engine: str) -> str | None:
             f"{where}: do_sample: true needs a temperature above 0 in generation_kwargs; "
             "give one, or remove do_sample to generate the likeliest tokens"
         )
-    if engine == "vllm" and (cause := _cause(task)):
+    if engine == "vllm" and (cause := sampling_cause(task)):
         return (
             f"{where}: draws its tokens at random ({cause}), and the engine vllm draws "
             "others each time; generate the likeliest tokens, or set `scoring: {engine: hf}`"
@@ -38,7 +38,7 @@ def sampling_error(task: Task, engine: str) -> str | None:
 
 def sampling_warning(task: Task) -> str | None:
     """What it costs that a task draws its tokens at random; None if it does not."""
-    if not (cause := _cause(task)):
+    if not (cause := sampling_cause(task)):
         return None
     return (
         f"task {task.task_name}: draws its tokens at random ({cause}): part of a difference "
@@ -48,8 +48,11 @@ def sampling_warning(task: Task) -> str | None:
     )
 
 
-def _cause(task: Task) -> str | None:
-    """The setting that makes a task sample; lm-eval takes a temperature for it too."""
+def sampling_cause(task: Task) -> str | None:
+    """The setting that makes a task sample; None if none does.
+
+    lm-eval takes a temperature for one too.
+    """
     given = task.config.generation_kwargs or {}
     if task.OUTPUT_TYPE != "generate_until" or given.get("do_sample") is False:
         return None

@@ -17,6 +17,7 @@ from evaluators.suite.metrics import group_metrics, task_metrics
 from evaluators.suite.probes import probes
 from evaluators.suite.requests import Document, answer, build_documents, doc_hash, unanswered
 from evaluators.suite.sampling import sampling_error, sampling_warning
+from evaluators.suite.staged_tasks import staged_tasks
 from evaluators.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from evaluators.engine import ScoringEngine
     from evaluators.gate_limits import Probes
     from evaluators.scores import Conditions, Values
+    from evaluators.stages import StagedTasks
     from evaluators.suite.metrics import Directions
     from evaluators.tasks import SuiteSettings
 
@@ -98,6 +100,12 @@ class Suite:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know of the tasks before a search."""
         return tuple(filter(None, map(sampling_warning, self._loaded.tasks.values())))
+
+    @property
+    def staged_tasks(self) -> StagedTasks:
+        """What stages must know of the tasks."""
+        documents = {task: len(ids) for task, ids in self.documents["search"].items()}
+        return staged_tasks(self._loaded, self._metrics, documents)
 
     def probes(self, texts: int, prompts: int) -> Probes:
         """Inputs for the gate, from the search documents of all tasks."""

@@ -14,7 +14,9 @@ from evaluators.settings import SettingsError, suggestion
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
+from search.config.stages import stage_errors, stage_rules
 from search.config.tasks import (
+    LoadedTasks,
     TaskDigests,
     check_objectives,
     engine_errors,
@@ -27,6 +29,7 @@ from workers.recipe import template_errors
 
 if TYPE_CHECKING:
     from evaluators.tasks import SuiteSettings
+    from search.driver import StageRules
     from search.objectives import Objective
     from workers.doctor import Finding
     from workers.recipe import Recipe, Source
@@ -46,6 +49,7 @@ class Plan:
     recipes: Mapping[str, Recipe]
     """The user's own recipes, by name."""
     tasks: TaskDigests
+    stages: StageRules
 
 
 def make_plan(path: Path) -> Plan:
@@ -68,6 +72,7 @@ def make_plan(path: Path) -> Plan:
     file.errors += [
         *tasks.errors,
         *engine_errors(file),
+        *stage_errors(file, tasks.staged),
         *_template_errors(file),
     ]
     file.errors += _space_errors(file)
@@ -77,14 +82,14 @@ def make_plan(path: Path) -> Plan:
 
     warnings = [finding for finding in findings if finding.level == "warning"]
     warnings += [Finding("warning", "", message) for message in tasks.warnings]
-    return _plan(path, config, objectives, tasks.digests, warnings)
+    return _plan(path, config, objectives, tasks, warnings)
 
 
 def _plan(
     path: Path,
     config: Config,
     objectives: list[Objective],
-    tasks: TaskDigests,
+    tasks: LoadedTasks,
     warnings: list[Finding],
 ) -> Plan:
     from workers.checkpoint import chosen_template, open_checkpoint
@@ -105,7 +110,18 @@ def _plan(
     except SettingsError as error:
         raise ConfigError(path, [*error.errors]) from None
     suite, objectives = suite_settings(config), _weighted(objectives, config)
-    return Plan(config, base, models, objectives, space, suite, warnings, recipes, tasks)
+    return Plan(
+        config=config,
+        base=base,
+        models=models,
+        objectives=objectives,
+        space=space,
+        suite=suite,
+        warnings=warnings,
+        recipes=recipes,
+        tasks=tasks.digests,
+        stages=stage_rules(config, tasks.staged),
+    )
 
 
 def _with_fingerprint(source: Source) -> Source:

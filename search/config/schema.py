@@ -19,6 +19,7 @@ from pydantic import (
 from evaluators.documents import DocumentSettings
 from evaluators.gate_limits import GateSettings
 from evaluators.settings import Settings, suggestion
+from evaluators.stages import StageSettings
 from evaluators.tasks import ScoringSettings
 from evaluators.wording import counted
 from search.driver import Budget
@@ -136,6 +137,7 @@ class Config(Settings):
     ]
     prefer: Prefer = "front"
     documents: DocumentSettings = DocumentSettings()
+    stages: StageSettings = StageSettings()
     scoring: ScoringSettings = ScoringSettings()
     gate: GateSettings = GateSettings()
     merging: MergeSettings = MergeSettings()

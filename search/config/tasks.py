@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.evaluator import make_evaluator
+from evaluators.stages import StagedTasks
 from evaluators.tasks import FunctionSettings, SuiteSettings, TaskError, read_folder
 from search.objectives import Objective, TaskMetrics, resolve
 
@@ -30,6 +31,7 @@ class LoadedTasks:
     digests: TaskDigests = field(default_factory=dict)
     errors: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    staged: StagedTasks = field(default_factory=lambda: StagedTasks({}))
 
 
 def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
@@ -65,7 +67,9 @@ def _load_tasks(file: ConfigFile) -> LoadedTasks:
     except TaskError as error:
         metrics, errors = _load_one_by_one(settings, objectives, error)
         return LoadedTasks(metrics, errors=errors)
-    return LoadedTasks(suite.metrics(), suite.fingerprints, warnings=suite.warnings)
+    return LoadedTasks(
+        suite.metrics(), suite.fingerprints, warnings=suite.warnings, staged=suite.staged_tasks
+    )
 
 
 def _load_one_by_one(

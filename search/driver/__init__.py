@@ -5,6 +5,7 @@ from search.driver.budget import Budget, Patience, wall_hours, worker_hours
 from search.driver.driver import LAST_WAIT, Driver
 from search.driver.outcome import OutcomeReader
 from search.driver.signals import stopped_by_signals
+from search.driver.stage_builder import StageBuilder, StageRules
 
 __all__ = [
     "LAST_WAIT",
@@ -14,6 +15,8 @@ __all__ = [
     "Driver",
     "OutcomeReader",
     "Patience",
+    "StageBuilder",
+    "StageRules",
     "baselines",
     "stopped_by_signals",
     "wall_hours",

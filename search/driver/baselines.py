@@ -79,7 +79,8 @@ class Baselines:
             return None
         means = {name: results.mean(trial) for name, trial in results.models.items()}
         ranked = sorted(means, key=lambda name: -means[name])
-        by_digest = {trial.proposal.digest: trial for trial in results.scored}
+        known = [trial for trial in results.trials if trial.estimated_scores]
+        by_digest = {trial.proposal.digest: trial for trial in reversed(known)}
         finished_digests = {trial.proposal.digest for trial in results.trials}
         members, mean = ranked[:1], means[ranked[0]] if ranked else 0.0
         for name in ranked[1:]:

@@ -17,7 +17,8 @@ from search.driver.duplicate import duplicate_trial
 from search.driver.history import History
 from search.driver.outcome import OutcomeReader
 from search.driver.proposer import Proposer
-from search.driver.replay import full_scoring_rows, replay
+from search.driver.replay import full_scoring, replay
+from search.driver.stage_builder import StageBuilder
 from search.ledger import Proposal, Trial
 from search.objectives import Objective
 from search.results import ENOUGH, check_objectives
@@ -48,6 +49,7 @@ class Driver:
         baselines: what to try before anything is asked.
         objectives: what the outcomes' values mean.
         watch: is called after every step, to show progress.
+        stages: makes the stages of candidates; None scores all of them in one go.
     """
 
     study: Study
@@ -58,6 +60,7 @@ class Driver:
     objectives: Sequence[Objective]
     budget: Budget
     watch: Callable[[Driver], None] = lambda _: None
+    stages: StageBuilder | None = None
     running: dict[int, Proposal] = field(default_factory=dict)
     """Submitted and not yet back, by number."""
     _history: History = field(default_factory=History)
@@ -155,7 +158,8 @@ class Driver:
         """Gives every free worker a queued proposal, as far as there are any."""
         while self.pool.free and (proposal := self._next_proposal()):
             self.running[proposal.number] = proposal
-            self.pool.submit(Candidate(proposal.number, proposal.recipe))
+            stages = self.stages.stages(proposal, self.trials) if self.stages else None
+            self.pool.submit(Candidate(proposal.number, proposal.recipe, stages=stages))
 
     def _next_proposal(self) -> Proposal | None:
         """The next queued proposal to evaluate; a known recipe is recorded as a duplicate."""
@@ -200,9 +204,8 @@ class Driver:
     def _tell(self, trial: Trial) -> None:
         """Adds a recorded trial to the history, and queues its scores for the study."""
         self._history.add(trial)
-        has_scores = trial.state in ("scored", "duplicate")
-        values = [trial.scores[each.name] for each in self.objectives] if has_scores else None
-        broken = trial.state == "broken"
+        known, broken = trial.estimated_scores, trial.state == "broken"
+        values = [known[each.name] for each in self.objectives] if known else None
         self._ask_thread.update(lambda study: study.tell(trial.number, values, broken=broken))
 
     def _check_objectives(self) -> None:
@@ -231,7 +234,7 @@ class Driver:
                 self._proposer.queue.add(proposal)
         scored = self._history.scored
         self._are_objectives_checked = len(scored) >= ENOUGH
-        self._outcome_reader.rows = full_scoring_rows(self.ledger, scored)
+        self._outcome_reader.documents = full_scoring(self.ledger, scored)
         self._history.start_session()
 
     def _wait_for_running(self) -> None:
@@ -252,4 +255,5 @@ def _log(trial: Trial) -> None:
         log.info("trial %d scored  %s", trial.number, scores)
     else:
         what = trial.proposal.label or trial.proposal.recipe.method
-        log.warning("trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)
+        level = logging.INFO if trial.state == "stopped" else logging.WARNING
+        log.log(level, "trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)

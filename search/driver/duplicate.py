@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def duplicate_trial(proposal: Proposal, history: History) -> Trial | None:
     """A trial with the results of the earlier one with the same recipe digest; None if none has.
 
-    It has the state of the earlier trial, scored or broken; failed candidates may be tried again.
+    A broken or stopped one is so again; failed candidates may be tried again.
     """
     if (earlier := history.evaluated.get(proposal.digest)) is None:
         return None
@@ -25,4 +25,5 @@ def duplicate_trial(proposal: Proposal, history: History) -> Trial | None:
         cause=f"the same recipe as trial {earlier.number}",
         conditions=earlier.conditions,
         clock=history.clock,
+        estimates=earlier.estimates,
     )

@@ -18,14 +18,14 @@ class History:
     """In the order of finishing."""
     scored: list[Trial] = field(default_factory=list)
     evaluated: dict[str, Trial] = field(default_factory=dict)
-    """The first scored or broken trial of each recipe, by digest."""
+    """The first scored, stopped or broken trial of each recipe, by digest."""
     _earlier: float = 0.0  # seconds of earlier sessions
     _started: float = field(default_factory=time.monotonic)
 
     def add(self, trial: Trial) -> None:
         """Adds the trial that finished last."""
         self.trials.append(trial)
-        if trial.state in ("scored", "broken"):  # a failed one may be tried again
+        if trial.state in ("scored", "stopped", "broken"):  # a failed one may be tried again
             self.evaluated.setdefault(trial.proposal.digest, trial)
         if trial.state == "scored":
             self.scored.append(trial)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from evaluators.scores import count_documents
 from search.ledger import Proposal, Trial
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ class OutcomeReader:
 
     Args:
         objectives: what the outcomes' values mean.
-        rows: document scores of a full scoring; 0 as long as there was none.
+        documents: of a full scoring; 0 as long as there was none.
     """
 
     objectives: Sequence[Objective]
-    rows: int = 0
+    documents: int = 0
 
     def trial(self, proposal: Proposal, outcome: Outcome, *, order: int, clock: float) -> Trial:
         """The trial that an outcome finishes; a score that is not a number makes it broken.
@@ -34,6 +35,7 @@ class OutcomeReader:
             order: position in the order of finishing.
             clock: seconds that drivers have run.
         """
+        documents = 0 if outcome.documents is None else count_documents(outcome.documents)
         trial = Trial(
             proposal,
             outcome.state,
@@ -42,8 +44,10 @@ class OutcomeReader:
             seconds=outcome.seconds,
             worker=outcome.worker,
             conditions=asdict(outcome.conditions) if outcome.conditions else None,
-            share=self._share(outcome),
+            share=self._share(outcome.state, documents),
             clock=clock,
+            documents=documents,
+            estimates=outcome.estimates,
         )
         if outcome.state != "scored":
             return trial
@@ -53,10 +57,9 @@ class OutcomeReader:
             return replace(trial, state="broken", cause=str(error))
         return replace(trial, scores=scores)
 
-    def _share(self, outcome: Outcome) -> float:
+    def _share(self, state: str, documents: int) -> float:
         """The share of a full scoring that was done before the candidate was stopped."""
-        rows = 0 if outcome.documents is None else int(outcome.documents.num_rows)
-        if outcome.state == "scored":
-            self.rows = max(self.rows, rows)
+        if state == "scored":
+            self.documents = max(self.documents, documents)
             return 1.0
-        return min(1.0, rows / self.rows) if self.rows else 0.0
+        return min(1.0, documents / self.documents) if self.documents else 0.0

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evaluators.scores import count_documents
 from search.ledger import Proposal, Trial
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def replay(contents: Contents) -> Iterator[Proposal | Trial]:
     yield from finished
 
 
-def full_scoring_rows(ledger: Ledger, scored: Sequence[Trial]) -> int:
-    """Document scores of a full scoring; 0 if none can be read."""
+def full_scoring(ledger: Ledger, scored: Sequence[Trial]) -> int:
+    """Documents of a full scoring; 0 if it is not known."""
     for trial in scored[-FILES_TRIED:]:
         try:
-            if rows := int(ledger.documents(trial.number).num_rows):
-                return rows
+            if documents := trial.documents or count_documents(ledger.documents(trial.number)):
+                return documents
         except ValueError:  # a damaged file, of which `contents.damage` has warned
             continue
     return 0

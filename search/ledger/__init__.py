@@ -7,6 +7,7 @@
                                     metadata
     finished/000000-000255.parquet  the same for many trials, once there are many
     trials/000000-000255.parquet    the index of that file, one row per trial; `resume` restores it
+    order.json                      task -> document ids in the order in which stages take them
     selection/000012.parquet        scores of a trial on the selection documents, as in finished/
     report/000012.parquet           the same on the report documents
     budgets/000000.json             the budget, each time it was changed

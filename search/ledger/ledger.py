@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +13,14 @@ from search.ledger import parquet
 from search.ledger.compaction import compact, recover
 from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
-from search.ledger.paths import BUDGETS, finished_name, is_number, proposed_name, scores_name
+from search.ledger.paths import (
+    BUDGETS,
+    ORDER,
+    finished_name,
+    is_number,
+    proposed_name,
+    scores_name,
+)
 from search.ledger.reader import Reader
 from search.ledger.store import Store
 
@@ -120,6 +127,24 @@ class Ledger:
             ) from None
         return budget
 
+    @property
+    def order(self) -> dict[str, tuple[int, ...]] | None:
+        """Task -> document ids in the order in which stages take them; None before the first.
+
+        Raises:
+            ValueError: if its file is damaged.
+        """
+        try:
+            content = json.loads(self._store.read(ORDER))
+            return {str(task): tuple(map(int, ids)) for task, ids in content.items()}
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, AttributeError) as error:
+            where = self._store.location(ORDER)
+            raise ValueError(
+                f"{where} is damaged: {error}; if you delete it, it is made again"
+            ) from None
+
     # -- writing
 
     def record_budget(self, budget: Mapping[str, Any]) -> None:
@@ -128,6 +153,12 @@ class Ledger:
             last = max(self._store.files(BUDGETS), default="-1.json")
             number = int(last.removesuffix(".json")) + 1
             self._write(f"{BUDGETS}/{number:06}.json", json.dumps(dict(budget)).encode())
+
+    def record_order(self, order: Mapping[str, Sequence[int]]) -> None:
+        """Records the order in which stages take the search documents, unless there is one."""
+        if self.order is None:
+            content = {task: list(ids) for task, ids in order.items()}
+            self._write(ORDER, json.dumps(content).encode())
 
     def propose(self, proposal: Proposal) -> None:
         """Records a proposal, before a worker receives it."""

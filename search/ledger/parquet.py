@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evaluators.scores import SCHEMA
+from evaluators.scores import SCHEMA, Estimate
 from search.ledger.trial import Proposal, Trial
 
 _ONE, _MANY = b"mergefront", b"mergefront.trials"  # keys of the metadata: one trial or many
@@ -35,6 +35,8 @@ INDEX = pa.schema(
         ("notes", pa.string()),
         ("recipe", pa.string()),
         ("conditions", pa.string()),
+        ("documents", pa.int64()),  # null in runs of earlier versions, as the next
+        ("estimates", pa.string()),
     ]
 )
 
@@ -137,6 +139,7 @@ def _row(trial: Trial) -> dict[str, Any]:
         "seen": proposal.seen,
         "recipe": proposal.recipe_json,
         "conditions": None if trial.conditions is None else json.dumps(dict(trial.conditions)),
+        "estimates": json.dumps(trial.summary()["estimates"]),
     }
 
 
@@ -158,6 +161,10 @@ def _trial(row: dict[str, Any]) -> Trial:
         scores=dict(row["scores"]),
         seconds=dict(row["seconds"]),
         conditions=None if row["conditions"] is None else json.loads(row["conditions"]),
+        documents=row["documents"] or 0,
+        estimates={
+            name: Estimate(**each) for name, each in json.loads(row["estimates"] or "{}").items()
+        },
         **same_names,
     )
 

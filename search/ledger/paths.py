@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
+ORDER = "order.json"
 SELECTION, REPORT = "selection", "report"  # the sets of documents that a search does not see
 
 

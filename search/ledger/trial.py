@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
+from evaluators.scores import Estimate
 from workers.recipe import Recipe
 
 TrialState = Literal["scored", "stopped", "broken", "failed", "duplicate"]
@@ -107,6 +108,10 @@ class Trial:
     """Seconds that drivers had run when it finished; time between sessions does not count."""
     conditions: Mapping[str, Any] | None = None
     """Hardware and batch size, which change the last bits of scores: the fields of `Conditions`."""
+    documents: int = 0
+    """How many it was scored on; 0 also in runs of earlier versions."""
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    """Objective -> what a stopped trial would score on all documents, and how sure that is."""
 
     @property
     def number(self) -> int:
@@ -117,6 +122,11 @@ class Trial:
     def label(self) -> str | None:
         """The name of a baseline; None for a sampled point."""
         return self.proposal.label
+
+    @property
+    def estimated_scores(self) -> Mapping[str, float]:
+        """The scores; of a stopped trial, estimates of them."""
+        return self.scores or {name: each.value for name, each in self.estimates.items()}
 
     @property
     def reason(self) -> str:
@@ -136,6 +146,8 @@ class Trial:
             "share": self.share,
             "clock": self.clock,
             "conditions": None if self.conditions is None else dict(self.conditions),
+            "documents": self.documents,
+            "estimates": {name: asdict(each) for name, each in self.estimates.items()},
         }
 
     def to_json(self) -> str:
@@ -145,8 +157,10 @@ class Trial:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Trial:
         """Reads what `to_json` wrote."""
-        content = {"conditions": None, **content}  # missing in runs of earlier versions
+        # missing in runs of earlier versions
+        content = {"conditions": None, "documents": 0, "estimates": {}, **content}
         rest = {name: content[name] for name in _FIELDS}
+        rest["estimates"] = {k: Estimate(**each) for k, each in rest["estimates"].items()}
         return cls(Proposal.from_dict(content["proposal"]), **rest)
 
 

@@ -1,5 +1,6 @@
 """What a run optimises, and how points compare by it: dominance and hypervolume; knows no trial."""
 
+from search.objectives.cover import covering
 from search.objectives.front import (
     Losses,
     crowding,
@@ -29,6 +30,7 @@ __all__ = [
     "ObjectiveSettings",
     "TaskMetrics",
     "Weight",
+    "covering",
     "crowding",
     "front",
     "hypervolume",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluators.jackknife import block_influences
+from evaluators.ratio import Ratio, is_of_ratio
 
 if TYPE_CHECKING:
     from search.objectives import Metric, Objective
@@ -18,18 +22,6 @@ Influences = Mapping[str, NDArray[np.float64]]
 deviation / sqrt(n)."""
 Raw = Mapping[str, Mapping[tuple[str, str], Sequence[Any]]]
 """Task -> (metric, filter) -> the values of its documents, as `raw_values` reads them."""
-
-BLOCKS = 100  # of documents per task, of which `jackknife` leaves out one at a time
-
-_LN2 = math.log(2)
-_OF_RATIO: Mapping[str, Callable[[float], tuple[float, float]]] = {
-    "bits_per_byte": lambda x: (-x / _LN2, -1 / _LN2),
-    **dict.fromkeys(
-        ("perplexity", "weighted_perplexity", "word_perplexity", "byte_perplexity"),
-        lambda x: (math.exp(-x), -math.exp(-x)),
-    ),
-}
-"""lm-eval's metrics that are functions of (sum of values) / (sum of weights), with derivative."""
 
 
 @dataclass(frozen=True)
@@ -76,34 +68,23 @@ def jackknife(
     """
     influences = {}
     for task, size in sizes.items():
-        blocks = min(size, BLOCKS)
-        if blocks < 2:
-            continue
-        rest = np.array([without(task, range(i, size, blocks)) for i in range(blocks)])
-        if np.ptp(rest) > 0:  # otherwise the objective is of other tasks
-            influences[task] = (blocks - 1) * (rest.mean() - rest)
+        found = block_influences(size, partial(without, task))
+        if len(found) and np.ptp(found) > 0:  # otherwise the objective is of other tasks
+            influences[task] = found
     return DocumentScores(score, influences)
 
 
 def _metric(metric: Metric, raw: Raw) -> tuple[float, NDArray[np.float64]] | None:
     """The value of a metric, and the influence of each document on it."""
     name, _, filter_ = metric.key.partition(",")
-    values = raw.get(metric.task, {}).get((name, filter_))
-    if not values:
-        return None  # a group of tasks
-    pairs = values if isinstance(values[0], Sequence) else [(each, 1.0) for each in values]
-    if pairs is values and name not in _OF_RATIO:
-        return None
-    parts, weights = np.array(pairs, np.float64).T
-    ratio = float(parts.sum() / weights.sum())
-    value, slope = _OF_RATIO[name](ratio) if name in _OF_RATIO else (ratio, 1.0)
-    return value, slope * (parts - ratio * weights) / weights.mean()
+    found = Ratio.of(name, raw.get(metric.task, {}).get((name, filter_), ()))
+    return (found.value, found.influences) if found else None  # a group of tasks has no documents
 
 
 def _binary(
     objective: Objective, score: float, influences: Influences
 ) -> NDArray[np.float64] | None:
-    if len(objective.metrics) > 1 or objective.metrics[0].key.partition(",")[0] in _OF_RATIO:
+    if len(objective.metrics) > 1 or is_of_ratio(objective.metrics[0].key.partition(",")[0]):
         return None
     values = score + influences[objective.metrics[0].task]
     rounded = np.round(values)

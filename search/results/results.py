@@ -226,7 +226,8 @@ class RunResults:
         return {label: trial for label, trial in found.items() if trial is not None}
 
     def _losses(self, trials: Iterable[Trial]) -> Losses:
-        return np.array([losses(list(self.objectives), trial.scores) for trial in trials])
+        rows = (losses(list(self.objectives), trial.estimated_scores) for trial in trials)
+        return np.array(list(rows))
 
 
 def _scores(trial: Trial | None) -> Mapping[str, float] | None:

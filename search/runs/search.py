@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from search.driver import Budget, Driver, baselines, stopped_by_signals
+from search.driver import Budget, Driver, StageBuilder, baselines, stopped_by_signals
 from search.space import MergeFeatures
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
         baselines=baselines(plan.space, plan.recipes),
         objectives=plan.objectives,
         budget=budget,
+        stages=StageBuilder(plan.stages, plan.objectives, ledger, list(plan.models)),
     )
 
 

@@ -10,13 +10,16 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
 
 from workers.candidate import PREPARING, Candidate, Outcome
+
+if TYPE_CHECKING:
+    from evaluators.stages import Stages
 
 LOG_LINES = 20  # of a dead worker's log, quoted in the error
 
@@ -60,9 +63,14 @@ class WorkerActor:
         self._worker = make(setup)
         return self._worker.ready()
 
-    def evaluate(self, candidate: Candidate) -> Outcome:
-        """The worker's outcome."""
-        return self._worker.evaluate(candidate)
+    def evaluate(self, candidate: Candidate, stages: Stages | None = None) -> Outcome:
+        """The worker's outcome.
+
+        Args:
+            candidate: without its stages, which many candidates share.
+            stages: of the candidate.
+        """
+        return self._worker.evaluate(replace(candidate, stages=stages))
 
 
 def tail(path: str, lines: int = LOG_LINES) -> str:

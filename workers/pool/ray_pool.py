@@ -11,7 +11,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayError
@@ -28,6 +29,9 @@ from workers.pool.metrics import Metrics
 from workers.pool.protocol import PoolSettings
 from workers.pool.slot import Slot
 from workers.pool.worker_set import WorkerSet
+
+if TYPE_CHECKING:
+    from evaluators.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +68,7 @@ class RayPool:
         self._worker_set = WorkerSet(settings, resources, self._health, can_grow=can_grow)
         self._worker = ray.put(worker)
         self._setup = ray.put(setup)
+        self._stages_put: tuple[Stages, ray.ObjectRef] | None = None
         self._metrics = Metrics(run)
         self._worker_set.update()
 
@@ -136,7 +141,20 @@ class RayPool:
 
     def _dispatch(self) -> None:
         for candidate, slot in self._queue.assign(self._worker_set.slots):
-            slot.enter("busy", slot.actor.evaluate.remote(candidate), candidate)
+            alone = replace(candidate, stages=None)
+            pending = slot.actor.evaluate.remote(alone, self._shared(candidate.stages))
+            slot.enter("busy", pending, candidate)
+
+    def _shared(self, stages: Stages | None) -> ray.ObjectRef | None:
+        """Stages in Ray's object store, where they are put once for all candidates that have them.
+
+        They hold scores per document of several trials, which may be megabytes.
+        """
+        if stages is None:
+            return None
+        if self._stages_put is None or self._stages_put[0] is not stages:
+            self._stages_put = stages, ray.put(stages)
+        return self._stages_put[1]
 
     def _collect(self, seconds: float) -> list[Outcome]:
         slots = {slot.pending: slot for slot in self._worker_set.slots if slot.pending is not None}
