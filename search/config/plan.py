@@ -138,8 +138,7 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 
     sources = {name: file.source(each) for name, each in models.items()}
     tokenizer = file["tokenizer"]
-    scoring = file["scoring"]
-    in_place = scoring is None or scoring.engine != "vllm"
+    in_place = with_engine(file["scoring"]).engine != "vllm"
     return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
 
 

@@ -143,3 +143,18 @@ def test_gpus_that_the_workers_vllm_cannot_use_are_named(gpus, message, config, 
         make_plan(write({**config, "scoring": {"engine": "vllm"}, "workers": workers}))
     assert message in str(error.value)
     make_plan(write({**config, "scoring": {"engine": "hf"}, "workers": workers}))
+
+
+def test_one_function_with_two_numbers_of_documents_is_named(config, write, monkeypatch, tmp_path):
+    (tmp_path / "brief.py").write_text("def brevity(model, tokenizer, ids): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    objectives = {
+        name: {"python": "brief:brevity", "documents": documents, "direction": "maximize"}
+        for name, documents in (("one", 40), ("other", 50))
+    }
+    scoring = {"allow_code": ["brief:brevity"]}
+    with pytest.raises(ConfigError) as error:
+        make_plan(write({**config, "objectives": objectives, "scoring": scoring}))
+    assert "objectives.other.documents: 50, and objectives.one has the same function with 40" in (
+        str(error.value)
+    )
