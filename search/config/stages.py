@@ -47,4 +47,4 @@ def _sizes(
     stages: StageSettings, objectives: Mapping[str, ObjectiveSettings], tasks: StagedTasks
 ) -> tuple[int, ...]:
     named = {one.task for each in objectives.values() for one in each.metrics.values()}
-    return stages.sizes_for([tasks.size(task) for task in named], exact=bool(tasks.sampled))
+    return stages.sizes_for([tasks.size(task) for task in named], tasks.sampled)

@@ -31,7 +31,7 @@ def points(n: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 def test_the_process_passes_through_what_it_learned_and_doubts_what_is_far():
     blocks, losses = points(20), np.random.default_rng(1).normal(size=(20, 2))
-    process = GaussianProcess(blocks, losses, QUIET)
+    process = GaussianProcess(blocks, losses, QUIET, np.zeros(20))
     expected, deviation = process.predict(blocks)
     assert expected == pytest.approx(losses, abs=1e-2)
     far, doubt = process.predict({"x": np.full((1, 3), 50.0)})
@@ -41,7 +41,8 @@ def test_the_process_passes_through_what_it_learned_and_doubts_what_is_far():
 
 def test_pending_points_change_no_expectation_but_leave_less_doubt():
     blocks, losses = points(12), np.random.default_rng(1).normal(size=(12, 1))
-    process, more = GaussianProcess(blocks, losses, QUIET), points(3, seed=5)
+    process = GaussianProcess(blocks, losses, QUIET, np.zeros(12))
+    more = points(3, seed=5)
     before, doubt = process.predict(more)
     after, less = process.with_pending(more).predict(more)
     assert after == pytest.approx(before, abs=0.05)
@@ -52,9 +53,10 @@ def test_the_gradient_of_the_likelihood_is_that_of_finite_differences():
     rows, losses = points(15)["x"], np.random.default_rng(2).normal(size=(15, 2))
     squares = [gaussian_process._squares(rows[:, :2], rows[:, :2])]
     squares.append(gaussian_process._squares(rows[:, 2:], rows[:, 2:]))
+    noise = np.linspace(0.0, 0.5, 15)
 
     def both(scales):
-        return gaussian_process._negative_log_likelihood(scales, squares, losses)
+        return gaussian_process._negative_log_likelihood(scales, squares, losses, noise)
 
     at = np.array([-0.3, 0.4, -2.0])
     assert check_grad(lambda x: both(x)[0], lambda x: both(x)[1], at) < 1e-4
@@ -64,7 +66,7 @@ def test_a_block_that_decides_nothing_gets_a_long_length_scale():
     random = np.random.default_rng(0)
     matters, idle = random.random((80, 1)), random.random((80, 1))
     losses = np.sin(6 * matters)
-    scales = fitted_scales({"matters": matters, "idle": idle}, losses)
+    scales = fitted_scales({"matters": matters, "idle": idle}, losses, np.zeros(80))
     assert scales[1] > scales[0] + 1.0
 
 
