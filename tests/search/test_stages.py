@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import optuna
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
 from evaluators.scores import Estimate, count_documents
 from evaluators.stages import StagedTasks
+from search.cli.app import app
+from search.cli.progress import Progress
 from search.driver import Budget, Driver, Patience, StageBuilder, StageRules, baselines
 from search.ledger import Ledger
 from search.ledger import ledger as ledger_module
 from search.objectives import losses
-from search.results import Effort, RunResults
-from search.samplers import Auto, Nsga2, Random, Study, Tpe
+from search.results import Effort, RunResults, importance
+from search.runs.dashboard import rows_of
+from search.samplers import Auto, Mirror, Nsga2, Random, Study, Tpe
 from tests.search.conftest import OBJECTIVES, make_space
 from tests.search.formula import DOCUMENTS, evaluate
 from workers.candidate import Candidate, Outcome
@@ -37,7 +44,7 @@ RULES = StageRules(
 
 
 def make_driver(root, rules=RULES, evaluate=evaluate, sampler=None, workers=1, **more) -> Driver:
-    ledger = Ledger(root) if root.exists() else Ledger.create(root, HEADER, "")
+    ledger = Ledger(root) if root.exists() else Ledger.create(root, HEADER, "documents: all\n")
     directions = [each.direction for each in OBJECTIVES]
     return Driver(
         study=Study(sampler or Random(), SPACE.axes, directions, seed=7),
@@ -379,6 +386,47 @@ def test_the_effort_of_trials_of_an_earlier_version_is_their_share(searched):
     assert not str(Effort.of([]))
     mixed = [*old[1:], of_state(searched, "scored")[0]]
     assert Effort.of(mixed) == Effort(FULL * len(mixed), FULL, 0)
+
+
+def test_status_report_and_dashboard_say_what_was_stopped_and_saved(searched, tmp_path):
+    effort, root = Effort.of(searched.trials), searched.ledger.root
+    stopped = len(of_state(searched, "stopped"))
+    status = CliRunner().invoke(app, ["status", root])
+    assert f"{stopped} stopped" in status.output
+    assert f"scored: {effort}\n" in status.output
+    content = json.loads(CliRunner().invoke(app, ["status", root, "--json"]).output)
+    assert content["documents"] == {
+        "scored": effort.scored,
+        "full": FULL,
+        "saved": effort.saved,
+    }
+    assert content["budget"]["scorings"] == pytest.approx(effort.scorings)
+    done = CliRunner().invoke(app, ["report", root, str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.output
+    assert f"scored: {effort}" in (tmp_path / "page.html").read_text()
+    assert str(effort) in Progress(Console()).line(searched)
+
+
+def test_the_dashboard_has_stopped_trials_without_values(searched, tmp_path):
+    directions = {each.name: each.direction for each in OBJECTIVES}
+    mirror = Mirror(tmp_path / "journal.log", "x", SPACE.axes, directions)
+    mirror.add(rows_of(searched.ledger))
+    study = optuna.load_study(study_name="x", storage=mirror.storage)
+    by_number = {trial.user_attrs["trial"]: trial for trial in study.trials}
+    for trial in searched.trials:
+        shown = by_number[trial.number]
+        if trial.state == "stopped":
+            assert (shown.state.name, shown.values) == ("PRUNED", None)
+            assert shown.user_attrs["estimated picks"] == trial.estimates["picks"].value
+    assert {trial.number for trial in study.best_trials} <= {
+        n for n, each in enumerate(study.trials) if each.user_attrs["state"] == "scored"
+    }
+
+
+def test_importance_learns_from_stopped_trials_too(searched):
+    assert importance(RunResults(OBJECTIVES, searched.trials)).keys() == {"picks", "text"}
+    with pytest.raises(ValueError, match="importance needs 20 scored trials"):
+        importance(RunResults(OBJECTIVES, of_state(searched, "scored")))
 
 
 def test_stopped_trials_end_patience_as_scored_ones_do(searched):
