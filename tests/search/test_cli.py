@@ -117,7 +117,7 @@ def test_an_invalid_pick_is_refused(run, finished, tmp_path, options, expected):
 
 def test_a_stopped_trial_is_shown_and_cannot_be_chosen(run, finished, tmp_path):
     (last,) = (trial for trial in finished.trials() if trial.label == "uniform soup")
-    cause = "worse than trial 4 on every objective after 128 of 600 documents (stage 1)"
+    cause = "no better than trial 4 on any objective after 128 of 600 documents (stage 1)"
     proposal = replace(last.proposal, number=5, label=None)
     estimates = {"picks": Estimate(0.9, 0.05, 64), "text": Estimate(0.1, 0.02, 64)}
     finished.propose(proposal)

@@ -160,7 +160,7 @@ def test_only_completely_scored_trials_are_on_the_front_picked_or_best(searched)
 
 def test_a_stopped_trial_cannot_be_chosen_and_the_message_says_why(searched):
     trial = of_state(searched, "stopped")[0]
-    expected = rf"trial {trial.number} has only estimates of scores: it is stopped, worse than"
+    expected = rf"trial {trial.number} has only estimates of scores: it is stopped, no better "
     with pytest.raises(ValueError, match=expected):
         RunResults(OBJECTIVES, searched.trials).trial(trial.number)
 
@@ -282,6 +282,24 @@ def test_stopped_trials_survive_compaction(tmp_path, searched, monkeypatch):
     assert Ledger(ledger.root).trials() == searched.trials
     trial = of_state(searched, "stopped")[0]
     assert count_documents(Ledger(ledger.root).documents(trial.number)) == trial.documents
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{", "order.json is damaged: "),
+        ('{"pick": "x"}', "order.json is damaged: "),
+        ('{"pick": [3, 4]}', "is scored on other documents of task"),
+    ],
+)
+def test_without_a_valid_order_everything_is_scored_completely_and_the_file_named(
+    tmp_path, searched, caplog, content, expected
+):
+    driver = make_driver(tmp_path / "run")
+    (tmp_path / "run" / "order.json").write_text(content)
+    with caplog.at_level(logging.WARNING):
+        assert states(driver) == {"scored"}
+    assert expected in caplog.text
 
 
 def test_a_damaged_file_of_the_front_is_named_once_and_nothing_is_compared_with_it(
