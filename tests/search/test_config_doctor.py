@@ -65,12 +65,14 @@ def test_the_json_of_a_config_has_its_estimates(doctor, write, config):
     assert content["estimate"]["export_disk"] > 0
     assert content["trials"] == 12
     assert content["trials_wanted"] == 5 * len(content["parameters"])
+    assert content["stages"] == []
 
 
 def test_a_config_is_shown_with_its_space_and_the_trials_that_it_needs(doctor, write, config):
-    done = doctor(write(config))
+    done = doctor(write({**config, "documents": "all", "stages": [16, 32]}))
     assert done.exit_code == 0
-    for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines"):
+    stages = "candidates are scored on 16, 32 documents of each task, then on all 80"
+    for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines", stages):
         assert part in done.output
 
 
