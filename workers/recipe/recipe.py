@@ -156,6 +156,10 @@ class Recipe:
             raise ValueError(f"not valid YAML: {error}") from None
         if not isinstance(content, dict):
             raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
+        if "objectives" in content:
+            raise ValueError(
+                "is the config of a search, not a recipe; run it by `mergefront search`"
+            )
         return cls.from_dict(content)
 
     def _model_errors(self) -> list[str]:
