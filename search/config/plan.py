@@ -82,7 +82,7 @@ def make_plan(path: Path) -> Plan:
     ]
     file.errors += _space_errors(file)
     config = file.resolved()
-    config = config.model_copy(update={"scoring": with_engine(config.scoring)})
+    config = config.model_copy(update={"scoring": with_engine(config.scoring, config.workers.gpus)})
     from workers.doctor import Finding
 
     warnings = [finding for finding in findings if finding.level == "warning"]
@@ -143,7 +143,7 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 
     sources = {name: file.source(each) for name, each in models.items()}
     tokenizer = file["tokenizer"]
-    in_place = with_engine(file["scoring"]).engine != "vllm"
+    in_place = with_engine(file["scoring"], file["workers"].gpus).engine != "vllm"
     return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
 
 

@@ -160,3 +160,11 @@ def test_one_function_with_two_numbers_of_documents_is_named(config, write, monk
     assert "objectives.other.documents: 50, and objectives.one has the same function with 40" in (
         str(error.value)
     )
+
+
+@pytest.mark.parametrize(("gpus", "engine"), [(None, "vllm"), (0.5, "vllm"), (0, "hf"), (2, "hf")])
+def test_auto_is_hf_for_workers_that_vllm_cannot_use(gpus, engine, config, write, monkeypatch):
+    monkeypatch.setattr("evaluators.suite.best_engine", lambda: "vllm")
+    workers = {"gpus": gpus, "runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    plan = make_plan(write({**config, "scoring": {"engine": "auto"}, "workers": workers}))
+    assert plan.config.scoring.engine == engine
