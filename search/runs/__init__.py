@@ -1,7 +1,7 @@
 """What a person does with a run: create, search, inspect, compare, export; knows no terminal."""
 
 from search.runs.dashboard import mirror_of, show_dashboard
-from search.runs.export import export
+from search.runs.export import Exported, export
 from search.runs.run import (
     config_of,
     create_run,
@@ -16,10 +16,13 @@ from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
 from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
+from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
+    "Exported",
     "RunVerdict",
     "ScoringError",
+    "Verification",
     "config_of",
     "create_run",
     "export",
@@ -27,6 +30,7 @@ __all__ = [
     "open_run",
     "reached_limit",
     "recorded_verdict",
+    "refused_text",
     "results_of",
     "resume_run",
     "run_search",
@@ -35,4 +39,5 @@ __all__ = [
     "submit",
     "transfer_trials",
     "verdict_on_pick",
+    "verified_text",
 ]
