@@ -172,7 +172,9 @@ def _is_mergekit(text: str) -> bool:
 def _aligned(recipe: Recipe) -> dict[str, Checkpoint]:
     """The models of a recipe by name, with one vocabulary and equal shapes."""
     found = {name: _open(source) for name, source in recipe.token_sources.items()}
-    return align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    return align(
+        retokenize(found, recipe.tokenizer, recipe.chat_template, recipe.generation_config)
+    )
 
 
 def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:

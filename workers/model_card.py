@@ -16,6 +16,7 @@ from workers.checkpoint import (
     licence_of,
 )
 from workers.evidence import Evidence
+from workers.inherited import inherited
 from workers.methods import METHODS
 from workers.recipe import Recipe, Source
 
@@ -38,7 +39,7 @@ A merge of {{ count }} language models, made with mergefront.
 ## Method
 
 `{{ method }}`: {{ summary }}{{ paper }}
-Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}.
+Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}. {{ settings }}
 
 {{ evidence }}
 ## Reproducing it
@@ -102,6 +103,7 @@ def card(
         seed=recipe.seed,
         digest=recipe.digest,
         dtype=recipe.dtype or next(iter(opened.values())).dtype,
+        settings=" ".join(each.sentence for each in inherited(recipe)),
         evidence=f"{found.section.strip()}\n" if found.section else "",
         caveat=_RANDOM if recipe.method.startswith("dare") else "",
         recipe=yaml.safe_dump(_recipe_without_paths(recipe), sort_keys=False).strip(),

@@ -10,7 +10,7 @@ import typer
 from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
-from search.cli.output import console
+from search.cli.output import console, note
 from search.cli.results import Number, Pick, read_results
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def export(
     terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
     if written.note:
         terminal.print(written.note)
+    for warning in written.warnings:
+        note(f"warning: {warning}")
     terminal.print("Score it again on the same documents:")
     terminal.print(f"  {written.command}", soft_wrap=True)
     if written.random_fewshot:

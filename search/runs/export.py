@@ -36,6 +36,8 @@ class Exported:
     """Tasks whose few-shot examples the command draws anew, and so scores differently."""
     note: str = ""
     """What a user should know of the scores; empty if the weights are those that were scored."""
+    warnings: tuple[str, ...] = ()
+    """Where the models have other chat templates or generation configs than the merged one."""
 
     @property
     def command(self) -> str:
@@ -72,6 +74,7 @@ def export(
         OSError: if the disk gives up on the way.
     """
     from search.runs.evidence import evidence_of
+    from workers.inherited import inherited
     from workers.merge import merge  # imports torch
 
     recipe, note = _in_dtype(trial.proposal.recipe, dtype)
@@ -86,7 +89,8 @@ def export(
     suite = make_evaluator(suite_settings(plan.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
-    return Exported(out, command, tuple(suite.random_fewshot), note)
+    differ = tuple(each.sentence for each in inherited(recipe) if each.others)
+    return Exported(out, command, tuple(suite.random_fewshot), note, differ)
 
 
 def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:
