@@ -37,7 +37,7 @@ class Tolerance:
 SAME = Tolerance(1e-5)
 """Of float32 weights on the same kind of device: documents in other batches change last bits."""
 ROUNDED = Tolerance(0.05, 0.05)
-"""Of weights in 16 bits, another dtype, or another kind of device or engine."""
+"""Of weights in 16 bits or otherwise rounded, or another kind of device or engine."""
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _is_mergekit(text: str) -> bool:
 
 def _aligned(recipe: Recipe) -> dict[str, Checkpoint]:
     """The models of a recipe by name, with one vocabulary and equal shapes."""
-    found = {name: _open(source) for name, source in recipe.token_sources.items()}
+    found = {name: open_verified(source) for name, source in recipe.token_sources.items()}
     return align(
         retokenize(found, recipe.tokenizer, recipe.chat_template, recipe.generation_config)
     )
@@ -181,7 +181,12 @@ def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:
     return next(iter(opened.values()))
 
 
-def _open(source: Source) -> Checkpoint:
+def open_verified(source: Source) -> Checkpoint:
+    """A model of a recipe.
+
+    Raises:
+        ValueError: if it cannot be read, or has changed since the recipe was made.
+    """
     checkpoint = open_checkpoint(source)
     if source.fingerprint and source.fingerprint != checkpoint.fingerprint:
         raise ValueError(

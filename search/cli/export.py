@@ -23,6 +23,14 @@ Dtype = Annotated[
 ShardSize = Annotated[
     str, typer.Option(help="Of tensors in one file: `5GB`, `500MB`.", metavar="SIZE")
 ]
+Adapter = Annotated[
+    bool,
+    typer.Option(
+        "--adapter",
+        help="Write a LoRA adapter instead: if all models are LoRA adapters on one base, and the "
+        "method adds them up.",
+    ),
+]
 Push = Annotated[
     str | None,
     typer.Option(
@@ -53,6 +61,7 @@ def export(
     where: Where = None,
     dtype: Dtype = None,
     max_shard_size: ShardSize = "5GB",
+    adapter: Adapter = False,
     verify: Verify = False,
     push: Push = None,
     public: Public = False,
@@ -65,6 +74,8 @@ def export(
         from workers.upload import check_target
 
         shard_bytes = byte_size(max_shard_size, "--max-shard-size")
+        if adapter and dtype:
+            raise ValueError("--dtype: an adapter is written in float32; leave it out")
         if push:
             check_target(push, force=force)
         plan, ledger = open_run(run)
@@ -81,6 +92,7 @@ def export(
                 verdict=found,
                 dtype=dtype,
                 shard_bytes=shard_bytes,
+                adapter=adapter,
                 force=force,
             )
     terminal = console()
@@ -90,8 +102,9 @@ def export(
         terminal.print(written.note)
     for warning in written.warnings:
         note(f"warning: {warning}")
-    terminal.print("Score it again on the same documents:")
-    terminal.print(f"  {written.command}", soft_wrap=True)
+    if written.recheck:
+        terminal.print("Score it again on the same documents:")
+        terminal.print(f"  {written.command}", soft_wrap=True)
     if written.random_fewshot:
         tasks = ", ".join(written.random_fewshot)
         terminal.print(

@@ -70,14 +70,17 @@ class Verification:
         Raises:
             ValueError: if the model cannot be loaded or scored.
         """
-        from workers.checkpoint import read_json  # imports torch
-        from workers.rescoring import score_directory
+        from workers.rescoring import score_files  # imports torch
 
         settings = self.plan.suite
         documents = document_ids(self.recorded)
-        now = score_directory(written.path, settings, make_evaluator(settings), documents)
-        is_float32 = read_json(written.path / "config.json")["dtype"] == "float32"
-        same = is_float32 and not written.note and _is_alike(self.trial.conditions, now.conditions)
+        evaluator = make_evaluator(settings)
+        now, dtype = score_files(written.source, settings, evaluator, documents)
+        same = (
+            dtype == "float32"
+            and not written.note
+            and _is_alike(self.trial.conditions, now.conditions)
+        )
         return agreement(self.recorded, now.documents, SAME if same else ROUNDED)
 
 

@@ -1,5 +1,7 @@
 """Reads and writes models on disk and the hub; does not know what a merge method is."""
 
+from workers.checkpoint.adapter import Adapter
+from workers.checkpoint.adapter_writer import Term, write_adapter
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
 from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, with_vocabulary_rows
@@ -41,11 +43,13 @@ __all__ = [
     "SHARD_BYTES",
     "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
+    "Adapter",
     "Checkpoint",
     "DerivedCheckpoint",
     "Difference",
     "MetaModel",
     "TensorInfo",
+    "Term",
     "Vocabulary",
     "align",
     "available_memory",
@@ -80,5 +84,6 @@ __all__ = [
     "with_names_of",
     "with_prefix",
     "with_vocabulary_rows",
+    "write_adapter",
     "write_model",
 ]
