@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from workers.checkpoint import (
     align,
     load_model,
     open_checkpoint,
+    open_headers,
     retokenize,
     write_model,
 )
@@ -159,6 +161,17 @@ def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
         key = json.dumps(parameters, default=dict, sort_keys=True)
         groups.setdefault(key, ([], parameters))[0].append(tensor)
     return list(groups.values())
+
+
+def tensor_sizes(recipe: Recipe) -> tuple[dict[str, int], int]:
+    """The entries of every merged tensor, and the number of layers.
+
+    Raises:
+        ValueError: if a model cannot be read.
+    """
+    like = _like(align({name: open_headers(s) for name, s in recipe.sources.items()}))
+    entries = {name: math.prod(info.shape) for name, info in like.tensors.items()}
+    return entries, like.n_layers
 
 
 def _is_mergekit(text: str) -> bool:

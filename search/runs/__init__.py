@@ -12,6 +12,7 @@ from search.runs.run import (
 )
 from search.runs.scoring import ScoringError
 from search.runs.search import run_search
+from search.runs.simplification import SCORINGS, Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
@@ -19,9 +20,11 @@ from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
+    "SCORINGS",
     "Exported",
     "RunVerdict",
     "ScoringError",
+    "Simplification",
     "Verification",
     "config_of",
     "create_run",
@@ -35,6 +38,7 @@ __all__ = [
     "resume_run",
     "run_search",
     "show_dashboard",
+    "simplify",
     "status_of",
     "submit",
     "transfer_trials",
