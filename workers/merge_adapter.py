@@ -91,10 +91,10 @@ def _source_reasons(recipe: Recipe) -> Iterator[str]:
     if recipe.tokenizer is not None:
         yield "tokenizer: is chosen, and an adapter keeps the vocabulary of its base"
     for name, source in recipe.models.items():
-        if (source.path, source.revision) != where:
-            yield f"{name}: {source} is on another model than {Source(*where)}"
-        elif source.adapter is None and source != recipe.base:
+        if source.adapter is None and source != recipe.base:
             yield f"{name}: {source} is a whole model, without an adapter"
+        elif (source.path, source.revision) != where:
+            yield f"{name}: {source} is on another model than {Source(*where)}"
         elif source.layers:
             yield f"{name}: {source} has other layers than its base"
 

@@ -70,7 +70,7 @@ def simplification_lines(found: Simplification) -> Iterator[str]:
     """The steps that were tried, the recipe, and how sure it is that it is no worse."""
     from search.results import recipe_lines
 
-    yield f"trial {found.trial.number}, on the {found.documents} documents:"
+    yield f"trial {found.trial.number}, on the {found.documents} documents (+ is better than it):"
     for each in found.attempts:
         what = "kept  " if each.is_kept else "undone"
         why = ", ".join(map(str, each.contrasts)) or f"broken: {each.cause}"
