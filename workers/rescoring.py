@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evaluators.suite import gpu_count
 from workers.checkpoint import check_memory, open_checkpoint
-from workers.weights import scoring_engine
+from workers.scoring_engine import scoring_engine
 
 if TYPE_CHECKING:
     from evaluators.evaluator import Documents, Evaluator

@@ -26,14 +26,8 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.weights import (
-    MakeEngine,
-    Merge,
-    StackedWeights,
-    beside_engine,
-    check_loading,
-    scoring_engine,
-)
+from workers.scoring_engine import MakeEngine, beside_engine, scoring_engine
+from workers.weights import Merge, StackedWeights
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +73,7 @@ class Worker:
             retokenize(opened, setup.tokenizer, setup.chat_template, setup.generation_config)
         )
         base = models.pop("base")
-        self._layers = {source.layers for source in sources.values()}
+        self._stacks = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
@@ -94,11 +88,6 @@ class Worker:
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
         self._staged = StagedScoring(self._suite)
-        if setup.suite.engine == "vllm":
-            first, *_, last = (
-                Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
-            )
-            check_loading(self._scoring, first, last, self._suite.probes(4, 0).texts)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
@@ -159,8 +148,8 @@ class Worker:
             return self._suite.score(self._suite.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
-        is_stack = not {source.layers for source in recipe.sources.values()} <= self._layers
-        self._scoring.load(StackedWeights(recipe) if is_stack else Merge(self._engine, recipe))
+        is_known = recipe.stacks <= self._stacks
+        self._scoring.load(Merge(self._engine, recipe) if is_known else StackedWeights(recipe))
 
     def _unscored(
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]

@@ -110,6 +110,8 @@ def export(
         terminal.print(
             f"  (it draws other few-shot examples for {tasks}: their scores will differ)"
         )
+    if written.in_parts:
+        terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
     if verification:
         _verify(verification, written)
     if push:

@@ -47,6 +47,8 @@ class Exported:
     """What a user should know of the scores; empty if the weights are those that were scored."""
     warnings: tuple[str, ...] = ()
     """Where the models have other chat templates or generation configs than the merged one."""
+    in_parts: bool = False
+    """Whether the scores are of several scorings, so that the last bits of the command's differ."""
 
     @property
     def command(self) -> str:
@@ -100,7 +102,10 @@ def export(
     suite = make_evaluator(suite_settings(plan.config))
     command = _command(suite, source, trial)
     differ = tuple(each.sentence for each in inherited(recipe) if each.others)
-    return Exported(out, source, command, tuple(suite.random_fewshot), note, differ)
+    in_parts = trial.conditions is not None and Conditions(**trial.conditions).parts > 1
+    return Exported(
+        out, source, command, tuple(suite.random_fewshot), note, warnings=differ, in_parts=in_parts
+    )
 
 
 def _command(suite: Evaluator, source: Source, trial: Trial) -> list[str]:
