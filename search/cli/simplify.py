@@ -26,7 +26,9 @@ def simplify(
         Path | None,
         typer.Option(help="Write the recipe to this file, for `mergefront merge`.", metavar="FILE"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many steps to try.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many steps to try; each costs a scoring.")
+    ] = 20,
     address: Address = "local",
     takeover: Takeover = False,
     force: Force = False,
@@ -44,6 +46,8 @@ def simplify(
 
         if out and out.exists() and not force:
             raise ValueError(f"{out} exists already; name another file with --out, or use --force")
+        if out and not out.parent.is_dir():
+            raise ValueError(f"--out: {out.parent} is no folder; make it first")
         ledger = Ledger(run)
         again = f"Continue with: mergefront simplify {shlex.quote(run)} {trial}"
         with session_errors(run, again):

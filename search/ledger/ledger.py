@@ -220,16 +220,7 @@ class Ledger:
         Raises:
             ValueError: if the file is damaged.
         """
-        name = scores_name(documents, number)
-        source = self._store.source(name)
-        try:
-            (trial,) = parquet.read_trials(source)
-            return trial, parquet.read_documents(self._store.source(name))
-        except ValueError as error:
-            raise ValueError(
-                f"{self._store.location(name)}: {error}; "
-                "if you delete it, the trial is scored again"
-            ) from None
+        return self._scores(scores_name(documents, number))
 
     def simplified(self, documents: str, digest: str) -> tuple[Trial, pa.Table] | None:
         """The recorded scores of a shorter recipe; None if it has not been scored.

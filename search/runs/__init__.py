@@ -12,7 +12,7 @@ from search.runs.run import (
 )
 from search.runs.scoring import ScoringError
 from search.runs.search import run_search
-from search.runs.simplification import SCORINGS, Simplification, simplify
+from search.runs.simplification import Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
@@ -20,7 +20,6 @@ from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
-    "SCORINGS",
     "Exported",
     "RunVerdict",
     "ScoringError",

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from evaluators.documents import DocumentSettings
-from evaluators.evaluator import make_evaluator
-from search.config import parse_config, suite_settings
-from search.driver import OutcomeReader
-from search.ledger import CONFIG, Proposal
-from search.results import Contrast, Tensors, collapsed, contrasts, count_numbers, steps
-from search.runs.document_effects import document_effects
+from evaluators.scores import BrokenModel
+from search.results import Contrast, Tensors, collapsed, count_numbers, steps
+from search.runs.recipe_scoring import RecipeScoring
 from search.runs.run import config_of, results_of
-from search.runs.scoring import WAIT, ScoringError, plan_to_score
-from search.runs.search import ray_pool
-from workers.candidate import Candidate
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from evaluators.evaluator import Evaluator
     from search.ledger import Ledger, Trial
-    from search.results import RunResults
     from search.runs.search import MakePool
-    from workers.pool import Pool
     from workers.recipe import Recipe
 
 SCORINGS = 20
+"""Steps that are tried at most: each costs a scoring."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +132,7 @@ def simplify(
     original = trial.proposal.recipe
     current, attempts, complete = collapsed(original), list[Attempt](), True
     tried = {current.digest}
-    with _RecipeScoring(ledger, results, trial, documents, address, takeover, make_pool) as scoring:
+    with RecipeScoring(ledger, results, trial, documents, address, takeover, make_pool) as scoring:
         for step in steps(original, _tensors(original)):
             shorter = step.apply(current)
             if shorter is None or shorter.digest in tried:
@@ -155,7 +142,7 @@ def simplify(
                 complete = False
                 break
             say(f"{step.name}: scored on the {documents} documents")
-            attempts.append(scoring.attempt(step.name, shorter))
+            attempts.append(_attempt(scoring, step.name, shorter))
             current = shorter if attempts[-1].is_kept else current
     return Simplification(
         run=ledger.header["name"],
@@ -174,88 +161,8 @@ def _tensors(recipe: Recipe) -> Tensors:
     return Tensors(*tensor_sizes(recipe))
 
 
-@dataclass
-class _RecipeScoring:
-    """Scores recipes that are no trials, one at a time; starts a pool only if one is missing."""
-
-    ledger: Ledger
-    results: RunResults
-    trial: Trial
-    documents: str
-    address: str
-    takeover: bool
-    make_pool: MakePool | None
-    scorings: int = 0
-    _pool: Pool | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def attempt(self, step: str, recipe: Recipe) -> Attempt:
-        """A recipe beside the original."""
-        found, table = self._scored(recipe)
-        if not found.scores:
-            return Attempt(step, recipe.digest, (), found.reason)
-        original, own = self._original
-        objectives = self.results.objectives
-        new, old = document_effects(
-            objectives, [(found.scores, table), (original.scores, own)], lambda: self._evaluator
-        )
-        return Attempt(step, recipe.digest, contrasts(objectives, new, old))
-
-    @cached_property
-    def _original(self) -> tuple[Trial, pa.Table]:
-        number = self.trial.number
-        if self.documents == "search":
-            return self.trial, self.ledger.documents(number)
-        if number in self.ledger.scored_on(self.documents):  # by a verdict
-            return self.ledger.scores_on(self.documents, number)
-        found, table = self._scored(self.trial.proposal.recipe)
-        if not found.scores:
-            raise ScoringError(
-                f"trial {number} has no scores on the {self.documents} documents: it is "
-                f"{found.state}, {found.reason}"
-            )
-        return found, table
-
-    @cached_property
-    def _evaluator(self) -> Evaluator:
-        config = parse_config(config_of(self.ledger), Path(CONFIG))
-        return make_evaluator(suite_settings(config))
-
-    def _scored(self, recipe: Recipe) -> tuple[Trial, pa.Table]:
-        known = self.ledger.simplified(self.documents, recipe.digest)
-        if known is None:
-            found, table = self._score(recipe)
-            self.ledger.record_simplified(self.documents, found, table)
-            return found, table
-        return known
-
-    def _score(self, recipe: Recipe) -> tuple[Trial, pa.Table]:
-        pool = self._pool or self._start()
-        self.scorings += 1  # also the name of this candidate: a late answer may be of another
-        pool.submit(Candidate(self.scorings, recipe, self.documents))
-        outcome = None
-        while outcome is None:
-            answers = (each for each in pool.wait(WAIT) if each.trial == self.scorings)
-            outcome = next(answers, None)
-        number = self.trial.number
-        proposal = Proposal.create(number, recipe, label=f"simplified from {number}")
-        reader = OutcomeReader(self.results.objectives)
-        found = reader.trial(proposal, outcome, order=0, clock=0.0)
-        if found.state not in ("scored", "broken"):
-            raise ScoringError(f"recipe {recipe.digest} cannot be scored: {found.reason}")
-        return found, outcome.documents
-
-    def _start(self) -> Pool:
-        plan = plan_to_score(self.ledger)
-        workers = plan.config.workers.model_copy(update={"max": 1})  # they follow each other
-        plan = replace(plan, config=plan.config.model_copy(update={"workers": workers}))
-        self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
-        pool = (self.make_pool or ray_pool)(plan, self.address)
-        self._pool = self._stack.enter_context(closing(pool))
-        return pool
+def _attempt(scoring: RecipeScoring, step: str, recipe: Recipe) -> Attempt:
+    try:
+        return Attempt(step, recipe.digest, scoring.contrasts(recipe))
+    except BrokenModel as broken:
+        return Attempt(step, recipe.digest, (), str(broken))
