@@ -141,7 +141,7 @@ def simplify(
             if len(attempts) == limit:
                 complete = False
                 break
-            say(f"{step.name}: scored on the {documents} documents")
+            say(f"trying on the {documents} documents: {step.name}")
             attempts.append(_attempt(scoring, step.name, shorter))
             current = shorter if attempts[-1].is_kept else current
     return Simplification(

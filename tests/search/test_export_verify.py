@@ -13,10 +13,11 @@ from evaluators.agreement import ROUNDED, SAME, agreement
 from evaluators.scores import Row, table
 from search.cli.app import app
 from search.config import Plan, make_plan
-from search.ledger import Ledger
+from search.ledger import Ledger, Proposal, Trial
 from search.runs import Verification, create_run, export, refused_text
-from tests.search.conftest import begin_scored
+from tests.search.conftest import begin_scored, write_task
 from workers.candidate import Candidate, Outcome
+from workers.recipe import Group
 from workers.worker import Setup, Worker
 
 SOUP = 4
@@ -104,6 +105,31 @@ def test_without_recorded_scores_nothing_is_written(plan, run, tmp_path):
     assert done.exit_code == 2
     assert "trial 4 cannot be verified by its scores of documents: there are none" in done.output
     assert not (tmp_path / "out").exists()
+
+
+def test_tasks_that_draw_their_answers_are_left_out(write, config, tmp_path):
+    write_task(
+        tmp_path,
+        "draw",
+        [{"q": f"q{i}", "a": "x"} for i in range(40)],
+        output_type="generate_until",
+        doc_to_text="{{q}}",
+        doc_to_target="{{a}}",
+        generation_kwargs={"do_sample": True, "temperature": 1.0, "until": ["\n"]},
+        metric_list=[{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    )
+    objectives = {
+        "drawn": {"task": "draw", "metric": "exact_match"},
+        "other": {"task": "draw", "metric": "exact_match"},
+    }
+    plan = make_plan(write({**config, "tasks": str(tmp_path), "objectives": objectives}))
+    ledger = create_run(plan)
+    recipe = plan.space.merge("linear", plan.models, (Group({"weight": 1.0}),))
+    trial = Trial(Proposal.create(0, recipe), "scored", 0, {"drawn": 1.0, "other": 1.0})
+    ledger.propose(trial.proposal)
+    ledger.finish(trial, table([Row("draw", 0, "h", "p", "exact_match", "none", 1.0)]))
+    with pytest.raises(ValueError, match="all tasks draw their answers at random; leave out"):
+        Verification.of(plan, ledger, trial)
 
 
 def scores(hits: list[float], logs: list[float], prompt: str = "p"):
