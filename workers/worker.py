@@ -52,6 +52,8 @@ class Setup:
     """The vocabulary of every merged model."""
     chat_template: str | None = None
     """Of every merged model: a name, or the text."""
+    generation_config: str | None = None
+    """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
     make_evaluator: Callable[[SuiteSettings], Evaluator] = make_evaluator
@@ -72,7 +74,9 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
-        models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
+        models = align(
+            retokenize(opened, setup.tokenizer, setup.chat_template, setup.generation_config)
+        )
         base = models.pop("base")
         self._stacks = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
