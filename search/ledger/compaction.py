@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from search.ledger import parquet
 from search.ledger.paths import (
+    AVERAGES,
     BUDGETS,
     FINISHED,
     INDEXED,
@@ -63,7 +64,7 @@ def recover(store: Store, reader: Reader) -> dict[int, Trial]:
     Returns:
         The trials in small files, by number.
     """
-    for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT):
+    for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT, AVERAGES):
         store.remove_partial_files(folder)
     proposed = {int(name[:-5]) for name in store.files(PROPOSED) if is_number(name)}
     small = reader.finished(is_number, [])  # damaged files are reported by `contents`

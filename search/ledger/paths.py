@@ -8,6 +8,7 @@ from collections.abc import Collection
 PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
 ORDER = "order.json"
 SELECTION, REPORT = "selection", "report"  # the sets of documents that a search does not see
+AVERAGES = "search"  # averages of trials, scored as these are, on the search documents
 
 
 def proposed_name(number: int) -> str:

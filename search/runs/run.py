@@ -74,14 +74,20 @@ def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledg
     return plan, ledger, harmless
 
 
-def results_of(ledger: Ledger) -> RunResults:
-    """The results of a run, from its files alone."""
-    return RunResults.of(ledger.header["objectives"], ledger.trials())
+def results_of(ledger: Ledger, *, averages: bool = True) -> RunResults:
+    """The results of a run, from its files alone.
+
+    Args:
+        ledger: of the run.
+        averages: include the averages of trials that a verdict has tried, which no search knows.
+    """
+    trials = ledger.trials() + (ledger.averages() if averages else [])
+    return RunResults.of(ledger.header["objectives"], trials)
 
 
 def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
     """Which limit of a budget the run has reached, in words, or None; from its files alone."""
-    results = results_of(ledger)
+    results = results_of(ledger, averages=False)
     return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
 
 

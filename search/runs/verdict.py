@@ -24,6 +24,7 @@ from search.results import (
     shrink,
     verdict,
 )
+from search.runs.averages import with_averages
 from search.runs.run import config_of, results_of
 from search.runs.scoring import DocumentScoring
 
@@ -116,6 +117,8 @@ def verdict_on_pick(
         only_recorded=only_recorded,
     )
     with scoring:
+        if shares.selection and number is None:
+            results = with_averages(results, ledger, scoring)
         known = _Scores(ledger, results)
         rescored: dict[int, Mapping[str, float]] = {}
         if shares.selection and number is None:
@@ -127,8 +130,9 @@ def verdict_on_pick(
             for label, trial in _inputs(results).items()
             if trial.number != chosen.number
         }
-        scoring.score("report", [chosen, *others.values()])
-    own, *rest = known.on("report", [chosen, *others.values()])
+        compared = [chosen, *others.values()]
+        scoring.score("report", [each.proposal for each in compared])
+    own, *rest = known.on("report", compared)
     beside = dict(zip(others, rest, strict=True))
     return RunVerdict(
         run=ledger.header["name"],
@@ -149,19 +153,37 @@ def _inputs(results: RunResults) -> dict[str, Trial]:
 
 
 def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
-    """The front and the inputs with scores on the selection documents; the front's are shrunk."""
+    """The front, the averages and the inputs with scores on the selection documents.
+
+    The first two are shrunk, each among themselves: only the front was picked by search scores.
+    """
     results = known.results
-    inputs = [each for each in _inputs(results).values() if each not in results.front]
-    scored = scoring.score("selection", [*results.front, *inputs])
-    members = [each for each in results.front if each.number in scored]
+    searched = replace(results, trials=[t for t in results.trials if not t.proposal.is_average])
+    averages = [trial for trial in results.scored if trial.proposal.is_average]
+    inputs = [each for each in _inputs(results).values() if each not in searched.front]
+    wanted = [*searched.front, *averages, *inputs]
+    scored = scoring.score("selection", [each.proposal for each in wanted])
     rows: dict[int, dict[str, float]] = {n: dict(scores) for n, scores in scored.items()}
-    both = [known.on(documents, members) for documents in ("search", "selection")]
-    for each in results.objectives:
-        search, selection = ([row[each.name] for row in some] for some in both)
-        for trial, value in zip(members, shrink(search, selection) if members else (), strict=True):
-            rows[trial.number][each.name] = float(value)
+    for group in (searched.front, averages):
+        members = [each for each in group if each.number in scored]
+        for trial, shrunk in zip(members, _shrunk(known, members), strict=True):
+            rows[trial.number] = shrunk
     trials = [replace(results.trial(number), scores=scores) for number, scores in rows.items()]
     return RunResults(results.objectives, trials)
+
+
+def _shrunk(known: _Scores, members: Sequence[Trial]) -> list[dict[str, float]]:
+    """The scores of some trials on the selection documents, shrunk towards their search scores."""
+    if not members:
+        return []
+    search, selection = (known.on(documents, members) for documents in ("search", "selection"))
+    columns = {
+        each.name: shrink([row[each.name] for row in search], [row[each.name] for row in selection])
+        for each in known.results.objectives
+    }
+    return [
+        {name: float(column[i]) for name, column in columns.items()} for i in range(len(members))
+    ]
 
 
 def recorded_verdict(ledger: Ledger, pick: str, number: int | None) -> RunVerdict | None:
@@ -200,7 +222,7 @@ class _Scores:
         return rows
 
     def _read(self, documents: str, trial: Trial) -> tuple[Trial, pa.Table]:
-        if documents == "search":
+        if documents == "search" and not trial.proposal.is_average:
             return trial, self.ledger.documents(trial.number)
         return self.ledger.scores_on(documents, trial.number)
 

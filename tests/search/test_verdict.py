@@ -119,19 +119,25 @@ def test_a_named_trial_needs_no_selection_and_is_compared_with_all_others(ledger
 
 def test_the_front_is_ranked_again_by_what_it_scores_on_selection_documents(write, config, workers):
     """Trials 1 and 2 look alike in the search; the selection documents show that 1 is better."""
-    ledger = begin_scored(make_plan(write(config)), texts=())
-    for trial in begin_trials(write, config):
-        picks = {1: 0.60, 2: 0.61}.get(trial.number, 0.1)
-        scores = {"picks": picks, "text": 8.9 if trial.number == 1 else 9.0}
-        ledger.propose(trial.proposal)
-        ledger.finish(replace(trial, scores=scores), with_scores(scores))
-    workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1})
+    ledger = two_on_the_front(write, config)
+    workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1, 1_000_000: 0.1})
     found = verdict_on_pick(ledger, "best:picks", make_pool=workers)
     assert (found.trial.number, found.pick) == (1, "best:picks")
     assert found.objectives[0].search == 0.60
     assert set(found.selection) == {1}  # which dominates the other there
     measured = ledger.scores_on("selection", 1)[0].scores
     assert found.selection[1]["picks"] < measured["picks"]  # shrunk towards the search scores
+
+
+def two_on_the_front(write, config) -> Ledger:
+    """A run whose models a and b, trials 1 and 2, look alike and better than all others."""
+    ledger = begin_scored(make_plan(write(config)), texts=())
+    for trial in begin_trials(write, config):
+        picks = {1: 0.60, 2: 0.61}.get(trial.number, 0.1)
+        scores = {"picks": picks, "text": 8.9 if trial.number == 1 else 9.0}
+        ledger.propose(trial.proposal)
+        ledger.finish(replace(trial, scores=scores), with_scores(scores))
+    return ledger
 
 
 def with_scores(scores: dict[str, float]) -> pa.Table:

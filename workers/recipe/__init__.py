@@ -1,5 +1,6 @@
 """Describes one merged model completely; does not know how it is computed."""
 
+from workers.recipe.average import average
 from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import is_count
@@ -30,6 +31,7 @@ __all__ = [
     "TokenRow",
     "TokenizerChoice",
     "Value",
+    "average",
     "classes_of",
     "depth_of",
     "is_count",
