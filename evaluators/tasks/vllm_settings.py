@@ -16,7 +16,7 @@ class VllmSettings(Settings):
     """What vLLM is started with; each of them may change scores."""
 
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Of the computation; `auto` is the models' own."""
+    """Of the computation; `auto` is the models' own, but of 16 bits for models in float32."""
     max_model_len: Count | None = None
     """Tokens of prompt plus answer; by default the model's limit."""
     gpu_memory_utilization: Share = 0.5

@@ -132,9 +132,27 @@ def with_engine(scoring: ScoringSettings) -> ScoringSettings:
 def engine_errors(file: ConfigFile) -> list[str]:
     """Why the workers cannot have the engine; of an environment of their own only they know."""
     scoring, workers = file["scoring"], file["workers"]
-    if scoring is None or scoring.engine != "vllm" or workers is None or workers.runtime_env:
+    if scoring is None or workers is None or with_engine(scoring).engine != "vllm":
         return []
+    errors = _gpu_errors(workers.gpus, scoring.vllm.gpu_memory_utilization)
+    if workers.runtime_env:
+        return errors
     from evaluators.suite import vllm_error  # imports lm_eval
 
     error = vllm_error()
-    return [error] if error else []
+    return [*errors, error] if error else errors
+
+
+def _gpu_errors(gpus: float | None, share: float) -> list[str]:
+    """Why workers with so many GPUs cannot each start a vLLM with this share of a GPU's memory."""
+    if gpus is not None and gpus > 1:
+        return [
+            f"workers.gpus: {gpus:g}, and the engine vllm uses one GPU; set it to 1, or set "
+            "`scoring: {engine: hf}`, which distributes a model over several"
+        ]
+    if gpus is not None and 0 < gpus < share:
+        return [
+            f"scoring.vllm.gpu_memory_utilization: {share:g}, and `workers.gpus: {gpus:g}` lets "
+            f"{int(1 / gpus)} workers share a GPU; set at most {gpus:g}"
+        ]
+    return []

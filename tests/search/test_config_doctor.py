@@ -128,3 +128,18 @@ def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
     assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
     assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
     assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text
+
+
+@pytest.mark.parametrize(
+    ("gpus", "message"),
+    [
+        (2, "workers.gpus: 2, and the engine vllm uses one GPU; set it to 1, or set"),
+        (0.25, "gpu_memory_utilization: 0.5, and `workers.gpus: 0.25` lets 4 workers share a GPU"),
+    ],
+)
+def test_gpus_that_the_workers_vllm_cannot_use_are_named(gpus, message, config, write):
+    workers = {"gpus": gpus, "runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    with pytest.raises(ConfigError) as error:
+        make_plan(write({**config, "scoring": {"engine": "vllm"}, "workers": workers}))
+    assert message in str(error.value)
+    make_plan(write({**config, "scoring": {"engine": "hf"}, "workers": workers}))
