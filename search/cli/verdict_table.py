@@ -38,13 +38,15 @@ def verdict_table(verdict: RunVerdict) -> Table:
 
 
 def verdict_lines(verdict: RunVerdict) -> list[str]:
-    """Which trial it is, and a sentence for each objective."""
+    """Which trial it is, a sentence for each objective, how answers ended, and what is odd."""
     on = "selection" if verdict.selection else "search"
     how = f", picked by {verdict.pick} on the {on} documents" if verdict.pick else ""
     label = f" ({verdict.trial.label})" if verdict.trial.label else ""
     return [
         f"trial {verdict.trial.number}{label}{how}:",
         *(f"  {each.sentence}" for each in verdict.objectives),
+        *(f"  {each.sentence}" for each in verdict.answers),
+        *(f"warning: {warning}" for warning in verdict.warnings),
     ]
 
 

@@ -1,5 +1,6 @@
 """What the finished trials of a run show: its front, picks and importance; knows no files."""
 
+from search.results.answers import TaskAnswers, task_answers
 from search.results.constant_objectives import (
     ENOUGH,
     ConstantError,
@@ -20,6 +21,7 @@ __all__ = [
     "DocumentScores",
     "ObjectiveVerdict",
     "RunResults",
+    "TaskAnswers",
     "check_objectives",
     "constant_warnings",
     "document_scores",
@@ -27,5 +29,6 @@ __all__ = [
     "jackknife",
     "recipe_lines",
     "shrink",
+    "task_answers",
     "verdict",
 ]

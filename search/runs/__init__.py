@@ -15,7 +15,7 @@ from search.runs.search import run_search
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
+from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts, verdict_on_pick
 
 __all__ = [
     "RunVerdict",
@@ -27,6 +27,7 @@ __all__ = [
     "open_run",
     "reached_limit",
     "recorded_verdict",
+    "recorded_verdicts",
     "results_of",
     "resume_run",
     "run_search",

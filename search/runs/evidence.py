@@ -76,7 +76,12 @@ def _unseen(verdict: RunVerdict) -> list[str]:
         for each in verdict.objectives
     )
     table = "\n".join(["| objective | better | this model |", "|---|---|---|", *rows])
-    return [UNSEEN, table, "\n".join(f"- {each.sentence}" for each in verdict.objectives)]
+    lines = [
+        *(each.sentence for each in verdict.objectives),
+        *(each.sentence for each in verdict.answers),
+        *(f"**Warning:** {warning}." for warning in verdict.warnings),
+    ]
+    return [UNSEEN, table, "\n".join(f"- {each}" for each in lines)]
 
 
 def _search(plan: Plan, trial: Trial, beside: Mapping[str, Trial]) -> list[str]:

@@ -23,7 +23,7 @@ from search.cli.app import app
 from search.config import make_plan, suite_settings
 from search.ledger import Ledger, Trial
 from search.runs import ScoringError, results_of, verdict_on_pick
-from search.runs.verdict import _Scores
+from search.runs.known_scores import KnownScores
 from tests.search.conftest import begin_scored
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
@@ -73,6 +73,10 @@ class Workers:
 
 @pytest.fixture
 def ledger(write, config) -> Ledger:
+    return soup_on_the_front(write, config)
+
+
+def soup_on_the_front(write, config) -> Ledger:
     """A run with only the baselines; the uniform soup is the only member of the front."""
     ledger = begin_scored(make_plan(write(config)), texts=())
     for trial in begin_trials(write, config):
@@ -183,7 +187,7 @@ def test_a_score_that_is_no_mean_of_documents_has_its_interval_by_the_jackknife(
     assert Suite(suite_settings(plan.config)).aggregate(documents) == {
         name: pytest.approx(values) for name, values in outcome.values.items()
     }
-    known = _Scores(ledger, results_of(ledger))
+    known = KnownScores(ledger, results_of(ledger))
     bits = known.results.objectives[1]
     score = outcome.values["text"]["bits_per_byte,none"]
     found = known._jackknife(bits, score, documents)
