@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from evaluators.engine import TensorStream, Tokens
     from evaluators.tasks import SuiteSettings
 
+NO_MEDIA = {"image": 0, "video": 0, "audio": 0}
+"""In a prompt: tasks are text, so a multi-part model needs neither its processor nor its towers."""
 TOP = 20
 """Next tokens of which vLLM tells the probability."""
 
@@ -54,16 +56,14 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     """
 
     def __init__(self, folder: Path, settings: SuiteSettings) -> None:
-        on_cpu = not torch.cuda.is_available()
-        if on_cpu:
-            os.environ |= settings.vllm.cpu_environment()
         self._encoded: dict[tuple[str, bool | None], list[int]] = {}
         self._weight_error: str | None = None
         super().__init__(
             pretrained=str(folder),
             batch_size="auto",
             load_format="dummy",
-            **settings.vllm.arguments(settings.max_length, on_cpu=on_cpu),
+            limit_mm_per_prompt=NO_MEDIA,
+            **settings.vllm.arguments(settings.max_length, on_cpu=not torch.cuda.is_available()),
         )
 
     @property

@@ -62,7 +62,7 @@ def _pack_embeddings(worker: Any) -> None:
 
 
 def _clear_kv_cache(worker: Any) -> None:
-    """A NaN that a broken model leaves in it is still one times 0, in the next model's attention."""
+    """A broken model leaves NaN in it, which spoils the next one's attention: times 0 it is NaN."""
     for layer in worker.model_runner.kv_caches:
         for tensor in layer if isinstance(layer, list | tuple) else [layer]:
             tensor.zero_()

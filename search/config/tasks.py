@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,22 @@ def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
         if all(one.task in tasks.metrics for one in each.metrics.values())
     }
     objectives, metric_errors = resolve(loaded, tasks.metrics)
-    return objectives, replace(tasks, errors=[*tasks.errors, *metric_errors])
+    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"] or {})]
+    return objectives, replace(tasks, errors=errors)
+
+
+def _function_errors(objectives: Mapping[str, ObjectiveSettings]) -> Iterator[str]:
+    """Objectives of one function that give it different documents: it is called once for all."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, each in objectives.items():
+        if each.python is None or each.documents is None:
+            continue
+        other, documents = first.setdefault(each.python, (name, each.documents))
+        if each.documents != documents:
+            yield (
+                f"objectives.{name}.documents: {each.documents}, and objectives.{other} has the "
+                f"same function with {documents}; give both the same number"
+            )
 
 
 def suite_settings(config: Config) -> SuiteSettings:

@@ -72,7 +72,7 @@ def _score(objective: Objective, value: float, documents: str) -> Score:
 def _unseen(verdict: RunVerdict) -> list[str]:
     rows = (
         f"| {each.objective.name} ({_what(each.objective)}) | {_better(each.objective)} "
-        f"| {each.report:.4f} [{each.interval[0]:.4f}, {each.interval[1]:.4f}] |"
+        f"| {each.report_text} |"
         for each in verdict.objectives
     )
     table = "\n".join(["| objective | better | this model |", "|---|---|---|", *rows])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from evaluators.wording import counted
 from search.driver import OutcomeReader
-from search.runs.inputs import changed_inputs, inputs
+from search.runs.inputs import changed_inputs, undo_or_restart
 from search.runs.run import open_run
 from search.runs.search import MakePool, ray_pool
 from workers.candidate import Candidate
@@ -112,10 +112,12 @@ class DocumentScoring:
 
     def _start(self) -> Pool:
         plan, _ = open_run(self.ledger.root)
-        if changed := changed_inputs(self.ledger.header["inputs"], inputs(plan)):
+        if changed := changed_inputs(self.ledger.header["inputs"], plan):
             raise ValueError(
                 f"{self.ledger.root} cannot be scored on more documents, because the scores would "
-                "not be comparable:\n" + "\n".join(f"  {each}" for each in changed)
+                "not be comparable:\n"
+                + "".join(f"  {each}\n" for each in changed)
+                + undo_or_restart(self.ledger.root)
             )
         self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
         pool = (self.make_pool or ray_pool)(plan, self.address)

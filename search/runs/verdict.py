@@ -44,7 +44,9 @@ class RunVerdict:
     @property
     def warnings(self) -> list[str]:
         """What is suspicious about the scores."""
-        return [warning for each in self.answers for warning in each.warnings]
+        found = [each.warnings for each in self.objectives]
+        found += [each.warnings for each in self.answers]
+        return [text for each in found for text in each]
 
     def to_json(self) -> dict[str, Any]:
         """What `mergefront verdict --json` prints; the keys are kept stable."""
