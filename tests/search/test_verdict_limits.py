@@ -19,8 +19,8 @@ from search.config import make_plan
 from search.ledger import Ledger
 from search.runs import verdict_on_pick
 from tests.search.conftest import begin_scored
-from tests.search.test_verdict import SKILLS, Workers, answers, begin_trials, soup_on_the_front
-from workers.candidate import Candidate, Outcome
+from tests.search.test_verdict import SKILLS, Workers, begin_trials, soup_on_the_front
+from workers.candidate import Outcome
 from workers.pool import InProcessPool
 
 
@@ -83,7 +83,7 @@ def test_changed_tasks_are_refused_by_task_and_file_unless_all_is_recorded(
     assert workers.asked == []
 
 
-def with_values(picks: float | None, bits: float | None, count: int, candidate: Candidate):
+def with_values(picks: float | None, bits: float | None, count: int, trial: int) -> Outcome:
     """An outcome with these scores; a score that is None has none per document."""
     rows = [
         Row("pick", i, "h", "p", "acc", "none", picks) for i in range(count) if picks is not None
@@ -94,7 +94,7 @@ def with_values(picks: float | None, bits: float | None, count: int, candidate: 
         if bits is not None
     ]
     values = {"pick": {"acc,none": picks or 0.0}, "text": {"bits_per_byte,none": bits or 9.0}}
-    return Outcome(candidate.trial, "scored", values, table(rows) if rows else None)
+    return Outcome(trial, "scored", values, table(rows) if rows else None)
 
 
 NONE_APART = "not distinguishable from the base, a, b and c"
@@ -114,11 +114,13 @@ def test_a_verdict_without_information_says_so(
     monkeypatch.setenv("COLUMNS", "300")
     ledger = begin_scored(make_plan(write(config)), texts=())
     for trial in begin_trials(write, config):
-        outcome = answers(Candidate(trial.number, trial.proposal.recipe), SKILLS[trial.label])
+        scores = {"picks": 1.0, "text": 2.0}
         ledger.propose(trial.proposal)
-        ledger.finish(replace(trial, scores={"picks": 0.5, "text": 9.0}), outcome.documents)
+        ledger.finish(
+            replace(trial, scores=scores), with_values(1.0, 2.0, 40, trial.number).documents
+        )
     monkeypatch.setattr(
-        scoring_module, "ray_pool", lambda *_: InProcessPool(lambda c: with_values(*given, c))
+        scoring_module, "ray_pool", lambda *_: InProcessPool(lambda c: with_values(*given, c.trial))
     )
     done = CliRunner().invoke(app, ["verdict", ledger.root, "--trial", "4"])
     assert done.exit_code == 0, done.output
@@ -130,7 +132,9 @@ def test_a_verdict_without_information_says_so(
     )
     assert len(content["warnings"]) == 2
     assert "inf" not in done.output.replace("information", "")
-    verdict_on_pick(ledger, make_pool=lambda *_: InProcessPool(lambda c: with_values(*given, c)))
+    verdict_on_pick(
+        ledger, make_pool=lambda *_: InProcessPool(lambda c: with_values(*given, c.trial))
+    )
     for command, out in (("report", "page.html"), ("export", "out")):
         done = CliRunner().invoke(app, [command, ledger.root, str(tmp_path / out)])
         assert done.exit_code == 0, done.output
