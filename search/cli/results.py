@@ -81,12 +81,12 @@ def front(
 
     terminal = console()
     terminal.print(front_table(results))
-    for each in verdicts:
-        terminal.print(each.sentence, markup=False, soft_wrap=True)
     if shares:
         terminal.print(importance_table(shares))
     if history and results.scored:
         terminal.print(history_table(results))
+    for each in verdicts:
+        terminal.print(each.sentence, markup=False, soft_wrap=True)
 
 
 def verdict(
