@@ -83,17 +83,21 @@ class ObjectiveVerdict:
             result: {k: v for k, v in self.comparisons.items() if v.result == result}
             for result in ("better", "worse", "not distinguishable")
         }
-        inputs = {label for label in self.comparisons if label != UNIFORM}
-        better, parts = groups["better"], list[str]()
-        if better:
-            some = [label for label in better if label not in inputs]
-            who = ["every input model", *some] if inputs and inputs <= set(better) else list(better)
-            parts.append(f"better than {_listed(who)} ({_least(better)})")
-        if groups["worse"]:
-            parts.append(f"worse than {_listed(groups['worse'])} ({_least(groups['worse'])})")
+        parts = [
+            f"{result} than {self._who(some, 'every input model')} ({_least(some)})"
+            for result in ("better", "worse")
+            if (some := groups[result])
+        ]
         if unclear := groups["not distinguishable"]:
-            parts.append(f"not distinguishable from {_listed(unclear)}")
+            parts.append(f"not distinguishable from {self._who(unclear, 'any input model')}")
         return f"{self.objective.name}: {', '.join(parts) or 'nothing to compare with'}"
+
+    def _who(self, group: Mapping[str, Comparison], inputs: str) -> str:
+        """The others of a group, listed; those that went in have one word if all are in it."""
+        went_in = [label for label in self.comparisons if label != UNIFORM]
+        if len(went_in) < 2 or not group.keys() >= {*went_in}:
+            return _listed(group)
+        return _listed([inputs, *(label for label in group if label not in went_in)])
 
     def to_json(self) -> dict[str, Any]:
         """What `mergefront verdict --json` prints of an objective."""

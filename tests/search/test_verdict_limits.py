@@ -97,7 +97,7 @@ def with_values(picks: float | None, bits: float | None, count: int, trial: int)
     return Outcome(trial, "scored", values, table(rows) if rows else None)
 
 
-NONE_APART = "not distinguishable from the base, a, b and c"
+NONE_APART = "not distinguishable from any input model"
 SAME = "{} is the same for all on the report documents"
 NO_TESTS = "{} has neither intervals nor tests: there are fewer than two report documents"
 LIMITS = {
