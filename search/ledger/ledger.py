@@ -63,7 +63,10 @@ class Ledger:
                 f"{root} is a file, not a run; give the folder that `run:` of a config names"
             ) from None
         except FileNotFoundError:
-            raise ValueError(f"{root} is not a run: it has no {HEADER}") from None
+            raise ValueError(
+                f"{root} is not a run: it has no {HEADER}; give the folder that `run:` of a config "
+                "names"
+            ) from None
         except ValueError as error:
             raise ValueError(f"{self._store.location(HEADER)} is damaged: {error}") from None
         if self.header.get("format") != FORMAT:

@@ -128,7 +128,7 @@ def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
         make_plan(write({**config, "scoring": {"engine": "vllm", "vllm": settings}}))
     text = str(error.value)
     assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
-    assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
+    assert "scoring.vllm.gpu_memory_utilization: must be less than or equal to 1" in text
     assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text
 
 
