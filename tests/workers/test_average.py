@@ -25,7 +25,10 @@ def group_at(recipe: Recipe, layer: int, module: str) -> Group | None:
 def test_every_tensor_has_the_mean_of_its_parameters(one, other):
     other = replace(one, groups=other.groups)
     found = average(one, other)
-    assert found is not None
+    if found is None:
+        places = ((layer, module) for layer in range(8) for module in ALL_MODULES)
+        assert not any(group_at(one, *at) and group_at(other, *at) for at in places)
+        return
     for layer in range(8):
         for module in ALL_MODULES:
             parts = group_at(one, layer, module), group_at(other, layer, module)

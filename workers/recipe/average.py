@@ -29,6 +29,8 @@ def average(one: Recipe, other: Recipe) -> Recipe | None:
     models = {**longer.models, **shorter.models}
     try:
         groups = tuple(_groups(one, other, list(models)))
+        if not groups:  # they have no tensor in common
+            return None
         if all(group.parameters == groups[0].parameters for group in groups):
             groups = (Group(groups[0].parameters),)
         return replace(one, models=models, groups=groups)
