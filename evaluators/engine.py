@@ -86,7 +86,10 @@ class ScoringEngine(Protocol):
         """The likeliest tokens after each prompt, at most so many."""
 
     def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        """The responses to requests of one of lm-eval's types."""
+        """The responses to requests of one of lm-eval's types.
+
+        Generated texts may say how they ended (`evaluators.suite.generations`).
+        """
 
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
         """Reduces the batch size so that a batch of the longest requests has at most `tokens`."""

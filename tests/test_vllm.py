@@ -74,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output_type="generate_until",
         doc_to_text="{{q}}",
         doc_to_target="a",
-        generation_kwargs={"until": ["."], "max_gen_toks": 6, "do_sample": False},
+        generation_kwargs={"until": ["w1"], "max_gen_toks": 6, "do_sample": False},
         metric_list=[{"metric": "chrf", "aggregation": "chrf", "higher_is_better": True}],
     )
     return root
@@ -123,6 +123,8 @@ def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, wor
         assert ours.values["pick"]["acc,none"] == theirs.values["pick"]["acc,none"]
         for task, metric in (("pick", "gold_logprob,none"), ("text", "bits_per_byte,none")):
             assert ours.values[task][metric] == pytest.approx(theirs.values[task][metric], abs=1e-5)
+        cut = "truncated,none"
+        assert ours.values["generate"][cut] == theirs.values["generate"][cut] < 1
     again = worker.evaluate(Candidate(1, recipe_of(world, 0.2)))
     assert again.values == ours.values
 

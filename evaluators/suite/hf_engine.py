@@ -11,6 +11,7 @@ from lm_eval.models.huggingface import HFLM
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.command import SOFTMAX_DTYPE
 from evaluators.suite.context import length_error, request_length
+from evaluators.suite.generations import Generations
 from evaluators.suite.hf_measurements import continuations, text_losses, weight_error
 from evaluators.suite.sampling import SEED
 
@@ -82,12 +83,15 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
         """
         while True:
             torch.manual_seed(SEED)
+            self._generations = self.cache_hook = Generations()
             try:
                 responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
             else:
+                if kind == "generate_until":
+                    return list(self._generations.texts(requests, responses))
                 return responses
             self.batch_size_per_gpu = self.batch_size // 2
             torch.cuda.empty_cache()
@@ -131,7 +135,24 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
         tokens: torch.Tensor = super()._model_generate(
             context, logits_processor=[_check_finite], **kwargs
         )
+        length = context.shape[1]
+        limit = kwargs["max_length"] - length
+        self._generations.add_batch(self._truncated(tokens[:, length:], limit, kwargs["stop"]))
         return tokens
+
+    def _truncated(self, texts: torch.Tensor, limit: int, stops: Sequence[str]) -> list[bool]:
+        """Whether each generated text has neither an end token nor a stop text at its limit.
+
+        A text that has ended goes on until all of its batch have.
+        """
+        if texts.shape[1] < limit:
+            return [False] * len(texts)
+        ends = self.model.generation_config.eos_token_id
+        ends = {self.eot_token_id, *(ends if isinstance(ends, list) else [ends])}
+        return [
+            ends.isdisjoint(tokens) and not any(s in self.tok_decode(tokens) for s in stops if s)
+            for tokens in texts.tolist()
+        ]
 
 
 def _without_cache(model: PreTrainedModel) -> None:

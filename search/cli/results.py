@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from search.cli.session import session_errors
 if TYPE_CHECKING:
     from search.ledger import Ledger
     from search.results import RunResults
+    from search.runs import RunVerdict
 
 FOLLOW_INTERVAL = 5.0  # seconds
 
@@ -68,8 +69,10 @@ def front(
         if where and not results.front:
             note("no trial of the front satisfies --where")
         shares = _importance(results) if importance else None
+        verdicts = _verdicts(ledger)
     if as_json:
         content = results.to_json(ledger.header["name"])
+        content["verdicts"] = [each.to_json() for each in verdicts]
         content |= {"importance": shares} if importance else {}
         content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
@@ -82,6 +85,8 @@ def front(
         terminal.print(importance_table(shares))
     if history and results.scored:
         terminal.print(history_table(results))
+    for each in verdicts:
+        terminal.print(each.sentence, markup=False, soft_wrap=True)
 
 
 def verdict(
@@ -176,6 +181,17 @@ def read_results(ledger: Ledger, where: str | None) -> RunResults:
 
     results = results_of(ledger)
     return results.where(where) if where else results
+
+
+def _verdicts(ledger: Ledger) -> Sequence[RunVerdict]:
+    """The verdicts that have been asked; none, with a note, if their record is damaged."""
+    from search.runs import recorded_verdicts
+
+    try:
+        return recorded_verdicts(ledger)
+    except ValueError as error:
+        note(f"the verdict cannot be read: {error}")
+        return ()
 
 
 def _importance(results: RunResults) -> Mapping[str, Mapping[str, float]] | None:

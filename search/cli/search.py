@@ -13,6 +13,7 @@ from search.cli.errors import FAILED, fail, input_errors
 from search.cli.options import Address, ConfigPath, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.session import run_session
+from search.cli.verdict_step import judge_pick
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -51,6 +52,7 @@ def search(
     for finding in plan.warnings:
         note(f"warning: {finding}")
     run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
+    judge_pick(plan, ledger, address, log_format)
 
 
 def resume(
@@ -76,6 +78,7 @@ def resume(
         _print_changes(changes)
         budget = _raised(plan.config.budget, trials=trials, hours=hours)
     run_session(plan, ledger, budget, address, takeover, log_format)
+    judge_pick(plan, ledger, address, log_format)
 
 
 def demo(

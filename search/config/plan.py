@@ -68,6 +68,7 @@ def make_plan(path: Path) -> Plan:
         *_sampler_errors(file),
         *_tokenizer_errors(file),
         *tolerance_errors(file),
+        *_verdict_errors(file),
     ]
     if file.errors:
         raise ConfigError(path, file.errors)
@@ -169,6 +170,21 @@ def _sampler_errors(file: ConfigFile) -> list[str]:
             f"prefer.{name}: is not an objective; {suggestion(name, objectives)}"
             for name in unknown
         ]
+    return errors
+
+
+def _verdict_errors(file: ConfigFile) -> list[str]:
+    """Why the verdict at the end of the search would be impossible."""
+    objectives, documents, pick = (file[key] for key in ("objectives", "documents", "verdict"))
+    errors = []
+    best, _, name = (pick or "").partition(":")
+    if best == "best" and objectives and name not in objectives:
+        errors.append(f"verdict: {name!r} is not an objective; {suggestion(name, objectives)}")
+    if pick and documents is not None and not documents.report:
+        errors.append(
+            "verdict: `documents` leaves no report documents; use {search: 0.6, selection: 0.2, "
+            "report: 0.2}, or remove this key"
+        )
     return errors
 
 

@@ -117,6 +117,19 @@ Prefer = Annotated[
 """A wide front, the best mean of the objectives, or their best weighted mean."""
 
 
+def _valid_pick(given: Any) -> Any:
+    if given in (None, False):
+        return None
+    is_pick = isinstance(given, str) and (given in ("knee", "mean") or given.startswith("best:"))
+    if not is_pick:
+        raise ValueError(f"{given!r} is neither `knee`, `mean`, `best:OBJECTIVE` nor `false`")
+    return given
+
+
+Pick = Annotated[str | None, BeforeValidator(_valid_pick)]
+"""Which trial of the front a verdict is on; None: no verdict."""
+
+
 class Config(Settings):
     """One search."""
 
@@ -145,6 +158,7 @@ class Config(Settings):
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
+    verdict: Pick = None
     run: RunPath = Path("runs/run")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from search.ledger.compaction import compact, recover
 from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
 from search.ledger.paths import (
+    AVERAGES,
     BUDGETS,
     ORDER,
     finished_name,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from search.ledger.contents import Contents
     from search.ledger.trial import Proposal, Trial
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 HEADER, CONFIG = "run.json", "config.yaml"
@@ -176,7 +180,7 @@ class Ledger:
             self._compact()
 
     def record_scores(self, documents: str, trial: Trial, table: pa.Table) -> None:
-        """Records a trial's scores on the `selection` or `report` documents."""
+        """Records a trial's scores on the `selection` or `report` documents, or an average's."""
         self._write(scores_name(documents, trial.number), parquet.trial_file(trial, table))
 
     def record_simplified(self, documents: str, trial: Trial, table: pa.Table | None) -> None:
@@ -242,6 +246,18 @@ class Ledger:
             raise ValueError(
                 f"{self._store.location(name)}: {error}; if you delete it, it is scored again"
             ) from None
+
+    def averages(self) -> list[Trial]:
+        """The averages of trials that a verdict has scored on the search documents, by number."""
+        found: list[Trial] = []
+        for number in sorted(self.scored_on(AVERAGES)):
+            name = scores_name(AVERAGES, number)
+            try:
+                found += parquet.read_trials(self._store.source(name))
+            except ValueError as error:
+                where = self._store.location(name)
+                log.warning("%s: %s; if you delete it, it is scored again", where, error)
+        return found
 
     # -- the driver
 

@@ -9,6 +9,7 @@ PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budget
 ORDER = "order.json"
 SIMPLIFIED = "simplified"  # shorter recipes than those of trials
 SELECTION, REPORT = "selection", "report"  # the sets of documents that a search does not see
+AVERAGES = "search"  # averages of trials, scored as these are, on the search documents
 
 
 def proposed_name(number: int) -> str:

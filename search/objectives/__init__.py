@@ -10,6 +10,7 @@ from search.objectives.front import (
     ranks,
 )
 from search.objectives.hypervolume import MARGIN, hypervolume, reference_point, volumes
+from search.objectives.neighbours import neighbours
 from search.objectives.objective import (
     Direction,
     Metric,
@@ -36,6 +37,7 @@ __all__ = [
     "hypervolume",
     "knee",
     "losses",
+    "neighbours",
     "normalised",
     "ranks",
     "reference_point",

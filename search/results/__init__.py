@@ -1,5 +1,6 @@
 """What the finished trials of a run show: its front, picks and importance; knows no files."""
 
+from search.results.answers import TaskAnswers, task_answers
 from search.results.constant_objectives import (
     ENOUGH,
     ConstantError,
@@ -25,6 +26,7 @@ __all__ = [
     "Effort",
     "ObjectiveVerdict",
     "RunResults",
+    "TaskAnswers",
     "Tensors",
     "check_objectives",
     "collapsed",
@@ -37,5 +39,6 @@ __all__ = [
     "recipe_lines",
     "shrink",
     "steps",
+    "task_answers",
     "verdict",
 ]

@@ -20,6 +20,7 @@ from search.objectives import (
     hypervolume,
     knee,
     losses,
+    neighbours,
     normalised,
     volumes,
 )
@@ -54,8 +55,12 @@ class RunResults:
 
     @cached_property
     def baselines(self) -> dict[str, Trial]:
-        """The scored trials that the search did not propose, by label."""
-        return {trial.label: trial for trial in self.scored if trial.label}
+        """The scored trials that a search begins with, by label."""
+        return {
+            trial.label: trial
+            for trial in self.scored
+            if trial.label and not trial.proposal.is_average
+        }
 
     @cached_property
     def models(self) -> dict[str, Trial]:
@@ -128,6 +133,11 @@ class RunResults:
         is_stopped = any(t.state == "stopped" for t in self.trials if t.number == number)
         what = "only estimates of scores" if is_stopped else "no scores"
         raise ValueError(f"trial {number} has {what}: {known}")
+
+    def neighbours(self) -> list[tuple[Trial, Trial]]:
+        """Trials side by side on the front, the farthest apart first."""
+        rows = normalised(self._losses(self.front), self._anchors) if self.front else ()
+        return [(self.front[i], self.front[j]) for i, j in neighbours(np.array(rows))]
 
     def best(self) -> dict[str, float]:
         """The best value of each objective so far."""

@@ -16,7 +16,7 @@ from search.runs.simplification import Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
+from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts, verdict_on_pick
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "open_run",
     "reached_limit",
     "recorded_verdict",
+    "recorded_verdicts",
     "refused_text",
     "results_of",
     "resume_run",

@@ -147,6 +147,15 @@ def test_a_resolved_config_is_a_config(write, config, layers):
             "prefer: 'median' is neither `front`, `mean` nor weights by objective",
         ),
         ({"prefer": {"pics": 2}}, "prefer.pics: is not an objective; did you mean 'picks'?"),
+        (
+            {"verdict": "best"},
+            "verdict: 'best' is neither `knee`, `mean`, `best:OBJECTIVE` nor `false`",
+        ),
+        ({"verdict": "best:pics"}, "verdict: 'pics' is not an objective; did you mean 'picks'?"),
+        (
+            {"verdict": "knee", "documents": "all"},
+            "verdict: `documents` leaves no report documents",
+        ),
         ({"prefer": {}}, "prefer: gives no objective a weight"),
         (
             {"prefer": "mean", "sampler": {"type": "tpe"}},

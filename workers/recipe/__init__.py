@@ -1,5 +1,6 @@
 """Describes one merged model completely; does not know how it is computed."""
 
+from workers.recipe.average import average
 from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
 from workers.recipe.generation import generation_errors, is_settings
 from workers.recipe.group import Group, Value
@@ -31,6 +32,7 @@ __all__ = [
     "TokenRow",
     "TokenizerChoice",
     "Value",
+    "average",
     "classes_of",
     "depth_of",
     "generation_errors",
