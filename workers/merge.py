@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from evaluators.steps import begin_step
 from workers import mergekit
 from workers.checkpoint import (
     SHARD_BYTES,
@@ -114,9 +115,11 @@ def merge(
             the others, or has changed since the recipe was made.
         OSError: if writing fails.
     """
+    begin_step("reading the models")
     warnings = check(recipe)
     opened = _aligned(recipe)
     like = _like(opened)
+    begin_step(f"merging into {out}")
     write_model(
         out,
         stream(recipe, {name: opened[name] for name in recipe.sources}),

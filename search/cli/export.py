@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
@@ -69,6 +70,7 @@ def export(
 ) -> None:
     """Write a model of the front as an ordinary Hugging Face directory."""
     with input_errors():
+        begin_step(f"reading {run}")
         from search.runs import Verification, open_run, recorded_verdict
         from search.runs import export as write
         from workers.upload import check_target

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.errors import WRONG_INPUT, input_errors, write_errors
 from search.cli.options import Force, Json
 from search.cli.output import console, note
+from search.cli.steps import clear_steps
 
 
 def doctor(
@@ -31,6 +33,7 @@ def doctor(
 ) -> None:
     """Show what would fail or surprise in a search of CONFIG, or in a merge of the models."""
     with input_errors():
+        begin_step(f"checking {', '.join(inputs)}")
         from search.config import ConfigError, diagnose
 
         try:
@@ -74,6 +77,7 @@ def init(
     The base is looked for among the models, in their cards and configs.
     """
     with input_errors():
+        begin_step("reading the models")
         from search.config import BaseError, draft_config
 
         if out.exists() and not force:
@@ -84,6 +88,7 @@ def init(
         except BaseError:
             if not sys.stdin.isatty():
                 raise
+            clear_steps()
             base = typer.prompt("Which model were they fine-tuned from")
             draft = draft_config(models, wanted, base=base, folder=task_folder, file=out)
         with write_errors():
@@ -102,6 +107,7 @@ def _tasks(given: str | None, folder: Path | None) -> list[str]:
 
         return list(read_folder(folder))
     if given is None and sys.stdin.isatty():
+        clear_steps()
         given = typer.prompt("Which tasks to score on, with commas between them")
     return [task.strip() for task in (given or "").split(",") if task.strip()]
 
@@ -123,6 +129,7 @@ def merge(
 ) -> None:
     """Write one merged model from a recipe file, or only --explain the recipe."""
     with input_errors():
+        begin_step(f"reading {recipe}")
         from workers.merge import merge as write
         from workers.merge import read_chain
         from workers.merge_chain import merge_chain
@@ -137,6 +144,7 @@ def merge(
             from search.cli.recipe_table import recipe_table
             from workers.merge import explain as explained
 
+            clear_steps()
             console().print(recipe_table(checked, explained(checked)))
         if out is None:
             return

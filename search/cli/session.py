@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from evaluators.wording import counted
 from search.cli.errors import STOPPED, WRONG_INPUT, fail
-from search.cli.output import console
+from search.cli.output import console, messages, note
 
 if TYPE_CHECKING:
     from search.cli.log_format import LogFormat
     from search.config import Plan
     from search.driver import Budget
     from search.ledger import Ledger
+    from search.objectives import Objective
+    from search.results import RunResults
 
 
 def run_session(
@@ -27,6 +29,7 @@ def run_session(
     address: str = "local",
     takeover: bool = False,
     log_format: LogFormat = "text",
+    as_json: bool = False,
 ) -> None:
     """Searches until the budget is spent, shows the progress, and prints the front.
 
@@ -37,21 +40,25 @@ def run_session(
     from search.runs import reached_limit, run_search
 
     report: Callable[[str], None] = logging.getLogger(__name__).info
-    terminal = console(stderr=True, quiet=log_format == "json")
-    if log_format == "text":
-        report = partial(terminal.print, soft_wrap=True)
+    terminal = messages()
+    if log_format == "json":  # the log lines are for a program; they say it all
+        terminal = console(stderr=True)
+        terminal.quiet = True
+    else:
+        report = note
         report(f"run {ledger.root}")
     if limit := reached_limit(ledger, budget):  # nothing is started
         report(f"nothing to do: {limit}; raise the budget to continue")
-        return _print_front(ledger)
-    with session_errors(ledger.root, _advice(ledger)), Progress(terminal).shown() as watch:
+        return _print_result(ledger, as_json)
+    progress = Progress(terminal, ledger.header["name"], ledger.root).shown()
+    with session_errors(ledger.root, _advice(ledger)), progress as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
     if not driver.finished:
         done = f"{len(driver.trials)} of {counted(budget.trials, 'trial')}"
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
     effort = str(Effort.of(driver.trials))
     report(f"the search is over: {driver.reason}" + (f"; scored: {effort}" if effort else ""))
-    return _print_front(ledger)
+    return _print_result(ledger, as_json)
 
 
 @contextmanager
@@ -80,8 +87,20 @@ def _advice(ledger: Ledger) -> str:
     return f"Continue with: mergefront resume {shlex.quote(ledger.root)}"
 
 
-def _print_front(ledger: Ledger) -> None:
-    from search.cli.tables import front_table
+def _print_result(ledger: Ledger, as_json: bool) -> None:
     from search.runs import results_of
 
-    console().print(front_table(results_of(ledger)))
+    results = results_of(ledger)
+    if as_json:
+        print(json.dumps(results.to_json(ledger.header["name"]), indent=2))
+    else:
+        print_front(results)
+
+
+def print_front(results: RunResults, objectives: Sequence[Objective] | None = None) -> None:
+    """Prints the front as a table that fits the terminal."""
+    from search.cli.front_table import front_tables
+
+    terminal = console()
+    for table in front_tables(results, terminal.width, objectives):
+        terminal.print(table)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError, suggestion
+from evaluators.steps import begin_step
 from search.config.chosen_texts import chosen_texts, text_errors
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
@@ -72,7 +73,9 @@ def make_plan(path: Path) -> Plan:
     ]
     if file.errors:
         raise ConfigError(path, file.errors)
+    begin_step("reading the models")
     findings = _examine_models(file)
+    begin_step("loading the tasks")
     objectives, tasks = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
     file.errors += [
@@ -100,6 +103,7 @@ def _plan(
 ) -> Plan:
     from workers.checkpoint import open_checkpoint
 
+    begin_step("comparing the models with their fingerprints")
     base = _with_fingerprint(config.base)
     models = {name: _with_fingerprint(source) for name, source in config.models.items()}
     layers = open_checkpoint(base).n_layers

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search.ledger import BASE, UNIFORM, Trial
 from search.objectives import (
+    EXACT,
     MARGIN,
     Losses,
     Objective,
@@ -191,7 +192,8 @@ class RunResults:
     def history(self) -> list[float]:
         """The hypervolume after each scored trial, in the order of finishing.
 
-        On the scale on which the worst of base and models is 0 and the best 1, per objective.
+        On the scale on which the worst of base and models is 0 and the best 1, per objective;
+        estimated if there are more than `EXACT` objectives.
         """
         return volumes(*self._normalised) if self.scored else []
 
@@ -202,8 +204,11 @@ class RunResults:
         hypervolume was 0 before them.
         """
         states = [trial.state for trial in self.trials if trial.state in ("scored", "stopped")]
-        rows, reference = self._normalised
         known = states[:-window].count("scored")
+        if len(self.objectives) > EXACT:
+            before = self.history[known - 1] if known else 0.0
+            return self.history[-1] / before - 1 if before > 0 else None
+        rows, reference = self._normalised
         before = hypervolume(rows[:known], reference) if known else 0.0
         return hypervolume(rows, reference) / before - 1 if before > 0 else None
 

@@ -2,6 +2,7 @@
 
 from search.runs.dashboard import mirror_of, show_dashboard
 from search.runs.export import Exported, export
+from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
     config_of,
     create_run,
@@ -21,6 +22,7 @@ from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
     "Exported",
+    "RunProgress",
     "RunVerdict",
     "ScoringError",
     "Simplification",
@@ -30,6 +32,8 @@ __all__ = [
     "export",
     "mirror_of",
     "open_run",
+    "progress_of",
+    "progress_of_driver",
     "reached_limit",
     "recorded_verdict",
     "recorded_verdicts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from evaluators.steps import begin_step
 from search.driver import Budget, Driver, StageBuilder, baselines, stopped_by_signals
 from search.space import MergeFeatures
 
@@ -45,6 +46,7 @@ def run_search(
     with ledger.driving(takeover=takeover) as lease:
         ledger.record_budget(budget.model_dump(mode="json"))
         pool = (make_pool or ray_pool)(plan, address)
+        begin_step("reading the earlier trials")
         driver = _driver(plan, pool, ledger, budget)
         driver.watch = lambda driver: _report(driver, lease, watch)
         try:
@@ -57,6 +59,7 @@ def run_search(
 
 def ray_pool(plan: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
+    begin_step("starting Ray" if address == "local" else f"connecting to Ray at {address}")
     from workers.pool.ray_pool import RayPool  # imports Ray and torch
     from workers.worker import Setup, Worker
 
@@ -99,5 +102,5 @@ def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
 
 def _report(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
     """Writes the state of the search into the run, where `mergefront status` reads it."""
-    lease.report({"running": sorted(driver.running), **driver.pool.report})
+    lease.report({"running": sorted(driver.running), "clock": driver.clock, **driver.pool.report})
     watch(driver)
