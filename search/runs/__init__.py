@@ -1,7 +1,8 @@
 """What a person does with a run: create, search, inspect, compare, export; knows no terminal."""
 
 from search.runs.dashboard import mirror_of, show_dashboard
-from search.runs.export import export
+from search.runs.each_trial import EachTrial, OnTrial
+from search.runs.export import Exported, export
 from search.runs.run import (
     config_of,
     create_run,
@@ -11,13 +12,17 @@ from search.runs.run import (
     resume_run,
 )
 from search.runs.scoring import ScoringError
-from search.runs.search import run_search
+from search.runs.search import MakePool, run_search
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
 from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
 
 __all__ = [
+    "EachTrial",
+    "Exported",
+    "MakePool",
+    "OnTrial",
     "RunVerdict",
     "ScoringError",
     "config_of",
