@@ -26,6 +26,7 @@ from search.driver import Budget
 from search.objectives import ObjectiveSettings, Weight
 from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
+from search.trackers import TrackerSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
 from workers.recipe import Source, TokenizerChoice
@@ -144,6 +145,7 @@ class Config(Settings):
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
+    track: TrackerSettings | None = None
     run: RunPath = Path("runs/run")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

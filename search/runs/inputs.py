@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from search.config import Config, Plan
     from workers.recipe import Source
 
-HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes")
+HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes", "track")
 """Keys of a config that affect no trial."""
 BY_CONTENT = ("base", "models", "tasks")
 """Keys whose files may move, so their digests are compared instead."""
