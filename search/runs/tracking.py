@@ -39,7 +39,8 @@ def tracking(plan: Plan, ledger: Ledger) -> Iterator[Callable[[Driver], None]]:
     if settings is None:
         yield lambda _: None
         return
-    content = plan.config.model_dump(mode="json", by_alias=True)
+    secret = {"workers"}  # environment variables of workers may be passwords
+    content = plan.config.model_dump(mode="json", by_alias=True, exclude=secret)
     run = TrackedRun(plan.config.name, ledger.root, content)
     tracker = BackgroundTracker(settings.type, partial(settings.open, run))
     course = HypervolumeCourse(plan.objectives, ledger.trials())
