@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from search.cli.app import app
 from search.config import make_plan
-from tests.search.conftest import write_model, write_task
-from tests.workers.makers import WORDS, make_adapter, make_tokenizer
+from tests.search.conftest import write_task
+from tests.workers.makers import make_adapter, make_model
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,8 +83,7 @@ def test_a_wrong_command_is_found(words):
 def make_models(folder: Path) -> None:
     """What the pages begin with: a base, two fine-tunes, an adapter, and a task for each skill."""
     for seed, name in enumerate(("base", "code", "law")):
-        write_model(folder / "models" / name, seed)
-        make_tokenizer(folder / "models" / name, WORDS)
+        make_model(folder / "models" / name, "qwen2", seed)
     make_adapter(folder / "adapters" / "code", folder / "models" / "base")
     (folder / "tasks").mkdir()
     for name in ("code", "law"):
