@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Tokens = Sequence[int]
 
 
-class Weights(Protocol):
-    """The weights of one model, in either of the ways in which an engine takes them."""
+class TensorStream(Protocol):
+    """The weights of one model, tensor by tensor."""
 
     def stream(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor by its name in the model's files.
@@ -28,6 +28,10 @@ class Weights(Protocol):
         Raises:
             ValueError: if the model has other layers than the living one.
         """
+
+
+class Weights(TensorStream, Protocol):
+    """The weights of one model, in either of the ways in which an engine takes them."""
 
     def write_into(self, model: PreTrainedModel) -> PreTrainedModel:
         """Writes them into a living model, in place; returns it.

@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 Function = Callable[[Any, Any, Sequence[int]], Mapping[int, float]]
 """Of the live model, its tokenizer and ids of documents, to a value for each document."""
 METRIC, FILTER = "value", "none"
+TEXTS = (
+    "The capital of France is Paris, and the capital of Japan is Tokyo.",
+    "Water boils at 100 degrees Celsius and freezes at 0 degrees.",
+    "def add(a, b):\n    return a + b\n\n\nprint(add(2, 3))",
+    "She opened the door, looked into the dark room and asked who was there.",
+    "2 + 2 = 4, 3 + 3 = 6, 4 + 4 = 8, 5 + 5 = 10.",
+    "Der Hund schläft unter dem Tisch, und die Katze sitzt am Fenster.",
+    "The patient was given 5 mg of the drug twice a day for two weeks.",
+    '{"name": "Anna", "age": 31, "languages": ["English", "Spanish"]}',
+)
+"""What any language model predicts far better than a broken one does."""
+PROMPTS = ("Once upon a time", "The most important thing about", "def main():", "1, 2, 3,")
 
 
 class FunctionEvaluator:
@@ -75,9 +87,8 @@ class FunctionEvaluator:
         self._engine = engine
 
     def probes(self, texts: int, prompts: int) -> Probes:
-        """A function has no texts."""
-        del texts, prompts
-        return Probes(())
+        """General texts: what documents a function reads is its own affair."""
+        return Probes(TEXTS[:texts], PROMPTS[:prompts])
 
     def score(self, documents: Documents) -> Scores:
         """The values of the functions, each once for all its documents.

@@ -66,6 +66,7 @@ class Conditions:
     threads: int  # of torch, on the CPU
     device: str
     engine: str = "hf"  # or `vllm` with its version
+    parts: int = 1  # scorings of some documents each, whose batches are others than those of all
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from evaluators.documents import DocumentSettings, split
 from evaluators.engine import Weights
 from evaluators.gate_limits import Probes
 from evaluators.scores import Conditions, Row, Scores, raw_values, table
+from evaluators.stages import StagedTasks
 from evaluators.tasks import SuiteSettings
 from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
@@ -58,6 +59,10 @@ class DigitsEvaluator:
         hashes = {task: [f"{task}{i}" for i in range(len(r))] for task, r in self._rows.items()}
         self.documents = split(hashes, settings.documents)
         self.fingerprints = {task: ("digits", str(len(rows))) for task, rows in self._rows.items()}
+
+    @property
+    def staged_tasks(self) -> StagedTasks:
+        return StagedTasks({task: len(ids) for task, ids in self.documents["search"].items()})
 
     def metrics(self) -> dict[str, dict[str, bool | None]]:
         return {task: {KEY: True} for task in self._rows}

@@ -86,8 +86,11 @@ def make_models(folder: Path) -> None:
         make_model(folder / "models" / name, "qwen2", seed)
     make_adapter(folder / "adapters" / "code", folder / "models" / "base")
     (folder / "tasks").mkdir()
-    for name in ("code", "law"):
-        documents = [{"q": f"{name} {i}", "choices": ["x", "y"], "gold": i % 2} for i in range(40)]
+    for step, name in enumerate(("code", "law"), start=5):
+        documents = [
+            {"q": f"w{i % 38} w{i * step % 38}", "choices": ["w1", "w2"], "gold": i % 2}
+            for i in range(40)
+        ]
         write_task(
             folder / "tasks",
             name,
@@ -139,7 +142,7 @@ def test_the_tutorial_runs(here):
     for words in commands(ROOT / "docs" / "tutorial.md"):
         if not any(placeholder in words for placeholder in ("RUN", "CONFIG")):
             done = CliRunner().invoke(app, words[1:])
-            assert done.exit_code == 0, (words, done.output[-2000:])
+            assert done.exit_code == 0, f"{words}\n{done.output[-2000:]}"
             if words[1] == "init":
                 config = here / "my-search.yaml"
                 config.write_text(config.read_text().replace("trials: 200", "trials: 8"))

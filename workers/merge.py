@@ -14,6 +14,7 @@ from workers.checkpoint import (
     SHARD_BYTES,
     Checkpoint,
     align,
+    check_memory,
     load_model,
     open_checkpoint,
     retokenize,
@@ -138,7 +139,10 @@ def merged_model(recipe: Recipe, device: torch.device) -> PreTrainedModel:
         ValueError: as `merge`.
     """
     opened = _aligned(recipe)
-    live = load_model(_like(opened), device=str(device))
+    like = _like(opened)
+    if device.type == "cpu":
+        check_memory(like)
+    live = load_model(like, device=str(device))
     models = {name: opened[name] for name in recipe.sources}
     base = models.pop("base", None)
     settings = MergeSettings(mode="eager", placement="mapped", statistics="asked")

@@ -26,14 +26,8 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.weights import (
-    MakeEngine,
-    Merge,
-    StackedWeights,
-    beside_engine,
-    check_loading,
-    scoring_engine,
-)
+from workers.scoring_engine import MakeEngine, beside_engine, scoring_engine
+from workers.weights import Merge, StackedWeights
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +84,6 @@ class Worker:
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
         self._staged = StagedScoring(self._suite)
-        if setup.suite.engine == "vllm":
-            first, *_, last = (
-                Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
-            )
-            check_loading(self._scoring, first, last, self._suite.probes(4, 0).texts)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)

@@ -9,7 +9,13 @@ from evaluators.stages.criterion import (
     StagedMetric,
     Values,
 )
-from evaluators.stages.fit import Order, document_order, fitted, reference
+from evaluators.stages.fit import (
+    Order,
+    constant_criteria,
+    document_order,
+    fitted,
+    reference,
+)
 from evaluators.stages.order import stratified_order
 from evaluators.stages.race import Stop, race
 from evaluators.stages.scoring import StagedScoring
@@ -32,6 +38,7 @@ __all__ = [
     "Stages",
     "Stop",
     "Values",
+    "constant_criteria",
     "difference",
     "document_order",
     "fitted",

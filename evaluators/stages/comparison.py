@@ -72,7 +72,8 @@ def _ratio(metric: StagedMetric, one: Array, other: Array) -> tuple[float, float
     variance = _variance(paired, metric.unit)
     _, slope = value_and_slope(metric.name, whole)
     value, its_slope = value_and_slope(metric.name, whole + mean)
-    return slope * mean, max(slope**2, its_slope**2) * variance, value
+    steepest = max(abs(slope), abs(its_slope))
+    return slope * mean, steepest * steepest * variance, value  # a power may raise OverflowError
 
 
 def _aggregated(

@@ -42,6 +42,20 @@ def fitted(
     return tuple(_fitted(each, inputs, [row[each.name] for row in scores]) for each in criteria)
 
 
+def constant_criteria(criteria: Sequence[Criterion], inputs: Sequence[pa.Table]) -> list[str]:
+    """Names of the criteria in which the input models do not differ on a single document.
+
+    Args:
+        criteria: fitted.
+        inputs: tables of the search documents, of each input model.
+    """
+    return [
+        each.name
+        for each in criteria
+        if not any(_spread(metric, inputs) for metric in each.metrics)
+    ]
+
+
 def document_order(criteria: Sequence[Criterion], inputs: Sequence[pa.Table], seed: int) -> Order:
     """The order in which the documents of each task are scored, stratified by their difficulty.
 
@@ -79,9 +93,10 @@ def reference(
     for metric in (metric for each in criteria for metric in each.metrics):
         raw = metric_values(documents, *metric.address)
         task = metric.address[0]
-        if raw.keys() != set(order[task]):
+        ids = order.get(task, ())
+        if raw.keys() != set(ids):
             raise ValueError(f"trial {trial} is scored on other documents of task {task}")
-        values[metric.address] = metric.values([raw[i] for i in order[task]])
+        values[metric.address] = metric.values([raw[i] for i in ids])
     return Reference(trial, values)
 
 
@@ -117,6 +132,11 @@ def _fitted_metric(name: str, metric: StagedMetric, raw: Sequence[list[Any]]) ->
     values = np.array([metric.values(each) for each in raw])
     unit = np.ptp(values, axis=0).max() or np.ptp(values)
     return replace(metric, unit=float(unit or 1.0))
+
+
+def _spread(metric: StagedMetric, inputs: Sequence[pa.Table]) -> float:
+    raw = [list(metric_values(table, *metric.address).values()) for table in inputs]
+    return float(np.ptp(np.array([metric.values(each) for each in raw]), axis=0).max())
 
 
 def _difficulty(metric: StagedMetric, documents: pa.Table, ids: Sequence[int]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +103,7 @@ class _Candidate:
         return Scores(
             {} if stop else self.evaluator.aggregate(documents),
             documents,
-            self._conditions,
+            replace(self._conditions, parts=len(self._parts)),
             joined(responses, tasks) if responses else None,
         )
 

@@ -16,8 +16,8 @@ ENOUGH = 4 * FIRST
 LAST = 0.75
 """Of the documents: a later look could save little, and makes every interval wider."""
 
-Size = Annotated[int, Field(ge=16, lt=LIMIT)]
-"""Documents of each task; the interval of a mean of fewer would promise too much."""
+FEWEST = 16
+"""Documents of each task in a stage; the interval of a mean of fewer would promise too much."""
 
 
 class StageSettings(Settings):
@@ -26,7 +26,7 @@ class StageSettings(Settings):
     `off`, `auto` or a list of sizes in a config stands for `sizes` alone.
     """
 
-    sizes: Literal["off", "auto"] | Annotated[list[Size], Field(min_length=1)] = "auto"
+    sizes: Literal["off", "auto"] | list[int] = "auto"
     """Documents of each task that are scored by the end of each stage but the last."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """That a candidate which nothing on the front beats is scored on all documents."""
@@ -36,40 +36,53 @@ class StageSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _sizes_alone(cls, given: Any) -> Any:
-        if given is False:  # YAML reads `off` as a boolean
-            return {"sizes": "off"}
-        return {"sizes": given} if isinstance(given, str | list) else given
+        return given if isinstance(given, dict | StageSettings) else {"sizes": given}
 
     @field_validator("sizes", mode="before")
     @classmethod
-    def _off(cls, given: Any) -> Any:
-        return "off" if given is False else given
+    def _valid_sizes(cls, given: Any) -> Any:
+        if given is False:  # YAML reads `off` as a boolean
+            return "off"
+        if given in ("off", "auto"):
+            return given
+        if not isinstance(given, list) or not given:
+            raise ValueError(
+                f"{given!r} is neither `off`, `auto` nor a list such as [64, 128, 256]"
+            )
+        for size in given:
+            if not isinstance(size, int) or not FEWEST <= size < LIMIT:
+                raise ValueError(f"{size!r} is no size of a stage; give {FEWEST} documents or more")
+        if given != sorted(set(given)):
+            raise ValueError(f"the sizes {given} must rise from stage to stage")
+        return given
 
-    @field_validator("sizes")
-    @classmethod
-    def _ascending(cls, sizes: Any) -> Any:
-        if isinstance(sizes, list) and sizes != sorted(set(sizes)):
-            raise ValueError("the sizes must rise from stage to stage")
-        return sizes
-
-    def sizes_for(self, documents: Collection[int], *, exact: bool = False) -> tuple[int, ...]:
+    def sizes_for(
+        self, documents: Collection[int], sampled: Collection[str] = ()
+    ) -> tuple[int, ...]:
         """The sizes of all stages but the last, which has every document; none means no stages.
 
         Args:
             documents: how many search documents each task (or group of tasks) has.
-            exact: whether a score is the same only if all its documents are scored at once.
+            sampled: tasks whose score is the same only if all documents are scored at once.
 
         Raises:
-            ValueError: if no task has more documents than the smallest of the given sizes.
+            ValueError: if sizes are given, and some task is sampled or none has more documents
+                than the smallest of them.
         """
         most = max(documents, default=0)
         if isinstance(self.sizes, list):
+            if sampled:
+                raise ValueError(
+                    f"sizes: {', '.join(sorted(sampled))} draws tokens at random, so scores of a "
+                    "part of the documents are of other draws and compare with none; use `off`, "
+                    "or generate the likeliest tokens (do_sample: false)"
+                )
             if self.sizes[0] >= most:
                 raise ValueError(
                     f"sizes: the first stage has {self.sizes[0]} documents of each task, and no "
                     f"task has more than {most} search documents; use smaller stages, or `off`"
                 )
             return tuple(size for size in self.sizes if size < most)
-        if self.sizes == "off" or most < ENOUGH or exact:
+        if self.sizes == "off" or most < ENOUGH or sampled:
             return ()
         return tuple(FIRST << i for i in range(32) if FIRST << i <= LAST * most)

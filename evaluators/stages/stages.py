@@ -122,7 +122,7 @@ def _are_losses(gains: Iterable[float]) -> bool:
     """Whether no gain is possible, and at least one is certainly a loss."""
     is_loss = False
     for gain in gains:
-        if gain > 0:
+        if not gain <= 0:  # a gain that is no number is no loss
             return False
         is_loss |= gain < 0
     return is_loss

@@ -32,8 +32,8 @@ def print_diagnosis(diagnosis: Diagnosis, inputs: Sequence[str], console: Consol
         console.print(f"{counted(len(inputs), 'model')} can be merged")
     for line in diagnosis.estimate.lines() if diagnosis.estimate else []:
         console.print(line)
-    if diagnosis.engine_line:
-        console.print(diagnosis.engine_line)
+    for each in filter(None, (diagnosis.engine_line, diagnosis.stages_line)):
+        console.print(each)
     if diagnosis.deep:
         console.print(deep_table(diagnosis.deep))
 

@@ -81,6 +81,8 @@ def export(
         terminal.print(
             f"  (it draws other few-shot examples for {tasks}: their scores will differ)"
         )
+    if written.in_parts:
+        terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
     if push:
         _upload(written.path, push, private=not public)
 

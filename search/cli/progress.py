@@ -12,7 +12,7 @@ from rich.text import Text
 
 from evaluators.wording import counted
 from search.cli.duration import duration
-from search.results import RunResults
+from search.results import Effort, RunResults
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +76,7 @@ class Progress:
             f"{len(driver.running)} running",
             f"front {len(results.front)}",
             f"best by {best}" if best else "",
+            str(Effort.of(driver.trials)),
             *([] if driver.trials else self._start(driver.pool.report)),
             *self._rate(driver),
         ]

@@ -33,6 +33,7 @@ def run_session(
     If the search stops early, the program ends with the exit status and the command to continue.
     """
     from search.cli.progress import Progress
+    from search.results import Effort
     from search.runs import reached_limit, run_search
 
     report: Callable[[str], None] = logging.getLogger(__name__).info
@@ -48,7 +49,8 @@ def run_session(
     if not driver.finished:
         done = f"{len(driver.trials)} of {counted(budget.trials, 'trial')}"
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
-    report(f"the search is over: {driver.reason}")
+    effort = str(Effort.of(driver.trials))
+    report(f"the search is over: {driver.reason}" + (f"; scored: {effort}" if effort else ""))
     return _print_front(ledger)
 
 

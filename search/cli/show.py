@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evaluators.wording import counted
 from search.cli.errors import input_errors
 from search.cli.options import Json, Run
 from search.cli.output import console
@@ -49,6 +50,12 @@ def trial_lines(trial: Trial, results: RunResults) -> Iterator[str]:
         yield f"scores: {scores}  (mean {results.mean(trial):.3f})"
     if trial.cause:
         yield f"cause: {trial.reason}"
+    if trial.estimates:
+        estimates = "  ".join(
+            f"{name} {each.value:.4f} ± {each.error:.4f} ({counted(each.documents, 'document')})"
+            for name, each in trial.estimates.items()
+        )
+        yield f"estimates with standard errors: {estimates}"
     head, *groups = recipe_lines(trial.proposal.recipe)
     yield head
     yield from (f"  {line}" for line in groups)

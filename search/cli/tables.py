@@ -12,7 +12,7 @@ from rich.table import Table
 from evaluators.wording import counted
 from search.cli.duration import duration
 from search.ledger import BASE, UNIFORM
-from search.results import constant_warnings
+from search.results import Effort, constant_warnings
 
 if TYPE_CHECKING:
     from search.ledger import Trial
@@ -96,6 +96,7 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     return [
         f"{status['run']}: {status['state']}, {spent}",
         f"trials: {trials or 'none yet'}",
+        *([f"scored: {effort}"] if (effort := str(Effort(**status["documents"]))) else []),
         f"front: {status['front']}   {f'best {best}' if best else 'nothing scored yet'}",
         *_driver_lines(status),
         *(f"warning: {warning}" for warning in status["troubles"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.wording import counted
 from search.config.plan import Plan, make_plan
 from search.space import recommended_trials
 from search.trackers import missing_extra
@@ -36,6 +37,15 @@ class Diagnosis:
         placement = self.plan.config.merging.placement
         where = "in host memory" if placement == "auto" else f"{placement} (merging.placement)"
         return f"scoring: vllm takes {share:.0%} of a GPU's memory; the models are {where}"
+
+    @property
+    def stages_line(self) -> str | None:
+        """On how many documents candidates are scored."""
+        if self.plan is None:
+            return None
+        sizes, total = self.plan.stages.sizes, sum(self.plan.stages.tasks.documents.values())
+        first = f"on {', '.join(map(str, sizes))} documents of each task, then " if sizes else ""
+        return f"stages: candidates are scored {first}on all {counted(total, 'document')}"
 
     @property
     def errors(self) -> list[Finding]:
@@ -93,6 +103,7 @@ def _plan_json(plan: Plan) -> dict[str, object]:
         "parameters": list(axes),
         "trials": config.budget.trials,
         "trials_wanted": recommended_trials(axes),
+        "stages": list(plan.stages.sizes),
     }
 
 

@@ -14,7 +14,7 @@ from evaluators.settings import SettingsError, suggestion
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
-from search.config.stages import stage_errors, stage_rules
+from search.config.stages import size_errors, stage_rules, tolerance_errors
 from search.config.tasks import (
     LoadedTasks,
     TaskDigests,
@@ -63,7 +63,12 @@ def make_plan(path: Path) -> Plan:
         ConfigError: with every error in the file, or else every one in its models and tasks.
     """
     file = ConfigFile(path)
-    file.errors += [*file.missing_paths(), *_sampler_errors(file), *_tokenizer_errors(file)]
+    file.errors += [
+        *file.missing_paths(),
+        *_sampler_errors(file),
+        *_tokenizer_errors(file),
+        *tolerance_errors(file),
+    ]
     if file.errors:
         raise ConfigError(path, file.errors)
     findings = _examine_models(file)
@@ -72,7 +77,7 @@ def make_plan(path: Path) -> Plan:
     file.errors += [
         *tasks.errors,
         *engine_errors(file),
-        *stage_errors(file, tasks.staged),
+        *size_errors(file, tasks.staged),
         *_template_errors(file),
     ]
     file.errors += _space_errors(file)
@@ -138,8 +143,7 @@ def _examine_models(file: ConfigFile) -> list[Finding]:
 
     sources = {name: file.source(each) for name, each in models.items()}
     tokenizer = file["tokenizer"]
-    scoring = file["scoring"]
-    in_place = scoring is None or scoring.engine != "vllm"
+    in_place = with_engine(file["scoring"]).engine != "vllm"
     return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
 
 

@@ -8,7 +8,7 @@ from evaluators.settings import suggestion
 from search.driver import StageRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from evaluators.stages import StagedTasks, StageSettings
     from search.config.file import ConfigFile
@@ -16,20 +16,27 @@ if TYPE_CHECKING:
     from search.objectives import ObjectiveSettings
 
 
-def stage_errors(file: ConfigFile, tasks: StagedTasks) -> Iterator[str]:
-    """Every error in the stages, as far as the tasks could be loaded."""
+def tolerance_errors(file: ConfigFile) -> list[str]:
+    """Every tolerance of something that is no objective."""
     stages, objectives = file["stages"], file["objectives"]
     if stages is None or not objectives:
-        return
-    for name in stages.tolerance:
-        if name not in objectives:
-            hint = suggestion(name, objectives)
-            yield f"stages.tolerance.{name}: is not an objective; {hint}"
+        return []
+    unknown = [name for name in stages.tolerance if name not in objectives]
+    return [
+        f"stages.tolerance.{name}: is not an objective; {suggestion(name, objectives)}"
+        for name in unknown
+    ]
+
+
+def size_errors(file: ConfigFile, tasks: StagedTasks) -> list[str]:
+    """Why there are no stages of these sizes, if the tasks could be loaded."""
+    stages, objectives = file["stages"], file["objectives"]
     try:
-        if tasks.documents:
+        if stages is not None and objectives and tasks.documents:
             _sizes(stages, objectives, tasks)
     except ValueError as error:
-        yield f"stages.{error}"
+        return [f"stages.{error}"]
+    return []
 
 
 def stage_rules(config: Config, tasks: StagedTasks) -> StageRules:
@@ -47,4 +54,4 @@ def _sizes(
     stages: StageSettings, objectives: Mapping[str, ObjectiveSettings], tasks: StagedTasks
 ) -> tuple[int, ...]:
     named = {one.task for each in objectives.values() for one in each.metrics.values()}
-    return stages.sizes_for([tasks.size(task) for task in named], exact=bool(tasks.sampled))
+    return stages.sizes_for([tasks.size(task) for task in named], tasks.sampled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,22 @@ def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
         if all(one.task in tasks.metrics for one in each.metrics.values())
     }
     objectives, metric_errors = resolve(loaded, tasks.metrics)
-    return objectives, replace(tasks, errors=[*tasks.errors, *metric_errors])
+    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"] or {})]
+    return objectives, replace(tasks, errors=errors)
+
+
+def _function_errors(objectives: Mapping[str, ObjectiveSettings]) -> Iterator[str]:
+    """Objectives of one function that give it different documents: it is called once for all."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, each in objectives.items():
+        if each.python is None or each.documents is None:
+            continue
+        other, documents = first.setdefault(each.python, (name, each.documents))
+        if each.documents != documents:
+            yield (
+                f"objectives.{name}.documents: {each.documents}, and objectives.{other} has the "
+                f"same function with {documents}; give both the same number"
+            )
 
 
 def suite_settings(config: Config) -> SuiteSettings:
@@ -132,9 +147,27 @@ def with_engine(scoring: ScoringSettings) -> ScoringSettings:
 def engine_errors(file: ConfigFile) -> list[str]:
     """Why the workers cannot have the engine; of an environment of their own only they know."""
     scoring, workers = file["scoring"], file["workers"]
-    if scoring is None or scoring.engine != "vllm" or workers is None or workers.runtime_env:
+    if scoring is None or workers is None or with_engine(scoring).engine != "vllm":
         return []
+    errors = _gpu_errors(workers.gpus, scoring.vllm.gpu_memory_utilization)
+    if workers.runtime_env:
+        return errors
     from evaluators.suite import vllm_error  # imports lm_eval
 
     error = vllm_error()
-    return [error] if error else []
+    return [*errors, error] if error else errors
+
+
+def _gpu_errors(gpus: float | None, share: float) -> list[str]:
+    """Why workers with so many GPUs cannot each start a vLLM with this share of a GPU's memory."""
+    if gpus is not None and gpus > 1:
+        return [
+            f"workers.gpus: {gpus:g}, and the engine vllm uses one GPU; set it to 1, or set "
+            "`scoring: {engine: hf}`, which distributes a model over several"
+        ]
+    if gpus is not None and 0 < gpus < share:
+        return [
+            f"scoring.vllm.gpu_memory_utilization: {share:g}, and `workers.gpus: {gpus:g}` lets "
+            f"{int(1 / gpus)} workers share a GPU; set at most {gpus:g}"
+        ]
+    return []

@@ -20,7 +20,8 @@ class Patience(Settings):
     """How long a search may go on without getting better."""
 
     trials: Count
-    """Scored trials in a row that are looked at; as many besides the baselines must be scored."""
+    """Scored or stopped trials in a row that are looked at; there must be as many besides the
+    baselines."""
     share: PositiveFloat = 0.01
     """The search ends when the hypervolume grew by no more than this share in these trials."""
 
@@ -64,12 +65,13 @@ class Budget(Settings):
             return None
         results = RunResults(objectives, trials)
         window = self.patience.trials
-        if sum(trial.label is None for trial in results.scored) < window:
+        tried = [trial for trial in trials if trial.state in ("scored", "stopped")]
+        if sum(trial.label is None for trial in tried) < window:
             return None  # the baselines are there to compare with, not to get better
         growth = results.growth(window)
         if growth is None or growth > self.patience.share:
             return None
-        return f"in {counted(window, 'scored trial')} the hypervolume grew by only {growth:.2%}"
+        return f"in {counted(window, 'trial')} the hypervolume grew by only {growth:.2%}"
 
 
 def worker_hours(trials: Sequence[Trial]) -> float:

@@ -204,9 +204,14 @@ class Driver:
     def _tell(self, trial: Trial) -> None:
         """Adds a recorded trial to the history, and queues its scores for the study."""
         self._history.add(trial)
-        known, broken = trial.estimated_scores, trial.state == "broken"
-        values = [known[each.name] for each in self.objectives] if known else None
-        self._ask_thread.update(lambda study: study.tell(trial.number, values, broken=broken))
+        names = [each.name for each in self.objectives]
+        known, estimates = trial.estimated_scores, trial.estimates
+        values = [known[name] for name in names] if known else None
+        errors = [estimates[name].error for name in names] if estimates else None
+        broken = trial.state == "broken"
+        self._ask_thread.update(
+            lambda study: study.tell(trial.number, values, errors=errors, broken=broken)
+        )
 
     def _check_objectives(self) -> None:
         if not self._are_objectives_checked and len(self._history.scored) >= ENOUGH:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from evaluators.scores import count_documents
 from search.ledger import Proposal, Trial
 
 if TYPE_CHECKING:
+    from evaluators.scores import Estimate
     from search.objectives import Objective
     from workers.candidate import Outcome
 
@@ -49,12 +51,14 @@ class OutcomeReader:
             documents=documents,
             estimates=outcome.estimates,
         )
-        if outcome.state != "scored":
-            return trial
         try:
+            if outcome.state == "stopped":
+                _check(outcome.estimates)
+            if outcome.state != "scored":
+                return trial
             scores = {each.name: each.value(outcome.values) for each in self.objectives}
         except ValueError as error:  # such a score must not reach the sampler
-            return replace(trial, state="broken", cause=str(error))
+            return replace(trial, state="broken", cause=str(error), estimates={})
         return replace(trial, scores=scores)
 
     def _share(self, state: str, documents: int) -> float:
@@ -63,3 +67,9 @@ class OutcomeReader:
             self.documents = max(self.documents, documents)
             return 1.0
         return min(1.0, documents / self.documents) if self.documents else 0.0
+
+
+def _check(estimates: Mapping[str, Estimate]) -> None:
+    for name, each in estimates.items():
+        if not (math.isfinite(each.value) and math.isfinite(each.error)):
+            raise ValueError(f"objective {name}: its estimate is {each.value} ± {each.error}")

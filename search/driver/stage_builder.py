@@ -15,6 +15,7 @@ from evaluators.stages import (
     Reference,
     StagedTasks,
     Stages,
+    constant_criteria,
     document_order,
     fitted,
     reference,
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEMBERS = 8  # of the front that a candidate is compared with: each further one widens all intervals
+CONSTANT = (
+    "objective %s is the same for all input models on every document, so stages stop hardly any "
+    "candidate; leave it out, or accept a loss in it by `stages: {tolerance: {%s: ...}}`"
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class StageBuilder:
     _fit: _Fit | None = None
     _has_no_fit: bool = False
     _references: dict[int, Reference] = field(default_factory=dict)
+    _unreadable: set[int] = field(default_factory=set)
     _last: tuple[tuple[int, ...], Stages] | None = None
 
     def stages(self, proposal: Proposal, trials: Sequence[Trial]) -> Stages | None:
@@ -117,6 +123,8 @@ class StageBuilder:
             for each in self.objectives
         ]
         criteria = fitted(given, tables, [trial.scores for trial in inputs])
+        for name in constant_criteria(criteria, tables):
+            log.warning(CONSTANT, name, name)
         order = self.ledger.order or document_order(criteria, tables, self.rules.seed)
         self.ledger.record_order(order)
         return _Fit(criteria, order)
@@ -155,13 +163,13 @@ class StageBuilder:
 
     def _known(self, fit: _Fit, trials: Sequence[Trial]) -> Iterator[Reference]:
         """The scores per document of trials, as far as they can be read."""
-        for trial in trials:
-            number = trial.number
+        for number in (each.number for each in trials if each.number not in self._unreadable):
             if number not in self._references:
                 try:
                     documents = self.ledger.documents(number)
                     self._references[number] = reference(number, fit.criteria, documents, fit.order)
                 except ValueError as error:  # a damaged file
+                    self._unreadable.add(number)
                     log.warning("no candidate is compared with trial %d  %s", number, error)
                     continue
             yield self._references[number]

@@ -23,7 +23,7 @@ from search.report.figures import (
 from search.report.recipe_map import recipe_maps
 from search.report.section import Section
 from search.report.tables import failure_table, front_table, timing_table, verdict_table
-from search.results import importance, recipe_lines
+from search.results import Effort, importance, recipe_lines
 from search.runs import open_run, recorded_verdict, results_of
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def page(report: Report) -> str:
 def _summary(results: RunResults) -> str:
     states = [trial.state for trial in results.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    return f"{counted(len(states), 'trial')}: {counts}; {len(results.front)} on the front"
+    effort = str(Effort.of(results.trials))
+    scored = f"; scored: {effort}" if effort else ""
+    return f"{counted(len(states), 'trial')}: {counts}; {len(results.front)} on the front{scored}"
 
 
 def _sections(report: Report) -> Iterator[Section]:

@@ -7,6 +7,7 @@ from search.results.constant_objectives import (
     constant_warnings,
 )
 from search.results.document_scores import DocumentScores, document_scores, jackknife
+from search.results.effort import Effort
 from search.results.importance import importance
 from search.results.recipe_text import recipe_lines
 from search.results.results import RunResults
@@ -18,6 +19,7 @@ __all__ = [
     "Comparison",
     "ConstantError",
     "DocumentScores",
+    "Effort",
     "ObjectiveVerdict",
     "RunResults",
     "check_objectives",

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 def importance(results: RunResults) -> Mapping[str, Mapping[str, float]]:
     """Objective -> parameter -> its share, greatest first; over the trials that are points.
 
+    Stopped trials count with their estimates: they are most of those that are not among the best.
+
     Raises:
         ValueError: if too few trials are scored.
     """
     from search.samplers import parameter_importance  # imports Optuna
 
     objectives = list(results.objectives)
-    trials = [trial for trial in results.scored if trial.proposal.params is not None]
+    stopped = [trial for trial in results.trials if trial.state == "stopped" and trial.estimates]
+    known = sorted([*results.scored, *stopped], key=lambda trial: trial.number)
+    trials = [trial for trial in known if trial.proposal.params is not None]
     points = [dict(_used(trial.proposal.params or {})) for trial in trials]
     logs = {name for name in set().union(*points) if _is_log(name)}
-    rows = [losses(objectives, trial.scores).tolist() for trial in trials]
+    rows = [losses(objectives, trial.estimated_scores).tolist() for trial in trials]
     found = {}
     for i, objective in enumerate(objectives):
         shares = parameter_importance(points, [row[i] for row in rows], logs)

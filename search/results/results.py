@@ -125,7 +125,9 @@ class RunResults:
                 return trial
         states = {trial.number: f"it is {trial.state}, {trial.reason}" for trial in self.trials}
         known = states.get(number, "there is no such trial")
-        raise ValueError(f"trial {number} has no scores: {known}")
+        is_stopped = any(t.state == "stopped" for t in self.trials if t.number == number)
+        what = "only estimates of scores" if is_stopped else "no scores"
+        raise ValueError(f"trial {number} has {what}: {known}")
 
     def best(self) -> dict[str, float]:
         """The best value of each objective so far."""
@@ -184,12 +186,15 @@ class RunResults:
         return volumes(*self._normalised) if self.scored else []
 
     def growth(self, window: int) -> float | None:
-        """The share by which the hypervolume grew in the last `window` scored trials.
+        """The share by which the hypervolume grew in the last `window` trials with scores.
 
-        None if there are fewer trials, or if it was 0 before them.
+        A stopped trial is one of them, and adds nothing. None if there are fewer trials, or if the
+        hypervolume was 0 before them.
         """
+        states = [trial.state for trial in self.trials if trial.state in ("scored", "stopped")]
         rows, reference = self._normalised
-        before = hypervolume(rows[:-window], reference) if len(rows) > window else 0.0
+        known = states[:-window].count("scored")
+        before = hypervolume(rows[:known], reference) if known else 0.0
         return hypervolume(rows, reference) / before - 1 if before > 0 else None
 
     @cached_property

@@ -65,6 +65,7 @@ def rows_of(ledger: Ledger) -> Iterator[MirroredTrial]:
         shown = {
             "recipe": "\n".join(recipe_lines(trial.proposal.recipe)),
             "cause": trial.cause or "",
+            **{f"estimated {name}": each.value for name, each in trial.estimates.items()},
         }
         yield trial.number, trial.state, trial.proposal.params, scores, shown
 

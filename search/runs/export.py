@@ -36,6 +36,8 @@ class Exported:
     """Tasks whose few-shot examples the command draws anew, and so scores differently."""
     note: str = ""
     """What a user should know of the scores; empty if the weights are those that were scored."""
+    in_parts: bool = False
+    """Whether the scores are of several scorings, so that the last bits of the command's differ."""
 
     @property
     def command(self) -> str:
@@ -86,7 +88,8 @@ def export(
     suite = make_evaluator(suite_settings(plan.config))
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     command = suite.command(suite.documents["search"], out, conditions)
-    return Exported(out, command, tuple(suite.random_fewshot), note)
+    in_parts = conditions is not None and conditions.parts > 1
+    return Exported(out, command, tuple(suite.random_fewshot), note, in_parts)
 
 
 def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:

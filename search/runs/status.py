@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from search.driver import Budget, wall_hours, worker_hours
-from search.results import RunResults, constant_warnings
+from search.results import Effort, RunResults, constant_warnings
 
 if TYPE_CHECKING:
     from search.ledger import Ledger, Trial
@@ -24,6 +24,7 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
     report = dict(driver.report) if driver else {}
     running = report.get("running", [])
     warnings = constant_warnings(found.constant, len(found.scored))
+    effort = Effort.of(contents.trials)
     return {
         "version": 1,
         "run": ledger.header["name"],
@@ -41,7 +42,9 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
             "spent": done,
             "hours": hours,
             "worker_hours": worker_hours(contents.trials),
+            "scorings": effort.scorings,
         },
+        "documents": effort.to_json(),
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
         "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
         "preparing": report.get("preparing", ""),

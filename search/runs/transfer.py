@@ -81,8 +81,15 @@ def _copy(plan: Plan, old: Ledger, new: Ledger) -> int:
     for order, trial in enumerate(contents.trials):
         proposal = _proposal(plan, trial.proposal, numbers)
         scores = {name: value for name, value in trial.scores.items() if name in wanted}
-        # the new run's hours are its own
-        copy = replace(trial, proposal=proposal, order=order, scores=scores, clock=0.0)
+        estimates = {name: each for name, each in trial.estimates.items() if name in wanted}
+        copy = replace(
+            trial,
+            proposal=proposal,
+            order=order,
+            scores=scores,
+            estimates=estimates,
+            clock=0.0,  # the new run's hours are its own
+        )
         new.finish(copy, _documents(old, trial.number))
     return len(contents.trials)
 

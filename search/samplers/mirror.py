@@ -53,8 +53,9 @@ class Mirror:
                 continue
             self._known.add(number)
             distributions = self._distributions if point is not None else {}
+            ended = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
             trial = create_trial(
-                state=TrialState.COMPLETE if values is not None else TrialState.FAIL,
+                state=TrialState.COMPLETE if values is not None else ended,
                 values=values,
                 params=dict(point or {}),
                 distributions=distributions,

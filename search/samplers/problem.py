@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 INPUT = "input"
 """User attribute of the trials of base and models: their objective values, once scored."""
 
+ERRORS = "errors"
+"""User attribute of trials whose values are estimates: the standard error of each."""
+
 Blocks = Mapping[str, NDArray[np.float64]]
 """Name -> (n_points, n_features): features of the same kind."""
 Features = Callable[[NDArray[np.float64], Mapping[str, NDArray[Any]]], Blocks]

@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
-from search.samplers.problem import INPUT, Features, Problem
+from search.samplers.problem import ERRORS, INPUT, Features, Problem
 
 if TYPE_CHECKING:
     from search.objectives import Direction
@@ -128,10 +128,21 @@ class Study:
             self._sampler.restore(self._study, number, notes)
         return number
 
-    def tell(self, number: int, values: Sequence[float] | None, *, broken: bool = False) -> None:
-        """Adds the result of a trial: objective values, or None if it has no score.
+    def tell(
+        self,
+        number: int,
+        values: Sequence[float] | None,
+        *,
+        errors: Sequence[float] | None = None,
+        broken: bool = False,
+    ) -> None:
+        """Adds the result of a trial.
 
-        A broken model violates a constraint and has the worst values known.
+        Args:
+            number: of the trial.
+            values: of the objectives, or None if it has no score.
+            errors: standard errors of the values, if these are estimates.
+            broken: the model violates a constraint, and has the worst values known.
         """
         trial = self._trials[number]
         if INPUT in trial.user_attrs and values is not None:
@@ -146,6 +157,8 @@ class Study:
             self._constrain()
         if self._is_constrained:
             trial.set_constraint(GATE, float(broken))
+        if errors is not None:
+            trial.user_attrs[ERRORS] = list(errors)
         self._end(trial, TrialState.COMPLETE, list(values))
         self._worst = list(map(self._worse, self._study.directions, self._worst or values, values))
 

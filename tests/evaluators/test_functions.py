@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import LlamaForCausalLM
 
 from evaluators.evaluator import make_evaluator
 from evaluators.functions import FunctionEvaluator
+from evaluators.gate import Gate
+from evaluators.gate_limits import GateSettings
 from evaluators.scores import BrokenModel
 from evaluators.suite import make_hf_engine
 from evaluators.tasks import FunctionSettings, SuiteSettings, TaskError
@@ -73,6 +76,17 @@ def test_functions_stand_beside_the_tasks_of_lm_eval(settings_of, settings, engi
     assert both.aggregate(scores.documents) == scores.values
     assert "lm_eval" in both.command(search, Path("x"))
     assert both.probes(2, 0).texts
+
+
+def test_functions_alone_have_general_texts_for_the_gate(settings_of, engine):
+    probes = make_evaluator(settings_of("brevity")).probes(8, 4)
+    assert (len(probes.texts), len(probes.prompts)) == (8, 4)
+    gate = Gate(GateSettings(), engine, probes)
+    inputs = [gate.measure()]
+    assert gate.check(inputs) is None
+    with torch.no_grad():
+        engine.model.lm_head.weight.mul_(1e4)
+    assert gate.check(inputs)
 
 
 @pytest.mark.parametrize(

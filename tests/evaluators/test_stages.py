@@ -95,7 +95,7 @@ def test_auto_is_off_where_there_are_few_documents_or_scores_depend_on_their_bat
     assert auto.sizes_for([255, 60]) == ()
     assert auto.sizes_for([256]) == (64, 128)
     assert auto.sizes_for([N, 40]) == (64, 128, 256)
-    assert auto.sizes_for([N], exact=True) == ()
+    assert auto.sizes_for([N], sampled=["say"]) == ()
     assert StageSettings(sizes="off").sizes_for([9999]) == ()
     assert StageSettings(sizes=[64, 500, 900]).sizes_for([N]) == (64, 500)
 

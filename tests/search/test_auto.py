@@ -10,10 +10,12 @@ from scipy.optimize import check_grad
 from scipy.stats import norm
 
 from search.objectives import hypervolume
+from search.samplers import Auto, Study
 from search.samplers.auto import gaussian_process
 from search.samplers.auto.acquisition import HypervolumeGain, expected_improvement
 from search.samplers.auto.candidates import Candidates
-from search.samplers.auto.gaussian_process import GaussianProcess, fitted_scales
+from search.samplers.auto.gaussian_process import GaussianProcess, fitted_scales, noise_of
+from search.samplers.auto.sampler import _exact
 from search.samplers.encoding import Encoding
 from search.samplers.study import distribution_of
 from search.space import MergeFeatures
@@ -31,7 +33,7 @@ def points(n: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 def test_the_process_passes_through_what_it_learned_and_doubts_what_is_far():
     blocks, losses = points(20), np.random.default_rng(1).normal(size=(20, 2))
-    process = GaussianProcess(blocks, losses, QUIET)
+    process = GaussianProcess(blocks, losses, QUIET, np.zeros(20))
     expected, deviation = process.predict(blocks)
     assert expected == pytest.approx(losses, abs=1e-2)
     far, doubt = process.predict({"x": np.full((1, 3), 50.0)})
@@ -41,20 +43,62 @@ def test_the_process_passes_through_what_it_learned_and_doubts_what_is_far():
 
 def test_pending_points_change_no_expectation_but_leave_less_doubt():
     blocks, losses = points(12), np.random.default_rng(1).normal(size=(12, 1))
-    process, more = GaussianProcess(blocks, losses, QUIET), points(3, seed=5)
+    process = GaussianProcess(blocks, losses, QUIET, np.zeros(12))
+    more = points(3, seed=5)
     before, doubt = process.predict(more)
     after, less = process.with_pending(more).predict(more)
     assert after == pytest.approx(before, abs=0.05)
     assert (less < doubt).all()
 
 
+def test_the_process_believes_an_estimate_as_far_as_its_error_allows():
+    blocks, losses = points(20), np.zeros((20, 2))
+    losses[3] = 5.0
+    noise = noise_of(losses, np.where(np.arange(20)[:, None] == 3, 2.0, 0.0) * np.ones((20, 2)))
+    assert noise[3] == pytest.approx((2.0 / losses[:, 0].std()) ** 2)
+    assert not np.delete(noise, 3).any()
+    here = {"x": blocks["x"][3:4]}
+    sure, doubtful = (
+        GaussianProcess(blocks, losses, QUIET, each).predict(here) for each in (0 * noise, noise)
+    )
+    assert sure[0] == pytest.approx(5.0, abs=0.1)
+    assert (doubtful[0] < 2.5).all()
+    assert (doubtful[1] > 5 * sure[1]).all()
+
+
+def asked(losses: list[list[float]], errors: dict[int, list[float]]) -> list[dict]:
+    """The next points of a study that knows 12 random trials with these losses."""
+    study = Study(Auto(), SPACE.axes, ["minimize"] * 2, 0)
+    rng = np.random.default_rng(5)
+    encoding = Encoding({name: distribution_of(axis) for name, axis in SPACE.axes.items()})
+    for i, row in enumerate(Candidates(encoding, rng).random(len(losses))):
+        study.add(encoding.params(row))
+        study.tell(i, losses[i], errors=errors.get(i))
+    return [study.ask()[1] for _ in range(2)]
+
+
+def test_how_sure_an_estimate_is_decides_what_is_learnt_of_it():
+    losses = np.random.default_rng(1).uniform(1.0, 2.0, (12, 2)).tolist()
+    losses[7] = [2.0, 2.0]
+    certain, vague = (asked(losses, {7: [error] * 2}) for error in (1e-9, 1.0))
+    assert certain == asked(losses, {7: [1e-9] * 2})
+    assert certain != vague
+
+
+def test_an_estimate_is_not_among_the_best_unless_there_is_nothing_else():
+    feasible, errors = np.array([True, True, False]), np.array([[0.0], [0.3], [0.0]])
+    assert _exact(feasible, errors).tolist() == [True, False, False]
+    assert _exact(feasible[1:], errors[1:]).tolist() == [True, False]
+
+
 def test_the_gradient_of_the_likelihood_is_that_of_finite_differences():
     rows, losses = points(15)["x"], np.random.default_rng(2).normal(size=(15, 2))
     squares = [gaussian_process._squares(rows[:, :2], rows[:, :2])]
     squares.append(gaussian_process._squares(rows[:, 2:], rows[:, 2:]))
+    noise = np.linspace(0.0, 0.5, 15)
 
     def both(scales):
-        return gaussian_process._negative_log_likelihood(scales, squares, losses)
+        return gaussian_process._negative_log_likelihood(scales, squares, losses, noise)
 
     at = np.array([-0.3, 0.4, -2.0])
     assert check_grad(lambda x: both(x)[0], lambda x: both(x)[1], at) < 1e-4
@@ -64,7 +108,7 @@ def test_a_block_that_decides_nothing_gets_a_long_length_scale():
     random = np.random.default_rng(0)
     matters, idle = random.random((80, 1)), random.random((80, 1))
     losses = np.sin(6 * matters)
-    scales = fitted_scales({"matters": matters, "idle": idle}, losses)
+    scales = fitted_scales({"matters": matters, "idle": idle}, losses, np.zeros(80))
     assert scales[1] > scales[0] + 1.0
 
 

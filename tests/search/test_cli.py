@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from evaluators.scores import Estimate
 from search.cli.app import app
 from search.config import make_plan
 from search.ledger import Trial
@@ -111,6 +113,24 @@ def test_an_invalid_pick_is_refused(run, finished, tmp_path, options, expected):
     done = run("export", finished.root, tmp_path / "out", *options)
     assert done.exit_code == 2
     assert expected in done.output
+
+
+def test_a_stopped_trial_is_shown_and_cannot_be_chosen(run, finished, tmp_path):
+    (last,) = (trial for trial in finished.trials() if trial.label == "uniform soup")
+    cause = "no better than trial 4 on any objective after 128 of 600 documents (stage 1)"
+    proposal = replace(last.proposal, number=5, label=None)
+    estimates = {"picks": Estimate(0.9, 0.05, 64), "text": Estimate(0.1, 0.02, 64)}
+    finished.propose(proposal)
+    finished.finish(Trial(proposal, "stopped", 5, cause=cause, documents=128, estimates=estimates))
+    for command in (["export", finished.root, tmp_path / "out"], ["verdict", finished.root]):
+        done = run(*command, "--trial", "5")
+        assert done.exit_code == 2
+        assert f"trial 5 has only estimates of scores: it is stopped, {cause}" in done.output
+    shown = run("show", finished.root, 5).output
+    assert "trial 5: stopped" in shown
+    assert "with standard errors: picks 0.9000 ± 0.0500 (64 documents)  text 0.1000" in shown
+    (member,) = json.loads(run("front", finished.root, "--json").output)["front"]
+    assert member["trial"] == 4
 
 
 def test_an_export_never_overwrites_another_folder(run, finished, tmp_path):

@@ -53,6 +53,35 @@ def test_paths_are_relative_to_the_file(write, config, world, tmp_path):
     assert plan.base.path == str(world / "base")
 
 
+def test_stages_need_documents_and_are_kept_with_their_defaults(write, config):
+    assert make_plan(write(config)).stages.sizes == ()  # auto: too few documents
+    chosen = {"sizes": [16], "confidence": 0.9, "tolerance": {"picks": 0.02}}
+    plan = make_plan(write({**config, "stages": chosen}))
+    rules = plan.stages
+    assert (rules.sizes, rules.confidence, rules.tolerance) == ((16,), 0.9, {"picks": 0.02})
+    assert yaml.safe_load(plan.config.to_yaml())["stages"] == chosen
+    assert make_plan(write({**config, "stages": False})).stages.sizes == ()  # YAML's `off`
+
+
+def test_stages_of_a_task_that_draws_at_random_are_refused(write, config, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    write_task(
+        tmp_path / "tasks",
+        "say",
+        [{"q": f"q{i}", "a": "x"} for i in range(60)],
+        output_type="generate_until",
+        doc_to_text="{{q}}",
+        doc_to_target="{{a}}",
+        generation_kwargs={"until": ["."], "do_sample": True, "temperature": 1.0},
+        metric_list=[{"metric": "exact_match"}],
+    )
+    objectives = {"say": {"task": "say", "metric": "exact_match"}}
+    random = {**config, "tasks": str(tmp_path / "tasks"), "objectives": objectives}
+    assert make_plan(write({**random, "documents": "all"})).stages.sizes == ()
+    (error,) = errors(write, {**random, "stages": [16]})
+    assert error.startswith("stages.sizes: say draws tokens at random, so scores of a part of")
+
+
 @pytest.mark.parametrize("layers", [None, [[0, 2], [1, 4]]])
 def test_a_resolved_config_is_a_config(write, config, layers):
     config["base"] = {"path": config["base"], "layers": layers}
@@ -138,6 +167,26 @@ def test_a_resolved_config_is_a_config(write, config, layers):
         ),
         ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than or equal to 0.01"),
         ({"seed": "x"}, "seed: Input should be a valid integer"),
+        ({"stages": "on"}, "stages.sizes: 'on' is neither `off`, `auto` nor a list such as [64"),
+        ({"stages": True}, "stages.sizes: True is neither `off`, `auto` nor a list such as [64"),
+        ({"stages": 64}, "stages.sizes: 64 is neither `off`, `auto` nor a list such as [64"),
+        ({"stages": []}, "stages.sizes: [] is neither `off`, `auto` nor a list such as [64"),
+        ({"stages": [8]}, "stages.sizes: 8 is no size of a stage; give 16 documents or more"),
+        ({"stages": ["x"]}, "stages.sizes: 'x' is no size of a stage"),
+        ({"stages": [64, 16]}, "stages.sizes: the sizes [64, 16] must rise from stage to stage"),
+        ({"stages": [64, 64]}, "stages.sizes: the sizes [64, 64] must rise from stage to stage"),
+        ({"stages": {"size": [16]}}, "stages.size: unknown key; did you mean 'sizes'?"),
+        ({"stages": {"confidence": 1}}, "stages.confidence: Input should be less than 1 (got 1)"),
+        (
+            {"stages": {"tolerance": {"pics": 0.1}}},
+            "stages.tolerance.pics: is not an objective; did you mean 'picks'?",
+        ),
+        ({"stages": {"tolerance": {"picks": -1}}}, "stages.tolerance.picks: Input should be great"),
+        (
+            {"stages": [32, 64]},
+            "stages.sizes: the first stage has 32 documents of each task, and no task has more "
+            "than ",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -65,12 +65,14 @@ def test_the_json_of_a_config_has_its_estimates(doctor, write, config):
     assert content["estimate"]["export_disk"] > 0
     assert content["trials"] == 12
     assert content["trials_wanted"] == 5 * len(content["parameters"])
+    assert content["stages"] == []
 
 
 def test_a_config_is_shown_with_its_space_and_the_trials_that_it_needs(doctor, write, config):
-    done = doctor(write(config))
+    done = doctor(write({**config, "documents": "all", "stages": [16, 32]}))
     assert done.exit_code == 0
-    for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines"):
+    stages = "candidates are scored on 16, 32 documents of each task, then on all 80"
+    for part in ("Space", "lambda", "0.2 to 3, log", "trials besides the baselines", stages):
         assert part in done.output
 
 
@@ -128,3 +130,33 @@ def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
     assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
     assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
     assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text
+
+
+@pytest.mark.parametrize(
+    ("gpus", "message"),
+    [
+        (2, "workers.gpus: 2, and the engine vllm uses one GPU; set it to 1, or set"),
+        (0.25, "gpu_memory_utilization: 0.5, and `workers.gpus: 0.25` lets 4 workers share a GPU"),
+    ],
+)
+def test_gpus_that_the_workers_vllm_cannot_use_are_named(gpus, message, config, write):
+    workers = {"gpus": gpus, "runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    with pytest.raises(ConfigError) as error:
+        make_plan(write({**config, "scoring": {"engine": "vllm"}, "workers": workers}))
+    assert message in str(error.value)
+    make_plan(write({**config, "scoring": {"engine": "hf"}, "workers": workers}))
+
+
+def test_one_function_with_two_numbers_of_documents_is_named(config, write, monkeypatch, tmp_path):
+    (tmp_path / "brief.py").write_text("def brevity(model, tokenizer, ids): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    objectives = {
+        name: {"python": "brief:brevity", "documents": documents, "direction": "maximize"}
+        for name, documents in (("one", 40), ("other", 50))
+    }
+    scoring = {"allow_code": ["brief:brevity"]}
+    with pytest.raises(ConfigError) as error:
+        make_plan(write({**config, "objectives": objectives, "scoring": scoring}))
+    assert "objectives.other.documents: 50, and objectives.one has the same function with 40" in (
+        str(error.value)
+    )

@@ -242,7 +242,7 @@ def test_a_slow_sampler_keeps_no_outcome_waiting_and_sees_what_it_says(tmp_path)
         return ask()
 
     driver.study.ask = slow
-    driver.study.tell = lambda number, values, *, broken: (
+    driver.study.tell = lambda number, values, *, broken, errors: (
         told.append(number),
         tell(number, values, broken=broken),
     )
@@ -262,7 +262,7 @@ def test_a_broken_model_is_told_as_a_constraint_and_a_failed_one_as_a_failure(tm
 
     driver = make_driver(tmp_path / "run", evaluate=faulty, workers=1)
     tell = driver.study.tell
-    driver.study.tell = lambda number, values, *, broken: (
+    driver.study.tell = lambda number, values, *, broken, errors: (
         told.update({number: (values is not None, broken)}),
         tell(number, values, broken=broken),
     )

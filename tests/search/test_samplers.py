@@ -60,7 +60,9 @@ class Simulation:
         params = self.running.pop(number)
         kind = self.rng.random()
         values = None if kind < 0.2 else score(params, self.objectives)
-        told = (number, values, 0.1 < kind < 0.2)
+        is_estimate = values is not None and kind > 0.8
+        errors = [0.2] * self.objectives if is_estimate else None
+        told = (number, values, 0.1 < kind < 0.2, errors)
         self.events.append(("tell", *told))
         tell(self.study, *told)
 
@@ -73,8 +75,14 @@ class Simulation:
         return Simulation(study, self.objectives, rng, dict(self.running), list(self.events))
 
 
-def tell(study: Study, number: int, values: list[float] | None, broken: bool) -> None:
-    study.tell(number, values, broken=broken)
+def tell(
+    study: Study,
+    number: int,
+    values: list[float] | None,
+    broken: bool,
+    errors: list[float] | None = None,
+) -> None:
+    study.tell(number, values, broken=broken, errors=errors)
 
 
 def make(sampler: Any, axes: dict[str, Axis] = SPACE.axes, seed: int = 0) -> tuple[Study, int]:

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from search.cli.progress import Progress
 from search.runs import status_of
+from tests.search import formula, test_stages
 from tests.search.test_driver import make_driver
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool, Pool, PoolError, PoolSettings, SetupError
@@ -78,6 +79,14 @@ class HalfBadWorker(MortalWorker):
             return super().evaluate(candidate)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
+
+
+class StagedWorker(MortalWorker):
+    """Scores in stages, by a formula."""
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        super().evaluate(candidate)
+        return formula.evaluate(candidate)
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +240,20 @@ def test_a_worker_larger_than_the_machine_is_refused_with_both_numbers(local_ray
 def test_rays_client_is_refused_with_what_to_do_instead():
     with pytest.raises(ValueError, match=r"does not run through Ray's client.*mergefront submit"):
         RayPool(MortalWorker, None, SETTINGS, "ray://head:10001")
+
+
+@pytest.mark.slow
+def test_workers_stop_the_same_candidates_even_if_one_dies_on_the_way(on_ray, tmp_path):
+    here = test_stages.make_driver(tmp_path / "here")
+    here.run()
+    there = test_stages.make_driver(tmp_path / "there")
+    last = max(trial.number for trial in here.trials if trial.state == "stopped")
+    one = PoolSettings(cpus=1, max=1, retries=2)
+    there.pool = on_ray(one, StagedWorker, dies_once=(last,))
+    there.run()
+    kept = ("number", "state", "scores", "estimates", "documents", "cause")
+    found, expected = (
+        [[getattr(trial, name) for name in kept] for trial in driver.trials]
+        for driver in (there, here)
+    )
+    assert found == expected

@@ -33,7 +33,8 @@ from workers.checkpoint.vocabulary import (
     template_of,
     vocabulary,
 )
-from workers.checkpoint.writer import SHARD_BYTES, write_model
+from workers.checkpoint.whole_checkpoint import with_towers
+from workers.checkpoint.writer import SHARD_BYTES, write_config, write_model
 
 __all__ = [
     "SHARD_BYTES",
@@ -75,6 +76,8 @@ __all__ = [
     "vocabulary",
     "with_names_of",
     "with_prefix",
+    "with_towers",
     "with_vocabulary_rows",
+    "write_config",
     "write_model",
 ]

@@ -87,6 +87,12 @@ def write_model(
         _write_manifest(folder, digests)
 
 
+def write_config(folder: Path, like: Checkpoint) -> None:
+    """Writes config and tokenizer of a model without its weights, for an engine that gets them."""
+    _copy_other_files(like, folder)
+    _write_json(folder / "config.json", _config(like, like.dtype))
+
+
 def _copy_other_files(like: Checkpoint, folder: Path) -> None:
     copy_tokenizer_files(like.tokenizer_path, folder)
     _copy((GENERATION_CONFIG,), like.generation_path, folder)

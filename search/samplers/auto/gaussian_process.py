@@ -31,13 +31,14 @@ class GaussianProcess:
         losses: shape (n_points, n_objectives).
         scales: log length scale of each block, then the log noise variance (Rasmussen & Williams
             2006, chapter 5); `fitted_scales` gives them.
+        noise: further variance of each point's losses, as `noise_of` gives it.
     """
 
-    def __init__(self, blocks: Blocks, losses: Losses, scales: Array) -> None:
-        self._blocks, self._losses, self._scales = blocks, losses, scales
+    def __init__(self, blocks: Blocks, losses: Losses, scales: Array, noise: Array) -> None:
+        self._blocks, self._losses, self._scales, self._noise = blocks, losses, scales, noise
         self._mean, self._deviation = _moments(losses)
         kernel = _matern(self._distances(blocks))
-        kernel[np.diag_indices_from(kernel)] += np.exp(scales[-1])
+        kernel[np.diag_indices_from(kernel)] += np.exp(scales[-1]) + noise
         self._root = cholesky(kernel, lower=True, check_finite=False)
         targets = (losses - self._mean) / self._deviation
         self._weights = cho_solve((self._root, True), targets, check_finite=False)
@@ -54,7 +55,8 @@ class GaussianProcess:
         """The same process, with more points scored exactly as it expects (Ginsbourger 2010)."""
         expected, _ = self.predict(blocks)
         both = {name: np.concatenate([self._blocks[name], blocks[name]]) for name in self._blocks}
-        return GaussianProcess(both, np.concatenate([self._losses, expected]), self._scales)
+        noise = np.append(self._noise, np.zeros(len(expected)))
+        return GaussianProcess(both, np.concatenate([self._losses, expected]), self._scales, noise)
 
     def _distances(self, blocks: Blocks) -> Array:
         """Scaled distances between points and the points of the fit, shape (n_points, n_fit)."""
@@ -63,12 +65,28 @@ class GaussianProcess:
         )
 
 
-def fitted_scales(blocks: Blocks, losses: Losses, start: Array | None = None) -> Array:
+def noise_of(losses: Losses, errors: Losses) -> Array:
+    """The variance of each point's losses, as a share of that between the points.
+
+    One kernel serves all objectives, so it is the mean over them.
+
+    Args:
+        losses: shape (n_points, n_objectives).
+        errors: their standard errors.
+    """
+    _, deviation = _moments(losses)
+    return np.asarray(((errors / deviation) ** 2).mean(1))
+
+
+def fitted_scales(
+    blocks: Blocks, losses: Losses, noise: Array, start: Array | None = None
+) -> Array:
     """The most probable log length scales and log noise variance.
 
     Args:
         blocks: of the points.
         losses: shape (n_points, n_objectives).
+        noise: further variance of each point's losses.
         start: of the search; None is the mean of the priors.
     """
     squares = [_squares(block, block) for block in blocks.values()]
@@ -78,7 +96,7 @@ def fitted_scales(blocks: Blocks, losses: Losses, start: Array | None = None) ->
     width = np.array([LENGTH[1]] * len(squares) + [NOISE[1]])
 
     def loss(scales: Array) -> tuple[float, Array]:
-        value, gradient = _negative_log_likelihood(scales, squares, targets)
+        value, gradient = _negative_log_likelihood(scales, squares, targets, known=noise)
         z = (scales - centre) / width
         return value + 0.5 * float(z @ z), gradient + z / width
 
@@ -94,14 +112,14 @@ def fitted_scales(blocks: Blocks, losses: Losses, start: Array | None = None) ->
 
 
 def _negative_log_likelihood(
-    scales: Array, squares: list[Array], targets: Losses
+    scales: Array, squares: list[Array], targets: Losses, known: Array
 ) -> tuple[float, Array]:
     """Up to a constant, with its gradient; summed over the objectives."""
     distance = np.sqrt(5.0) * _root_of_sum(squares, scales)
     decay = np.exp(-distance)
     kernel = (1.0 + distance + distance**2 / 3.0) * decay
     noise = float(np.exp(scales[-1]))
-    kernel[np.diag_indices_from(kernel)] += noise
+    kernel[np.diag_indices_from(kernel)] += noise + known
     root = cholesky(kernel, lower=True, check_finite=False)
     weights = cho_solve((root, True), targets, check_finite=False)
     inverse = cho_solve((root, True), np.eye(len(targets)), check_finite=False)

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.objectives import Losses, crowding, ranks
-from search.samplers.problem import INPUT
+from search.samplers.problem import ERRORS, INPUT
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,6 +32,7 @@ class Observations:
         self._n = 0
         self._points: Rows = np.empty((0, len(encoding)))
         self._losses: Losses = np.empty((0, 0))
+        self._errors: Losses = np.empty((0, 0))
         self._numbers: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._is_feasible: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
 
@@ -44,6 +45,11 @@ class Observations:
     def losses(self) -> Losses:
         """Shape (n_trials, n_objectives); of broken trials the worst known by then."""
         return self._losses[: self._n]
+
+    @property
+    def errors(self) -> Losses:
+        """Standard errors of losses that are estimates, and 0 of the others, in the same shape."""
+        return self._errors[: self._n]
 
     @property
     def is_feasible(self) -> NDArray[np.bool_]:
@@ -76,9 +82,13 @@ class Observations:
         if trial.state is TrialState.COMPLETE:
             point = self._encoding.row(trial.params) if point is None else point
             broken = any(violation > 0 for violation in trial.constraints.values())
-            self._append(number, point, np.array(trial.values) * _signs(directions), not broken)
+            losses = np.array(trial.values) * _signs(directions)
+            errors = np.array(trial.user_attrs.get(ERRORS, np.zeros(len(losses))))
+            self._append(number, point, losses, errors, not broken)
 
-    def _append(self, number: int, point: Rows, losses: Losses, is_feasible: bool) -> None:
+    def _append(
+        self, number: int, point: Rows, losses: Losses, errors: Losses, is_feasible: bool
+    ) -> None:
         if self._n == len(self._points):
             self._grow(len(losses))
         # by number: a proposal must not depend on the order in which trials were seen
@@ -86,6 +96,7 @@ class Observations:
         for array, value in (
             (self._points, point),
             (self._losses, losses),
+            (self._errors, errors),
             (self._numbers, number),
             (self._is_feasible, is_feasible),
         ):
@@ -97,6 +108,7 @@ class Observations:
         capacity = max(64, self._n)
         self._points = _enlarged(self.points, capacity, len(self._encoding))
         self._losses = _enlarged(self._losses[: self._n], capacity, n_objectives)
+        self._errors = _enlarged(self._errors[: self._n], capacity, n_objectives)
         self._numbers = np.append(self._numbers, np.zeros(capacity, dtype=np.intp))
         self._is_feasible = np.append(self._is_feasible, np.zeros(capacity, dtype=np.bool_))
 

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from search.objectives import MARGIN, Losses, front, reference_point
 from search.samplers.auto.acquisition import HypervolumeGain, expected_improvement
 from search.samplers.auto.candidates import Candidates
-from search.samplers.auto.gaussian_process import Array, GaussianProcess, fitted_scales
+from search.samplers.auto.gaussian_process import (
+    Array,
+    GaussianProcess,
+    fitted_scales,
+    noise_of,
+)
 from search.samplers.auto.observations import Observations, best
 from search.samplers.encoding import Encoding, Rows
 from search.samplers.joint_sampler import JointSampler
@@ -50,7 +55,8 @@ class AutoSampler(JointSampler):
     merge, where, and how sparse. Of some thousand candidates, random ones and changes of the
     best trials, the one is proposed that is expected to add most to the hypervolume or, in every
     third ask, to improve the mean of the objectives most. Running trials count as scored as
-    expected, broken ones as bad. Only the trials, the seed and the trial's number decide; length
+    expected, broken ones as bad; values that are estimates count as far as their errors allow, and
+    are never the best. Only the trials, the seed and the trial's number decide; length
     scales are noted with the proposal that they were fitted for, so a resumed search continues
     identically.
 
@@ -82,11 +88,13 @@ class AutoSampler(JointSampler):
         if seen.is_feasible.sum() < FEWEST:
             return self._encoding.params(candidates.random(1)[0])
         kept = best(seen.losses, seen.is_feasible, MOST)
-        points, feasible = seen.points[kept], seen.is_feasible[kept]
-        losses, units = self._normalised(seen.losses[kept], feasible)
-        process = self._process(points, losses, feasible)
-        acquisition = self._acquisition(losses[feasible], units, trial.number, rng)
-        leaders = _leaders(points[feasible], losses[feasible])
+        points, feasible, errors = seen.points[kept], seen.is_feasible[kept], seen.errors[kept]
+        exact = _exact(feasible, errors)
+        losses, slopes, units = self._normalised(seen.losses[kept], feasible, exact)
+        noise = noise_of(losses, errors * slopes)
+        process = self._process(points, losses, noise, feasible)
+        acquisition = self._acquisition(losses[exact], units, trial.number, rng)
+        leaders = _leaders(points[exact], losses[exact])
 
         def score(rows: Rows) -> NDArray[np.float64]:
             expected, deviation = process.predict(self._blocks(rows))
@@ -102,8 +110,8 @@ class AutoSampler(JointSampler):
             self._scales, self._fitted = np.array(note[SCALES]), note[TRIALS]
 
     def _normalised(
-        self, losses: Losses, is_feasible: NDArray[np.bool_]
-    ) -> tuple[Losses, NDArray[np.float64]]:
+        self, losses: Losses, is_feasible: NDArray[np.bool_], is_exact: NDArray[np.bool_]
+    ) -> tuple[Losses, Losses, NDArray[np.float64]]:
         """Losses on a scale on which the front's ideal point is 0 and a reference point is 1.
 
         The reference point is that of the front or, where it is nearer, of base and models. Behind
@@ -111,9 +119,10 @@ class AutoSampler(JointSampler):
         ones; a broken merge counts as one that is twice as far away.
 
         Returns:
-            The losses, and how much each column counts in the mean over the objectives.
+            The losses, the slope of the scale at each, and how much each column counts in the mean
+            over the objectives.
         """
-        good = losses[is_feasible]
+        good = losses[is_exact]
         ideal, reference = good.min(0), reference_point(good)
         span = reference - ideal
         if len(inputs := self._observations.inputs) > 1:
@@ -124,10 +133,11 @@ class AutoSampler(JointSampler):
         scaled = (losses - ideal) / (reference - ideal)
         beyond = np.where(is_feasible[:, None], np.maximum(scaled - 1.0, 0.0), 1.0)
         found = np.where(beyond > 0, 1.0 + BEHIND * np.log1p(beyond), scaled)
-        return found, (reference - ideal) / span
+        slopes = np.where(beyond > 0, BEHIND / (1.0 + beyond), 1.0) / (reference - ideal)
+        return found, slopes, (reference - ideal) / span
 
     def _process(
-        self, points: Rows, losses: Losses, is_feasible: NDArray[np.bool_]
+        self, points: Rows, losses: Losses, noise: Array, is_feasible: NDArray[np.bool_]
     ) -> GaussianProcess:
         """The process of the finished trials, in which running ones score as expected.
 
@@ -135,9 +145,11 @@ class AutoSampler(JointSampler):
         """
         blocks = self._blocks(points)
         if self._scales is None or len(points) >= REFIT * self._fitted:
-            self._scales, self._fitted = fitted_scales(blocks, losses, self._scales), len(points)
+            self._scales = fitted_scales(blocks, losses, noise, self._scales)
+            self._fitted = len(points)
             self.note |= {SCALES: self._scales.tolist(), TRIALS: self._fitted}
-        process = GaussianProcess(blocks, np.column_stack([losses, ~is_feasible]), self._scales)
+        columns = np.column_stack([losses, ~is_feasible])
+        process = GaussianProcess(blocks, columns, self._scales, noise)
         running = self._observations.running
         return process.with_pending(self._blocks(running)) if len(running) else process
 
@@ -176,6 +188,12 @@ class AutoSampler(JointSampler):
         if features is None:
             return self._encoding.blocks(rows)
         return features(*self._encoding.decoded(rows))
+
+
+def _exact(is_feasible: NDArray[np.bool_], errors: Losses) -> NDArray[np.bool_]:
+    """The trials that may be the best: those without an estimate, as long as there is one."""
+    found = is_feasible & ~errors.any(1)
+    return found if found.any() else is_feasible
 
 
 def _leaders(points: Rows, losses: Losses) -> Rows:
