@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -80,16 +85,27 @@ def test_a_wrong_command_is_found(words):
         parse(words)
 
 
+def make_byte_tokenizer(folder: Path) -> None:
+    """One token for each byte: what transformers reads for a Qwen2 is byte-level BPE."""
+    tokens = ["<s>", "</s>", *sorted(ByteLevel.alphabet())]
+    tokenizer = Tokenizer(BPE({token: i for i, token in enumerate(tokens)}, []))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    ).save_pretrained(folder)
+
+
 def make_models(folder: Path) -> None:
     """What the pages begin with: a base, two fine-tunes, an adapter, and a task for each skill."""
     for seed, name in enumerate(("base", "code", "law")):
-        make_model(folder / "models" / name, "qwen2", seed)
+        make_model(folder / "models" / name, "qwen2", seed, vocab_size=264)
+        make_byte_tokenizer(folder / "models" / name)
     make_adapter(folder / "adapters" / "code", folder / "models" / "base")
     (folder / "tasks").mkdir()
     for step, name in enumerate(("code", "law"), start=5):
         documents = [
-            {"q": f"w{i % 38} w{i * step % 38}", "choices": ["w1", "w2"], "gold": i % 2}
-            for i in range(40)
+            {"q": f"{name} {i * step}", "choices": ["yes", "no"], "gold": i % 2} for i in range(40)
         ]
         write_task(
             folder / "tasks",
