@@ -25,7 +25,7 @@ from evaluators.suite import make_vllm_engine
 from evaluators.tasks import SuiteSettings, TaskError, VllmSettings
 from search.cli.demo import rescore
 from search.runs import export, open_run, results_of
-from tests.search.conftest import write_task
+from tests.search.conftest import write_pick, write_task, write_text
 from tests.workers.makers import MULTI_PART, make_model, make_tokenizer
 from workers.candidate import Candidate
 from workers.checkpoint import load_tokenizer, open_checkpoint
@@ -64,25 +64,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_model(root / name, "llama", seed, **SHAPE)
     tasks = root / "tasks"
     tasks.mkdir()
-    write_task(
-        tasks,
-        "pick",
-        [{"q": f"{WORDS[i % 38]} w2", "choices": ["w1", "w2"], "gold": i % 2} for i in range(40)],
-        output_type="multiple_choice",
-        doc_to_text="{{q}}",
-        doc_to_choice="choices",
-        doc_to_target="gold",
-        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
-    )
-    write_task(
-        tasks,
-        "text",
-        [{"t": " ".join(WORDS[i * j % 38] for j in range(9))} for i in range(1, 40)],
-        output_type="loglikelihood_rolling",
-        doc_to_text="",
-        doc_to_target="{{t}}",
-        metric_list=[{"metric": "bits_per_byte"}],
-    )
+    write_pick(tasks, [f"{WORDS[i % 38]} w2" for i in range(40)], ("w1", "w2"))
+    write_text(tasks, [" ".join(WORDS[i * j % 38] for j in range(9)) for i in range(1, 40)])
     write_task(
         tasks,
         "generate",

@@ -69,7 +69,7 @@ class Worker:
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
         models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
         base = models.pop("base")
-        self._layers = {source.layers for source in sources.values()}
+        self._stacks = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
@@ -144,8 +144,8 @@ class Worker:
             return self._suite.score(self._suite.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
-        is_stack = not {source.layers for source in recipe.sources.values()} <= self._layers
-        self._scoring.load(StackedWeights(recipe) if is_stack else Merge(self._engine, recipe))
+        is_known = recipe.stacks <= self._stacks
+        self._scoring.load(Merge(self._engine, recipe) if is_known else StackedWeights(recipe))
 
     def _unscored(
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]

@@ -17,7 +17,7 @@ from workers.methods import METHODS, Method
 from workers.recipe.chat_templates import template_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import check_keys, without_none
-from workers.recipe.source import Source
+from workers.recipe.source import Layers, Source
 from workers.recipe.tensors import depth_of, module_of
 from workers.recipe.tokenizer import TokenizerChoice
 
@@ -82,6 +82,11 @@ class Recipe:
     def sources(self) -> dict[str, Source]:
         """Every model that is merged, with the base first."""
         return {**({"base": self.base} if self.base else {}), **self.models}
+
+    @property
+    def stacks(self) -> frozenset[Layers | None]:
+        """The layers that its models are stacked from; None stands for a model as it is."""
+        return frozenset(source.layers for source in self.sources.values())
 
     @property
     def token_sources(self) -> dict[str, Source]:
