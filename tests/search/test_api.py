@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -114,6 +115,17 @@ def test_a_model_is_exported_as_the_command_does(run, tmp_path):
     written = run.export(tmp_path / "out", pick="best:text")
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert (scores["trial"], written.path) == (4, tmp_path / "out")
+
+
+def test_every_member_that_the_docs_name_is_there(run):
+    page = (ROOT / "docs" / "python-api.md").read_text()
+    functions, members = page.split("## A run")
+    rows = [line for line in members.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)(?:\(|`)", row.split("|")[1])]
+    assert len(named) > 10
+    assert [name for name in named if not hasattr(run, name)] == []
+    for name in re.findall(r"^\| `(\w+)\(", functions, re.MULTILINE):
+        assert name in search.__all__
 
 
 @pytest.mark.slow
