@@ -66,6 +66,10 @@ class ScoringEngine(Protocol):
         """Of its requests."""
 
     @property
+    def max_length(self) -> int:
+        """The model's context in tokens, prompt and answer together."""
+
+    @property
     def conditions(self) -> Conditions:
         """What the exact value of a score depends on, besides the weights and the documents."""
 

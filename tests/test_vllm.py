@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,14 @@ def test_the_gate_stops_a_model_that_predicts_far_worse_than_its_inputs(worker, 
     outcome = worker.evaluate(Candidate(0, far))
     assert outcome.state == "broken"
     assert "the input models' highest" in outcome.cause
+
+
+def test_the_gate_cuts_texts_to_what_vllm_has_room_for(world, tmp_path):
+    setup = setup_of(world, "vllm", max_model_len=64)
+    write_text(tmp_path, [" ".join(WORDS * 4)] * 40)
+    suite = setup.suite.model_copy(update={"tasks": ("text",), "folder": tmp_path})
+    worker = Worker(replace(setup, suite=suite))
+    assert worker.evaluate(Candidate(0, recipe_of(world, 0.5))).state == "scored"
 
 
 def test_a_document_that_does_not_fit_is_named_when_the_worker_starts(world):

@@ -57,6 +57,7 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
 
     def load(self, weights: Weights) -> None:
         """Merges in place; a model of other layers answers in place of the live one."""
+        self._model = self._live  # frees the last model of other layers before the next is made
         self._model = weights.write_into(self._live)
         _without_cache(self._model)
 

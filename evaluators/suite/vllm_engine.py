@@ -167,6 +167,7 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     def _ask(self, prompts: Sequence[Tokens], wanted: SamplingParams) -> list[RequestOutput]:
         given = [TokensPrompt(prompt_token_ids=list(tokens)) for tokens in prompts]
         found: list[RequestOutput] = self.model.generate(given, wanted, use_tqdm=False)
+        self.model.reset_prefix_cache()  # lm-eval's own command has not asked this before it scores
         return found
 
 

@@ -149,7 +149,7 @@ class Run:
         Args:
             out: the directory to make.
             pick: as in `trial`.
-            options: `dtype`, `shard_bytes` and `force`, as in `search.runs.export`.
+            options: `dtype`, `shard_bytes`, `adapter` and `force`, as in `search.runs.export`.
 
         Raises:
             ValueError: if `out` is there already, or a model of the run is gone.

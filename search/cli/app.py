@@ -13,6 +13,7 @@ from search.cli.models import doctor, init, merge
 from search.cli.results import dashboard, front, report, status, verdict
 from search.cli.search import demo, resume, search
 from search.cli.show import show
+from search.cli.simplify import simplify
 
 EXAMPLES: dict[Callable[..., None], str] = {
     init: "models/code models/law --task-folder tasks",
@@ -26,6 +27,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     stop: "demo --address http://head:8265",
     front: "runs/demo --where 'general >= 0.98 * base.general'",
     show: "runs/demo 28",
+    simplify: "runs/demo 28 --out shorter.yaml",
     verdict: "runs/demo --pick knee",
     report: "runs/demo report.html",
     dashboard: "runs/demo --port 8080",

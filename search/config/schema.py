@@ -127,6 +127,7 @@ class Config(Settings):
     merge: Literal["language", "all"] = "language"
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
+    generation_config: str | None = None
     methods: Annotated[
         list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
     ]

@@ -10,6 +10,7 @@
     order.json                      task -> document ids in the order in which stages take them
     selection/000012.parquet        scores of a trial on the selection documents, as in finished/
     report/000012.parquet           the same on the report documents
+    simplified/selection-….parquet  scores of a shorter recipe than a trial's, by its digest
     budgets/000000.json             the budget, each time it was changed
     drivers/4e0c….json              the record of the driver, renewed while it lives
 

@@ -18,6 +18,7 @@ from search.ledger.paths import (
     PROPOSED,
     REPORT,
     SELECTION,
+    SIMPLIFIED,
     finished_name,
     is_number,
     is_range,
@@ -63,7 +64,7 @@ def recover(store: Store, reader: Reader) -> dict[int, Trial]:
     Returns:
         The trials in small files, by number.
     """
-    for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT):
+    for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT, SIMPLIFIED):
         store.remove_partial_files(folder)
     proposed = {int(name[:-5]) for name in store.files(PROPOSED) if is_number(name)}
     small = reader.finished(is_number, [])  # damaged files are reported by `contents`

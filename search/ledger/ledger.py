@@ -20,6 +20,7 @@ from search.ledger.paths import (
     is_number,
     proposed_name,
     scores_name,
+    simplified_name,
 )
 from search.ledger.reader import Reader
 from search.ledger.store import Store
@@ -59,7 +60,10 @@ class Ledger:
                 f"{root} is a file, not a run; give the folder that `run:` of a config names"
             ) from None
         except FileNotFoundError:
-            raise ValueError(f"{root} is not a run: it has no {HEADER}") from None
+            raise ValueError(
+                f"{root} is not a run: it has no {HEADER}; give the folder that `run:` of a config "
+                "names"
+            ) from None
         except ValueError as error:
             raise ValueError(f"{self._store.location(HEADER)} is damaged: {error}") from None
         if self.header.get("format") != FORMAT:
@@ -175,6 +179,11 @@ class Ledger:
         """Records a trial's scores on the `selection` or `report` documents."""
         self._write(scores_name(documents, trial.number), parquet.trial_file(trial, table))
 
+    def record_simplified(self, documents: str, trial: Trial, table: pa.Table | None) -> None:
+        """Records the scores of a shorter recipe than a trial's, under its digest."""
+        name = simplified_name(documents, trial.proposal.digest)
+        self._write(name, parquet.trial_file(trial, table))
+
     def _write(self, name: str, content: bytes | memoryview) -> None:
         if self._lease:
             self._lease.check()
@@ -214,15 +223,24 @@ class Ledger:
         Raises:
             ValueError: if the file is damaged.
         """
-        name = scores_name(documents, number)
-        source = self._store.source(name)
+        return self._scores(scores_name(documents, number))
+
+    def simplified(self, documents: str, digest: str) -> tuple[Trial, pa.Table] | None:
+        """The recorded scores of a shorter recipe; None if it has not been scored.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        name = simplified_name(documents, digest)
+        return self._scores(name) if self._store.exists(name) else None
+
+    def _scores(self, name: str) -> tuple[Trial, pa.Table]:
         try:
-            (trial,) = parquet.read_trials(source)
+            (trial,) = parquet.read_trials(self._store.source(name))
             return trial, parquet.read_documents(self._store.source(name))
         except ValueError as error:
             raise ValueError(
-                f"{self._store.location(name)}: {error}; "
-                "if you delete it, the trial is scored again"
+                f"{self._store.location(name)}: {error}; if you delete it, it is scored again"
             ) from None
 
     # -- the driver

@@ -13,10 +13,12 @@ from search.runs.run import (
 )
 from search.runs.scoring import ScoringError
 from search.runs.search import MakePool, run_search
+from search.runs.simplification import Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
 from search.runs.verdict import RunVerdict, recorded_verdict, verdict_on_pick
+from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
     "EachTrial",
@@ -25,6 +27,8 @@ __all__ = [
     "OnTrial",
     "RunVerdict",
     "ScoringError",
+    "Simplification",
+    "Verification",
     "config_of",
     "create_run",
     "export",
@@ -32,12 +36,15 @@ __all__ = [
     "open_run",
     "reached_limit",
     "recorded_verdict",
+    "refused_text",
     "results_of",
     "resume_run",
     "run_search",
     "show_dashboard",
+    "simplify",
     "status_of",
     "submit",
     "transfer_trials",
     "verdict_on_pick",
+    "verified_text",
 ]

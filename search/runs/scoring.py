@@ -15,6 +15,7 @@ from search.runs.search import MakePool, ray_pool
 from workers.candidate import Candidate
 
 if TYPE_CHECKING:
+    from search.config import Plan
     from search.ledger import Ledger, Trial
     from search.objectives import Objective
     from workers.candidate import Outcome
@@ -110,16 +111,26 @@ class DocumentScoring:
         self.ledger.record_scores(documents, found, outcome.documents)
 
     def _start(self) -> Pool:
-        plan, _ = open_run(self.ledger.root)
-        if changed := changed_inputs(self.ledger.header["inputs"], inputs(plan)):
-            raise ValueError(
-                f"{self.ledger.root} cannot be scored on more documents, because the scores would "
-                "not be comparable:\n" + "\n".join(f"  {each}" for each in changed)
-            )
+        plan = plan_to_score(self.ledger)
         self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
         pool = (self.make_pool or ray_pool)(plan, self.address)
         self._pool = self._stack.enter_context(closing(pool))
         return pool
+
+
+def plan_to_score(ledger: Ledger) -> Plan:
+    """The plan of a run that may be scored on more documents.
+
+    Raises:
+        ValueError: if its inputs have changed.
+    """
+    plan, _ = open_run(ledger.root)
+    if changed := changed_inputs(ledger.header["inputs"], inputs(plan)):
+        raise ValueError(
+            f"{ledger.root} cannot be scored on more documents, because the scores would "
+            "not be comparable:\n" + "\n".join(f"  {each}" for each in changed)
+        )
+    return plan
 
 
 def _refuse(trial: Trial, documents: str) -> NoReturn:

@@ -70,6 +70,7 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         merging=plan.config.merging,
         tokenizer=plan.config.tokenizer,
         chat_template=plan.space.chat_template,
+        generation_config=plan.space.generation_config,
     )
     return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 

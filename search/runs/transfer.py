@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template")
+SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template", "generation_config")
 """Keys of a config that decide scores."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from search.config import Plan
@@ -18,6 +20,7 @@ from search.ledger import Ledger, Proposal, Trial
 from search.objectives import Objective
 from search.runs import create_run
 from search.space import Space, SpaceSettings
+from tests.search.hub import Hub
 from tests.workers.makers import WORDS, make_tokenizer
 from workers.recipe import Source
 
@@ -127,6 +130,17 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    with Hub() as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", "good")
+        yield server
+        server.shutdown()
 
 
 def begin_scored(plan: Plan, texts: Sequence[float]) -> Ledger:

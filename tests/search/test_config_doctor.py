@@ -128,7 +128,7 @@ def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
         make_plan(write({**config, "scoring": {"engine": "vllm", "vllm": settings}}))
     text = str(error.value)
     assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
-    assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
+    assert "scoring.vllm.gpu_memory_utilization: must be less than or equal to 1" in text
     assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text
 
 
@@ -160,3 +160,11 @@ def test_one_function_with_two_numbers_of_documents_is_named(config, write, monk
     assert "objectives.other.documents: 50, and objectives.one has the same function with 40" in (
         str(error.value)
     )
+
+
+@pytest.mark.parametrize(("gpus", "engine"), [(None, "vllm"), (0.5, "vllm"), (0, "hf"), (2, "hf")])
+def test_auto_is_hf_for_workers_that_vllm_cannot_use(gpus, engine, config, write, monkeypatch):
+    monkeypatch.setattr("evaluators.suite.best_engine", lambda: "vllm")
+    workers = {"gpus": gpus, "runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    plan = make_plan(write({**config, "scoring": {"engine": "auto"}, "workers": workers}))
+    assert plan.config.scoring.engine == engine

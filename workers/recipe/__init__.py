@@ -1,6 +1,7 @@
 """Describes one merged model completely; does not know how it is computed."""
 
 from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
+from workers.recipe.generation import generation_errors, is_settings
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import is_count
 from workers.recipe.recipe import DTYPES, Recipe
@@ -32,7 +33,9 @@ __all__ = [
     "Value",
     "classes_of",
     "depth_of",
+    "generation_errors",
     "is_count",
+    "is_settings",
     "is_template",
     "is_vocabulary",
     "layer_of",
