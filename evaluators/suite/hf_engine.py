@@ -99,7 +99,7 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
         """Reduce the batch size so that a batch of the longest requests has at most `tokens`."""
         longest = min(max(self._lengths(each) for each in requests), self.max_length)
-        self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // longest))
+        self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // max(1, longest)))
 
     def length_error(self, task: str, requests: Sequence[Instance]) -> str | None:
         """Names the documents that lm-eval would truncate and only log; None if it would none."""

@@ -21,7 +21,7 @@ from search.cli.show import show
 from search.cli.simplify import simplify
 
 EXAMPLES: dict[Callable[..., None], str] = {
-    init: "models/code models/law --tasks gsm8k,hellaswag",
+    init: "models/code models/law --task-folder tasks",
     doctor: "configs/demo.yaml",
     search: "configs/demo.yaml",
     resume: "runs/demo --trials 300",

@@ -103,7 +103,8 @@ class ConfigFile:
         """
         if self.errors or self.config is None:
             raise ConfigError(self.path, self.errors)
-        config, cache = self.config, self.config.merging.cache
+        config, cache, track = self.config, self.config.merging.cache, self.config.track
+        folder = getattr(track, "folder", None)
         return config.model_copy(
             update={
                 "base": self.source(config.base),
@@ -113,6 +114,9 @@ class ConfigFile:
                 "merging": config.merging.model_copy(
                     update={"cache": self.absolute(cache) if cache else None}
                 ),
+                "track": track.model_copy(update={"folder": self.absolute(folder)})
+                if track and folder
+                else track,
                 "run": self.absolute(config.run) if isinstance(config.run, Path) else config.run,
             }
         )

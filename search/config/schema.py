@@ -26,6 +26,7 @@ from search.driver import Budget
 from search.objectives import ObjectiveSettings, Weight
 from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
+from search.trackers import TrackerSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
 from workers.recipe import Source, TokenizerChoice
@@ -159,6 +160,7 @@ class Config(Settings):
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
     verdict: Pick = None
+    track: TrackerSettings | None = None
     run: RunPath = Path("runs/run")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

@@ -1,6 +1,7 @@
 """What a person does with a run: create, search, inspect, compare, export; knows no terminal."""
 
 from search.runs.dashboard import mirror_of, show_dashboard
+from search.runs.each_trial import EachTrial, OnTrial
 from search.runs.export import Exported, export
 from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
@@ -12,7 +13,7 @@ from search.runs.run import (
     resume_run,
 )
 from search.runs.scoring import ScoringError
-from search.runs.search import run_search
+from search.runs.search import MakePool, run_search
 from search.runs.simplification import Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
@@ -21,7 +22,10 @@ from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts,
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
+    "EachTrial",
     "Exported",
+    "MakePool",
+    "OnTrial",
     "RunProgress",
     "RunVerdict",
     "ScoringError",

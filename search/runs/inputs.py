@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from search.config import Config, Plan
     from workers.recipe import Source
 
-HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes", "verdict")
+HARMLESS_KEYS = ("name", "budget", "workers", "run", "merging", "recipes", "track", "verdict")
 """Keys of a config that affect no trial."""
 BY_CONTENT = ("base", "models", "tasks")
 """Keys whose files may move, so their digests are compared instead."""

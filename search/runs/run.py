@@ -14,15 +14,17 @@ from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
 from search.runs.inputs import changed_inputs, changed_keys, inputs, undo_or_restart
+from search.runs.tracking import check_tracker
 
 
 def create_run(plan: Plan) -> Ledger:
     """A new run folder for a plan.
 
     Raises:
-        ValueError: if there is a run already.
+        ValueError: if there is a run already, or the config's tracker is not installed.
     """
     config = plan.config
+    check_tracker(config)
     header = {
         "name": config.name,
         "objectives": {each.name: each.to_dict() for each in plan.objectives},
@@ -64,6 +66,7 @@ def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledg
         plan, ledger = make_plan(config), Ledger(root)
         own = _with_budget(parse_config(config_of(ledger), Path(CONFIG)), ledger)
         changed, harmless = changed_keys(own, plan.config)
+    check_tracker(plan.config)
     if matters := changed_inputs(ledger.header["inputs"], plan) + changed:
         raise ValueError(
             f"{root} cannot be resumed, because its trials would not be comparable:\n"
