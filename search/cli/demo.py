@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evaluators.steps import begin_step
+from search.cli.front_output import print_result
 from search.cli.session import run_session
 from search.cli.steps import clear_steps
 from search.cli.tables import history_table, importance_table
@@ -70,6 +71,7 @@ def run_demo(folder: Path, console: Console) -> None:
     plan = make_plan(config)
     ledger = create_run(plan)
     run_session(plan, ledger, plan.config.budget)
+    print_result(ledger)
     results = results_of(ledger)
     console.print(history_table(results))
     console.print(importance_table(importance(results)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,15 +13,15 @@ import typer
 
 from evaluators.steps import begin_step
 from search.cli.errors import FAILED, fail, input_errors, write_errors
+from search.cli.front_output import front_json, print_front, verdicts_of
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note
-from search.cli.session import print_front, session_errors
+from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
     from search.objectives import Objective
     from search.results import RunResults
-    from search.runs import RunVerdict
 
 FOLLOW_INTERVAL = 5.0  # seconds
 
@@ -77,24 +77,21 @@ def front(
             note("no trial of the front satisfies --where")
         shown = _chosen(results, objectives)
         shares = _importance(results) if importance else None
-        verdicts = _verdicts(ledger)
+        verdicts = verdicts_of(ledger)
     if as_json:
-        content = results.to_json(ledger.header["name"])
-        content["verdicts"] = [each.to_json() for each in verdicts]
+        content = front_json(ledger, results, verdicts)
         content |= {"importance": shares} if importance else {}
         content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
         return
     from search.cli.tables import history_table, importance_table
 
-    print_front(results, shown)
+    print_front(results, verdicts, shown)
     terminal = console()
     if shares:
         terminal.print(importance_table(shares))
     if history and results.scored:
         terminal.print(history_table(results))
-    for each in verdicts:
-        terminal.print(each.sentence, markup=False, soft_wrap=True)
 
 
 def verdict(
@@ -213,17 +210,6 @@ def read_results(ledger: Ledger, where: str | None) -> RunResults:
 
     results = results_of(ledger)
     return results.where(where) if where else results
-
-
-def _verdicts(ledger: Ledger) -> Sequence[RunVerdict]:
-    """The verdicts that have been asked; none, with a note, if their record is damaged."""
-    from search.runs import recorded_verdicts
-
-    try:
-        return recorded_verdicts(ledger)
-    except ValueError as error:
-        note(f"the verdict cannot be read: {error}")
-        return ()
 
 
 def _chosen(results: RunResults, names: str | None) -> list[Objective] | None:

@@ -11,6 +11,7 @@ import typer
 from evaluators.steps import begin_step
 from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors
+from search.cli.front_output import print_result
 from search.cli.options import Address, ConfigPath, Json, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.session import run_session
@@ -54,8 +55,9 @@ def search(
                 _transfer(plan, old, ledger)
     for finding in plan.warnings:
         note(f"warning: {finding}")
-    run_session(plan, ledger, plan.config.budget, address, takeover, log_format, as_json)
+    run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
+    print_result(ledger, as_json)
 
 
 def resume(
@@ -82,8 +84,9 @@ def resume(
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
         budget = _raised(plan.config.budget, trials=trials, hours=hours)
-    run_session(plan, ledger, budget, address, takeover, log_format, as_json)
+    run_session(plan, ledger, budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
+    print_result(ledger, as_json)
 
 
 def demo(

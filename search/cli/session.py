@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from search.config import Plan
     from search.driver import Budget
     from search.ledger import Ledger
-    from search.objectives import Objective
-    from search.results import RunResults
 
 
 def run_session(
@@ -29,9 +26,8 @@ def run_session(
     address: str = "local",
     takeover: bool = False,
     log_format: LogFormat = "text",
-    as_json: bool = False,
 ) -> None:
-    """Searches until the budget is spent, shows the progress, and prints the front.
+    """Searches until the budget is spent, and shows the progress.
 
     If the search stops early, the program ends with the exit status and the command to continue.
     """
@@ -49,7 +45,7 @@ def run_session(
         report(f"run {ledger.root}")
     if limit := reached_limit(ledger, budget):  # nothing is started
         report(f"nothing to do: {limit}; raise the budget to continue")
-        return _print_result(ledger, as_json)
+        return
     progress = Progress(terminal, ledger.header["name"], ledger.root).shown()
     with session_errors(ledger.root, _advice(ledger)), progress as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
@@ -58,7 +54,6 @@ def run_session(
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
     effort = str(Effort.of(driver.trials))
     report(f"the search is over: {driver.reason}" + (f"; scored: {effort}" if effort else ""))
-    return _print_result(ledger, as_json)
 
 
 @contextmanager
@@ -85,22 +80,3 @@ def session_errors(root: str, advice: str) -> Iterator[None]:
 
 def _advice(ledger: Ledger) -> str:
     return f"Continue with: mergefront resume {shlex.quote(ledger.root)}"
-
-
-def _print_result(ledger: Ledger, as_json: bool) -> None:
-    from search.runs import results_of
-
-    results = results_of(ledger)
-    if as_json:
-        print(json.dumps(results.to_json(ledger.header["name"]), indent=2))
-    else:
-        print_front(results)
-
-
-def print_front(results: RunResults, objectives: Sequence[Objective] | None = None) -> None:
-    """Prints the front as a table that fits the terminal."""
-    from search.cli.front_table import front_tables
-
-    terminal = console()
-    for table in front_tables(results, terminal.width, objectives):
-        terminal.print(table)

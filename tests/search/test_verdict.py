@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
+import search.runs.document_effects as document_effects_module
 import search.runs.scoring as scoring_module
 from evaluators.scores import Row, table
 from evaluators.suite import Suite
@@ -23,7 +24,6 @@ from search.cli.app import app
 from search.config import make_plan, suite_settings
 from search.ledger import Ledger, Trial
 from search.runs import ScoringError, results_of, verdict_on_pick
-from search.runs.known_scores import KnownScores
 from tests.search.conftest import begin_scored
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
@@ -187,10 +187,9 @@ def test_a_score_that_is_no_mean_of_documents_has_its_interval_by_the_jackknife(
     assert Suite(suite_settings(plan.config)).aggregate(documents) == {
         name: pytest.approx(values) for name, values in outcome.values.items()
     }
-    known = KnownScores(ledger, results_of(ledger))
-    bits = known.results.objectives[1]
     score = outcome.values["text"]["bits_per_byte,none"]
-    found = known._jackknife(bits, score, documents)
+    suite = Suite(suite_settings(plan.config))
+    found = document_effects_module._by_jackknife(plan.objectives[1], score, documents, suite)
     assert set(found.influences) == {"text"}
     assert len(found.influences["text"]) == 30
 

@@ -131,7 +131,7 @@ def test_a_verdict_without_information_says_so(
         CliRunner().invoke(app, ["verdict", ledger.root, "--trial", "4", "--json"]).stdout
     )
     assert len(content["warnings"]) == 2
-    assert "inf" not in done.output.replace("information", "")
+    assert "inf" not in done.stdout.replace("information", "")
     verdict_on_pick(
         ledger, make_pool=lambda *_: InProcessPool(lambda c: with_values(*given, c.trial))
     )
