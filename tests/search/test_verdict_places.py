@@ -123,7 +123,7 @@ def test_a_damaged_record_is_no_missing_one(asked, tmp_path, folder):
     message = f"{file}: "
     front = run("front", asked.root)
     assert "the verdict cannot be read: " + message in front
-    assert "if you delete it, the trial is scored again" in " ".join(front.split())
+    assert "if you delete it, it is scored again" in " ".join(front.split())
     for command, out in (("report", "page.html"), ("export", "out")):
         if (command, folder) != ("export", "selection"):  # which names its trial
             assert message in run(command, asked.root, tmp_path / out, status=2)
