@@ -109,7 +109,7 @@ def worker(world: Path) -> Worker:
 
 def responses(worker: Worker, recipe: Recipe) -> list[str]:
     worker._load(recipe)
-    return worker._suite.score({"generate": range(38)}).responses["response"].to_pylist()
+    return worker._evaluator.score({"generate": range(38)}).responses["response"].to_pylist()
 
 
 def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, world):
@@ -168,7 +168,7 @@ def test_a_model_with_logits_that_are_not_finite_is_broken_and_spoils_no_other(w
         worker._load(recipe_of(world, 0.5))
     assert worker._scoring.weight_error() is None
     with pytest.raises(BrokenModel, match="logits are not finite"):
-        worker._suite.score({"generate": range(4)})
+        worker._evaluator.score({"generate": range(4)})
     again = worker.evaluate(Candidate(1, recipe_of(world, 0.5)))
     assert before.state == again.state == "scored"
     assert again.values == before.values

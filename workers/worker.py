@@ -82,7 +82,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
-        self._suite = setup.make_evaluator(setup.suite)
+        self._evaluator = setup.make_evaluator(setup.suite)
         check_installed(setup.suite)
         if device == "cpu":
             check_memory(base)
@@ -92,11 +92,11 @@ class Worker:
         where, how = self._engine.placement, self._engine.mode
         log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
-        self._suite.bind_engine(self._scoring)
-        self._staged = StagedScoring(self._suite)
+        self._evaluator.bind_engine(self._scoring)
+        self._staged = StagedScoring(self._evaluator)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
-        probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
+        probes = self._evaluator.probes(setup.gate.texts, setup.gate.prompts)
         if setup.gate.enabled and probes.texts:
             self._gate = Gate(setup.gate, self._scoring, probes)
             self._inputs = self._measure_inputs(setup, self._gate)
@@ -151,7 +151,7 @@ class Worker:
         with _timed(seconds, "score"):
             if candidate.stages:
                 return self._staged.score(candidate.stages)
-            return self._suite.score(self._suite.documents[candidate.documents]), None
+            return self._evaluator.score(self._evaluator.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
         is_known = recipe.stacks <= self._stacks

@@ -48,7 +48,7 @@ def _choice_errors(
     text_of: Callable[[str, Mapping[str, Checkpoint]], str],
 ) -> list[str]:
     choice, base, models = file[key], file["base"], file["models"]
-    if choice is None or base is None or not models:
+    if choice is None:
         return []
     if errors := errors_of(choice, list(models)):
         return errors

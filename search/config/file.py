@@ -57,10 +57,6 @@ class ConfigFile:
         if self._is_own_folder(self["run"]):
             self.errors.append("run: is the config's own folder; the run needs another one")
 
-    def is_valid(self, field: str) -> bool:
-        """Whether a field is valid on its own."""
-        return field in self._fields
-
     def __getitem__(self, field: str) -> Any:
         """The value or default of a field; None if it is invalid."""
         return self._fields.get(field)

@@ -144,15 +144,12 @@ def _with_fingerprint(source: Source) -> Source:
 
 
 def _examine_models(file: ConfigFile) -> list[Finding]:
-    base, models = file["base"], file["models"] or {}
-    if base is None:
-        return []
     from workers.doctor import examine
 
-    sources = {name: file.source(each) for name, each in models.items()}
+    sources = {name: file.source(each) for name, each in file["models"].items()}
     tokenizer = file["tokenizer"]
     in_place = with_engine(file["scoring"], file["workers"].gpus).engine != "vllm"
-    return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
+    return examine(file.source(file["base"]), sources, tokenizer=tokenizer, in_place=in_place)
 
 
 def _tokenizer_errors(file: ConfigFile) -> list[str]:
@@ -210,16 +207,14 @@ def _space_errors(file: ConfigFile) -> list[str]:
     except SettingsError as error:
         errors += error.errors
     try:
-        read_recipes([file.absolute(recipe) for recipe in file["recipes"] or []], space)
+        read_recipes([file.absolute(recipe) for recipe in file["recipes"]], space)
     except SettingsError as error:
         errors += error.errors
     return errors
 
 
 def _space_from_headers(file: ConfigFile) -> Space | None:
-    """The space of models without fingerprints; None if anything that it needs is unreadable."""
-    if not all(map(file.is_valid, ("methods", "base", "models", "space"))):
-        return None
+    """The space of models without fingerprints; None if their headers cannot be read."""
     from workers.checkpoint import open_headers
 
     base = file.source(file["base"])

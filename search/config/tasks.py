@@ -39,11 +39,11 @@ def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
     tasks = _load_tasks(file)
     loaded = {
         name: each
-        for name, each in (file["objectives"] or {}).items()
+        for name, each in file["objectives"].items()
         if all(one.task in tasks.metrics for one in each.metrics.values())
     }
     objectives, metric_errors = resolve(loaded, tasks.metrics)
-    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"] or {})]
+    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"])]
     return objectives, replace(tasks, errors=errors)
 
 

@@ -92,7 +92,7 @@ def test_a_number_of_a_config_is_accepted_as_it_is_or_refused_by_name(field, con
         file = tmp_path / "config.yaml"
         file.write_text(text_of({**config, path[0]: content(HOLE)[path[0]]}, value))
         read = ConfigFile(file)
-        errors = [*read.errors, *(_space_errors(read) if path[0] == "space" else [])]
+        errors = read.errors or (_space_errors(read) if path[0] == "space" else [])
         if not errors:
             kept = yaml.safe_load(read.config.to_yaml())
             assert Config.model_validate(kept) == read.config, value
