@@ -93,8 +93,8 @@ def test_sizes_that_make_no_sense_are_refused(bad):
 def test_auto_is_off_where_there_are_few_documents_or_scores_depend_on_their_batch():
     auto = StageSettings()
     assert auto.sizes_for([255, 60]) == ()
-    assert auto.sizes_for([256]) == (64, 128)
-    assert auto.sizes_for([N, 40]) == (64, 128, 256)
+    assert auto.sizes_for([256]) == (64, 96, 144, 216)
+    assert auto.sizes_for([N, 40]) == (64, 96, 144, 216, 324, 486)
     assert auto.sizes_for([N], sampled=["say"]) == ()
     assert StageSettings(sizes="off").sizes_for([9999]) == ()
     assert StageSettings(sizes=[64, 500, 900]).sizes_for([N]) == (64, 500)
