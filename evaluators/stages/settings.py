@@ -13,7 +13,7 @@ from evaluators.settings import LIMIT, Settings
 FIRST = 64
 """Documents of each task in the first stage of `auto`."""
 GROWTH = 1.5
-"""Of `auto`, from stage to stage. Chosen with LAST on two searches of the demo (docs/honesty.md)."""
+"""Of `auto`, from stage to stage. It and LAST are chosen on searches of the demo (honesty.md)."""
 ENOUGH = 4 * FIRST
 """Search documents of a task from which `auto` is on: of fewer, most are needed anyway."""
 LAST = 0.85

@@ -92,7 +92,9 @@ def _finished(plan: Plan, ledger: Ledger, seconds: Path) -> float:
     if not seconds.exists():
         _worker(plan)  # its start is no part of the search
         start = time.process_time()
-        run_search(plan, ledger, plan.config.budget, make_pool=in_process)
+        driver = run_search(plan, ledger, plan.config.budget, make_pool=in_process)
+        if not driver.finished:
+            raise SystemExit(f"{ledger.root} is not finished; delete it, as its time is not known")
         seconds.write_text(json.dumps({"cpu": time.process_time() - start}), encoding="utf-8")
     return float(json.loads(seconds.read_text(encoding="utf-8"))["cpu"])
 

@@ -17,11 +17,12 @@ from evaluators.stages import StageSettings, Stop, race, reference
 from search.driver import StageBuilder, StageRules
 from search.ledger import UNIFORM, Trial
 from search.objectives import Objective, front, losses
+from search.results import RunResults
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from evaluators.stages import Stages, StagedTasks
+    from evaluators.stages import StagedTasks, Stages
     from search.config import Plan
     from search.ledger import Ledger
 
@@ -55,6 +56,16 @@ class RecordedSearch:
         rows = np.array([losses(list(self.objectives), each.scores) for each in self.trials])
         return {self.trials[i].number for i in front(rows)}
 
+    @cached_property
+    def volume(self) -> float:
+        """The hypervolume of the front."""
+        return RunResults(self.objectives, self.trials).history[-1]
+
+    @cached_property
+    def candidates(self) -> set[int]:
+        """The trials that can be stopped: not base, models and uniform soup."""
+        return {each.number for each in self.trials if not _is_always_scored(each)}
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of the stages, as `auto` makes them."""
@@ -85,6 +96,12 @@ class Replay:
     def lost(self) -> set[int]:
         """The members of the true front that were stopped."""
         return self.search.front & self.stops.keys()
+
+    @property
+    def volume(self) -> float:
+        """The hypervolume of the front that is left, over that of the true one."""
+        left = [each for each in self.search.trials if each.number not in self.stops]
+        return RunResults(self.search.objectives, left).history[-1] / self.search.volume
 
     @cached_property
     def undominated(self) -> set[int]:
@@ -132,7 +149,7 @@ class _Race:
             if stop:
                 self.stops[trial.number] = stop
                 found = replace(found, state="stopped", scores={}, estimates=stop.estimates)
-        if not (trial.proposal.is_input or trial.label == UNIFORM):
+        if not _is_always_scored(trial):
             self._count(trial, stages)
         self.known.append(found)
 
@@ -162,7 +179,7 @@ def replay(
         rules: other fields of `StageRules`.
     """
     rules = {"sizes": search.sizes, **rules}
-    under_way = _Race(
+    its = _Race(
         search,
         StageBuilder(
             StageRules(confidence=confidence, tasks=search.tasks, seed=seed, **rules),
@@ -172,17 +189,20 @@ def replay(
         ),
     )
     for trial in _ordered(search.trials, seed if shuffled else None):
-        under_way.add(trial)
-    its = under_way
+        its.add(trial)
     return Replay(search, its.stops, its.used, its.least, its.total)
 
 
 def _ordered(trials: Sequence[Trial], seed: int | None) -> Iterator[Trial]:
-    inputs = [each for each in trials if each.proposal.is_input or each.label == UNIFORM]
-    others = [each for each in trials if each not in inputs]
+    inputs = [each for each in trials if _is_always_scored(each)]
+    others = [each for each in trials if not _is_always_scored(each)]
     if seed is not None:
         others = [others[i] for i in np.random.default_rng([seed, 1]).permutation(len(others))]
     yield from [*inputs, *others]
+
+
+def _is_always_scored(trial: Trial) -> bool:
+    return trial.proposal.is_input or trial.label == UNIFORM
 
 
 def _raced(stages: Stages, trial: Trial, table: pa.Table) -> tuple[int, Stop | None]:
