@@ -6,9 +6,10 @@
 
 Parts: `replays` and `tolerances` replay searches without stages, from their recorded scores per
 document; `laws`, `distances` and `intervals` are simulations; `searches` compares whole searches
-with stages and without; `picks` and `few` compare search scores with report scores, through the
-verdict. The searches are of the demo's models with 1000 documents a task, real and in this
-process. They are ordinary runs, kept in `--cache`, so that a second call only reads them.
+with stages and without; `picks` compares search scores with report scores, through the verdict, and
+`splits` does so in random splits of recorded scores. The searches are of the demo's models with
+1000 documents a task, real and in this process. They are ordinary runs, kept in `--cache`, so that
+a second call only reads them.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[], str]]:
         "intervals": tables.intervals,
         "searches": lambda: tables.searches(cache, seeds[: options.pairs]),
         "picks": lambda: tables.picks(cache, seeds),
-        "few": lambda: tables.picks_of_few(cache, seeds),
+        "splits": lambda: tables.splits(cache, seeds, 2 * orders),
     }
 
 
@@ -59,8 +60,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--parts", help="some of the parts, separated by commas")
     parser.add_argument("--seeds", type=int, default=10, help="searches")
-    parser.add_argument("--pairs", type=int, default=4, help="of them, searched with stages too")
-    parser.add_argument("--orders", type=int, default=12, help="replays of each search")
+    parser.add_argument("--pairs", type=int, default=2, help="of them, searched with stages too")
+    parser.add_argument("--orders", type=int, default=4, help="replays of each search")
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--write", action="store_true", help="write docs/honesty.md")
     options = parser.parse_args(arguments)

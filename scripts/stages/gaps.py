@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scripts.stages.demo_runs import DemoRun, in_process
-from search.ledger import Ledger, Trial
+from search.ledger import Ledger
 from search.objectives import Objective
 from search.results import RunResults
 from search.runs import RunVerdict, results_of, verdict_on_pick
-
-PICKS = ("knee", "mean", "best")
-"""The last one is the best trial of each objective, of which only this objective is looked at."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class Gap:
     """Standard error of its report score."""
     inputs: float
     """Search score less report score of base and models, which nobody has picked: their mean."""
-    inputs_shrunk: float
-    """Their selection score less their report score."""
+    is_same: bool
+    """Whether both picks are the same trial."""
 
 
 def gaps(run: DemoRun) -> Iterator[Gap]:
@@ -68,7 +65,7 @@ def _gap(
     own, first = ({o.objective.name: o for o in each.objectives}[name] for each in (found, naive))
     inputs = [each for label, each in results.baselines.items() if each.proposal.is_input]
     search = [each.scores[name] for each in inputs]
-    report, selection = (_means(ledger, name, inputs, each) for each in ("report", "selection"))
+    report = [ledger.scores_on("report", each.number)[0].scores[name] for each in inputs]
     return Gap(
         pick=pick,
         objective=name,
@@ -77,18 +74,10 @@ def _gap(
         picked=_flattery(objective, own.search, own.report),
         shrunk=_flattery(objective, found.selection[found.trial.number][name], own.report),
         error=(own.interval[1] - own.interval[0]) / 2 / 1.96,
-        inputs=_flattery(objective, float(np.mean(search)), report),
-        inputs_shrunk=_flattery(objective, selection, report),
+        inputs=_flattery(objective, float(np.mean(search)), float(np.mean(report))),
+        is_same=found.trial.number == naive.trial.number,
     )
 
 
 def _flattery(objective: Objective, said: float, report: float) -> float:
     return -objective.sign * (said - report)
-
-
-def _means(ledger: Ledger, name: str, trials: Sequence[Trial], documents: str) -> float:
-    """The mean score of trials that the verdict has had scored on other documents."""
-    found: list[Mapping[str, float]] = [
-        ledger.scores_on(documents, trial.number)[0].scores for trial in trials
-    ]
-    return float(np.mean([scores[name] for scores in found]))

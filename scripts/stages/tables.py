@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 
-from scripts.stages.demo_runs import searched
 from scripts.stages.end_to_end import Pair, off, pair
 from scripts.stages.gaps import Gap, gaps
 from scripts.stages.page import markdown
@@ -19,6 +19,7 @@ from scripts.stages.simulation import (
     false_stops,
     false_stops_by_few_documents,
 )
+from scripts.stages.splits import Splitter
 
 TRIALS = 50  # of each search
 CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
@@ -26,7 +27,7 @@ TWO = ("letters", "sort")
 OTHERS = (("letters", "reverse"), ("reverse", "sort"), ("letters",), ("reverse",), ("sort",))
 TOLERANCES = (0.005, 0.01, 0.02)
 RUNS = 1000  # of each simulation: a rate of 0.05 has a standard error of 0.007
-FEW = {"documents": {"search": 0.1, "selection": 0.3, "report": 0.6}}
+PICKS = ("knee", "mean", "best:letters", "best:reverse", "best:sort")
 
 Seeds = Sequence[int]
 
@@ -177,10 +178,19 @@ def picks(cache: Path, seeds: Seeds) -> str:
     return _gap_table([gap for seed in seeds for gap in gaps(off(cache, seed, TRIALS))])
 
 
-def picks_of_few(cache: Path, seeds: Seeds) -> str:
-    """The same with a sixth of the search documents."""
-    runs = (searched(cache, "few", seed, TRIALS, stages="off", **FEW) for seed in seeds)
-    return _gap_table([gap for run in runs for gap in gaps(run)])
+def splits(cache: Path, seeds: Seeds, count: int) -> str:
+    """Recorded searches in many splits, in which the sets differ by nothing but luck."""
+    found = [Splitter.of(_recorded(cache, seed)) for seed in seeds]
+    rows = []
+    for documents in (50, 100, 200):
+        its = [list(each.gaps(documents, PICKS, s)) for each in found for s in range(count)]
+        columns = np.array([[astuple(gap) for gap in gaps] for gaps in its])  # split, pick, gap
+        mean, error = columns.mean(0), columns.std(0) / np.sqrt(len(its))
+        for pick, means, errors in zip(PICKS, mean, error, strict=True):
+            cells = (f"{m:+.2f} ± {e:.2f}" for m, e in zip(means, errors, strict=True))
+            rows.append([str(documents), f"`{pick}`", *cells])
+    head = ["search documents", "pick", "naive: search − report", "verdict: search − report"]
+    return markdown([*head, "verdict: shrunk − report", "verdict’s report − naive’s"], rows)
 
 
 def _gap_table(found: Sequence[Gap]) -> str:
@@ -189,27 +199,23 @@ def _gap_table(found: Sequence[Gap]) -> str:
     rows = [
         [f"`{key[0]}`", key[1], *_gap_cells(its)] for key, its in zip(keys, groups, strict=True)
     ]
-    errors = [[_in_errors(each) for each in its] for its in groups]
-    all_of = np.concatenate([np.array(each) for each in errors])
-    rows.append(["**mean, in standard errors**", "", *(f"{v:+.2f}" for v in all_of.mean(0)), "1"])
+    columns = np.array([[value / each.error for value in _values(each)] for each in found])
+    means = [f"{value:+.2f}" for value in columns.mean(0)]
+    rows.append(["**mean, in standard errors**", "", *means, "1", ""])
     head = ["pick", "objective", "naive: search − report", "verdict: search − report"]
-    return markdown([*head, "verdict: shrunk − report", "standard error"], rows)
+    head += ["verdict: shrunk − report", "base and models", "standard error", "same pick"]
+    return markdown(head, rows)
 
 
-def _in_errors(gap: Gap) -> list[float]:
-    return [each / gap.error for each in _corrected(gap)]
-
-
-def _corrected(gap: Gap) -> list[float]:
-    """The gaps less those of base and models, which are no luck of a pick."""
-    return [gap.naive - gap.inputs, gap.picked - gap.inputs, gap.shrunk - gap.inputs_shrunk]
+def _values(gap: Gap) -> list[float]:
+    return [gap.naive, gap.picked, gap.shrunk, gap.inputs]
 
 
 def _gap_cells(its: Sequence[Gap]) -> list[str]:
-    columns = np.array([_corrected(each) for each in its])
-    spread = columns.std(0, ddof=1) / np.sqrt(len(its)) if len(its) > 1 else columns.std(0)
-    cells = [f"{m:+.4f} ± {s:.4f}" for m, s in zip(columns.mean(0), spread, strict=True)]
-    return [*cells, f"{np.mean([each.error for each in its]):.4f}"]
+    columns = np.array([_values(each) for each in its])
+    cells = [f"{value:+.4f}" for value in columns.mean(0)]
+    same = sum(each.is_same for each in its)
+    return [*cells, f"{np.mean([each.error for each in its]):.4f}", f"{same} of {len(its)}"]
 
 
 def _share(values: Sequence[float], digits: int = 0) -> str:
