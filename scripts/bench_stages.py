@@ -50,7 +50,7 @@ def _parts(options: argparse.Namespace) -> dict[str, Callable[[], str]]:
         "intervals": tables.intervals,
         "searches": lambda: tables.searches(cache, seeds[: options.pairs]),
         "picks": lambda: tables.picks(cache, seeds),
-        "splits": lambda: tables.splits(cache, seeds, 2 * orders),
+        "splits": lambda: tables.splits(cache, seeds),
     }
 
 

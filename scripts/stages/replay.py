@@ -47,8 +47,19 @@ class RecordedSearch:
         return cls(plan.objectives, list(plan.models), plan.stages.tasks, trials, tables)
 
     def only(self, *names: str) -> RecordedSearch:
-        """The same trials, compared in some of the objectives."""
-        return replace(self, objectives=[each for each in self.objectives if each.name in names])
+        """The same trials, scored and compared in some of the objectives."""
+        wanted = [each for each in self.objectives if each.name in names]
+        tasks = {metric.task for each in wanted for metric in each.metrics}
+        tables = {
+            number: table.filter([task in tasks for task in table["task"].to_pylist()])
+            for number, table in self.tables.items()
+        }
+        staged = replace(
+            self.tasks,
+            documents={task: n for task, n in self.tasks.documents.items() if task in tasks},
+            generated=self.tasks.generated & tasks,
+        )
+        return replace(self, objectives=wanted, tables=tables, tasks=staged)
 
     @cached_property
     def front(self) -> set[int]:

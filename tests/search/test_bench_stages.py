@@ -88,8 +88,11 @@ def test_a_replay_tells_of_wrong_stops(recorded):
     assert found.volume < 1
 
 
-def test_with_one_objective_the_front_is_its_best_trial(recorded):
+def test_with_one_objective_the_front_is_its_best_trial_and_only_its_task_is_scored(recorded):
     best = recorded.only("text")
+    found = replay(best, 0.95, seed=1, sizes=SIZES)
+    assert found.total == len(best.candidates) * DOCUMENTS
+    assert found.least <= found.used < found.total
     scores = {trial.number: trial.scores["text"] for trial in best.trials}
     assert best.front == {n for n, value in scores.items() if value == min(scores.values())}
 
