@@ -6,7 +6,9 @@
 
 The models are Llama-shaped, random and bf16, with the demo's tokenizer and tasks. Each engine is a
 real worker in this process; the candidates are the same ties merges for both, taken in turn, so
-that both meet the same disturbances. `start` is from the worker's making to its readiness.
+that both meet the same disturbances. `start` is from the worker's making to its readiness, `first`
+the whole of its first candidate, which is not counted in the other columns. `merge` alone computes
+the tensors and drops them; `load` is merging and writing or reloading them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from workers.candidate import Candidate, Outcome
 from workers.demo import make_demo
 from workers.recipe import Group, Recipe, Source
 from workers.worker import Setup, Worker
+
+COLUMNS = ("start", "first", "merge", "load", "gate", "score")
 
 
 def main() -> None:
@@ -60,12 +64,14 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         workers[engine] = Worker(Setup(base, sources, suite))
         starts[engine] = time.perf_counter() - begin
     outcomes: dict[str, list[Outcome]] = {engine: [] for engine in workers}
+    merges: dict[str, list[float]] = {engine: [] for engine in workers}
     for number in range(options.candidates):
         weights = {name: 0.1 + 0.2 * ((number + i) % 4) for i, name in enumerate(sources)}
         group = Group({"weight": weights, "density": 0.5})
         candidate = Candidate(number, Recipe("ties", sources, (group,), base))
         for engine, worker in workers.items():
             note(f"candidate {number} by {engine}")
+            merges[engine].append(_merge_alone(worker, candidate.recipe))
             outcomes[engine].append(worker.evaluate(candidate))
             assert outcomes[engine][-1].state == "scored", outcomes[engine][-1].cause
     suite_documents = sum(map(len, workers[options.engines[0]]._suite.documents["search"].values()))
@@ -74,7 +80,12 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "documents": suite_documents,
         "threads": options.threads,
         "engines": {
-            engine: {"start": starts[engine], **_phases(found[1:])}
+            engine: {
+                "start": starts[engine],
+                "first": sum(found[0].seconds.values()),
+                "merge": median(merges[engine][1:]),
+                **_phases(found[1:]),
+            }
             for engine, found in outcomes.items()
         },
     }
@@ -94,9 +105,18 @@ def _meta(size: str) -> Any:
         return transformers.AutoModelForCausalLM.from_config(llama_of(size))
 
 
+def _merge_alone(worker: Worker, recipe: Recipe) -> float:
+    begin = time.perf_counter()
+    for _ in worker._engine.stream(recipe):
+        pass
+    return time.perf_counter() - begin
+
+
 def _phases(outcomes: list[Outcome]) -> dict[str, float]:
+    columns = {"load": "merge", "gate": "gate", "score": "score"}
     return {
-        phase: median(each.seconds[phase] for each in outcomes) for phase in outcomes[0].seconds
+        column: median(each.seconds[phase] for each in outcomes)
+        for column, phase in columns.items()
     }
 
 
@@ -104,12 +124,11 @@ def _text(result: Mapping[str, Any]) -> str:
     lines = [
         f"{result['parameters'] / 1e6:.0f}M parameters, {result['documents']} documents, "
         f"{result['threads']} threads; seconds, median of the candidates",
-        f"{'engine':<8}{'start':>8}{'merge':>8}{'gate':>8}{'score':>8}{'all':>8}",
+        f"{'engine':<8}" + "".join(f"{column:>8}" for column in (*COLUMNS, "all")),
     ]
     for engine, row in result["engines"].items():
-        phases = [row[phase] for phase in ("merge", "gate", "score")]
-        numbers = "".join(f"{value:>8.2f}" for value in (row["start"], *phases, sum(phases)))
-        lines.append(f"{engine:<8}{numbers}")
+        every = [*(row[column] for column in COLUMNS), row["load"] + row["gate"] + row["score"]]
+        lines.append(f"{engine:<8}" + "".join(f"{value:>8.2f}" for value in every))
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,22 @@ import yaml
 pytest.importorskip("vllm", reason="scripts/setup --vllm makes an environment with vLLM")
 
 import torch
-from safetensors.torch import load_file
 
 from evaluators.documents import DocumentSettings
+from evaluators.gate_limits import GateSettings
+from evaluators.scores import BrokenModel
 from evaluators.suite import make_vllm_engine
 from evaluators.tasks import SuiteSettings, TaskError, VllmSettings
 from search.cli.demo import rescore
 from search.runs import export, open_run, results_of
-from tests.search.conftest import write_task
-from tests.workers.makers import make_model
+from tests.search.conftest import write_pick, write_task, write_text
+from tests.workers.makers import MULTI_PART, make_model, make_tokenizer
 from workers.candidate import Candidate
+from workers.checkpoint import load_tokenizer, open_checkpoint
+from workers.loading_check import check_tokenizer
 from workers.recipe import Group, Recipe, Source
+from workers.scoring_engine import scoring_engine
+from workers.weights import FileWeights
 from workers.worker import Setup, Worker
 
 pytestmark = [
@@ -44,6 +49,15 @@ PREFIX = " ".join(WORDS * 4)
 """Longer than a block of the KV cache, so that it is kept for the next prompt."""
 
 
+def multi_part(kind: str) -> dict[str, Any]:
+    """The parts' shapes, with heads that the CPU's kernels have."""
+    parts: dict[str, Any] = MULTI_PART[kind]
+    text = {**parts["text_config"], **SHAPE}
+    if kind == "qwen2_vl":
+        text["rope_parameters"] = {**text["rope_parameters"], "mrope_section": [16, 8, 8]}
+    return {**parts, "text_config": text}
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
@@ -51,25 +65,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_model(root / name, "llama", seed, **SHAPE)
     tasks = root / "tasks"
     tasks.mkdir()
-    write_task(
-        tasks,
-        "pick",
-        [{"q": f"{WORDS[i % 38]} w2", "choices": ["w1", "w2"], "gold": i % 2} for i in range(40)],
-        output_type="multiple_choice",
-        doc_to_text="{{q}}",
-        doc_to_choice="choices",
-        doc_to_target="gold",
-        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
-    )
-    write_task(
-        tasks,
-        "text",
-        [{"t": " ".join(WORDS[i * j % 38] for j in range(9))} for i in range(1, 40)],
-        output_type="loglikelihood_rolling",
-        doc_to_text="",
-        doc_to_target="{{t}}",
-        metric_list=[{"metric": "bits_per_byte"}],
-    )
+    write_pick(tasks, [f"{WORDS[i % 38]} w2" for i in range(40)], ("w1", "w2"))
+    write_text(tasks, [" ".join(WORDS[i * j % 38] for j in range(9)) for i in range(1, 40)])
     write_task(
         tasks,
         "generate",
@@ -77,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output_type="generate_until",
         doc_to_text="{{q}}",
         doc_to_target="a",
-        generation_kwargs={"until": ["."], "max_gen_toks": 6, "do_sample": False},
+        generation_kwargs={"until": ["w1"], "max_gen_toks": 6, "do_sample": False},
         metric_list=[{"metric": "chrf", "aggregation": "chrf", "higher_is_better": True}],
     )
     return root
@@ -110,16 +107,6 @@ def worker(world: Path) -> Worker:
     return Worker(setup_of(world, "vllm"))
 
 
-@dataclass(frozen=True)
-class FileWeights:
-    """The weights of a model directory."""
-
-    folder: Path
-
-    def stream(self) -> Iterator[tuple[str, torch.Tensor]]:
-        yield from load_file(self.folder / "model.safetensors").items()
-
-
 def responses(worker: Worker, recipe: Recipe) -> list[str]:
     worker._load(recipe)
     return worker._suite.score({"generate": range(38)}).responses["response"].to_pylist()
@@ -136,6 +123,8 @@ def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, wor
         assert ours.values["pick"]["acc,none"] == theirs.values["pick"]["acc,none"]
         for task, metric in (("pick", "gold_logprob,none"), ("text", "bits_per_byte,none")):
             assert ours.values[task][metric] == pytest.approx(theirs.values[task][metric], abs=1e-5)
+        cut = "truncated,none"
+        assert ours.values["generate"][cut] == theirs.values["generate"][cut] < 1
     again = worker.evaluate(Candidate(1, recipe_of(world, 0.2)))
     assert again.values == ours.values
 
@@ -166,13 +155,32 @@ def test_a_weight_that_is_not_finite_is_named_and_the_next_candidate_is_scored(w
     assert worker.evaluate(Candidate(2, recipe_of(world, 0.5))).values == before.values
 
 
+def test_a_model_with_logits_that_are_not_finite_is_broken_and_spoils_no_other(worker, world):
+    before = worker.evaluate(Candidate(0, recipe_of(world, 0.5)))
+    stream = type(worker._engine).stream
+
+    def huge(engine: Any, recipe: Recipe) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in stream(engine, recipe):
+            yield name, tensor * 1e30 if ".mlp." in name else tensor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(worker._engine), "stream", huge)
+        worker._load(recipe_of(world, 0.5))
+    assert worker._scoring.weight_error() is None
+    with pytest.raises(BrokenModel, match="logits are not finite"):
+        worker._suite.score({"generate": range(4)})
+    again = worker.evaluate(Candidate(1, recipe_of(world, 0.5)))
+    assert before.state == again.state == "scored"
+    assert again.values == before.values
+
+
 def test_a_merge_that_fails_half_way_leaves_nothing_to_the_next_candidate(worker, world):
     before = worker.evaluate(Candidate(0, recipe_of(world, 0.5)))
     stream = type(worker._engine).stream
 
     def torn(engine: Any, recipe: Recipe) -> Iterator[tuple[str, torch.Tensor]]:
         for name, tensor in stream(engine, recipe):
-            if name.endswith("k_proj.weight"):  # vLLM fuses it with q_proj, which it has
+            if name.endswith("up_proj.weight"):  # vLLM fuses it with gate_proj, which it has
                 raise OSError("the disk is gone")
             yield name, tensor + 1
 
@@ -191,6 +199,14 @@ def test_the_gate_stops_a_model_that_predicts_far_worse_than_its_inputs(worker, 
     outcome = worker.evaluate(Candidate(0, far))
     assert outcome.state == "broken"
     assert "the input models' highest" in outcome.cause
+
+
+def test_the_gate_cuts_texts_to_what_vllm_has_room_for(world, tmp_path):
+    setup = setup_of(world, "vllm", max_model_len=64)
+    write_text(tmp_path, [" ".join(WORDS * 4)] * 40)
+    suite = setup.suite.model_copy(update={"tasks": ("text",), "folder": tmp_path})
+    worker = Worker(replace(setup, suite=suite))
+    assert worker.evaluate(Candidate(0, recipe_of(world, 0.5))).state == "scored"
 
 
 def test_a_document_that_does_not_fit_is_named_when_the_worker_starts(world):
@@ -212,21 +228,78 @@ def test_a_head_size_that_the_cpu_build_lacks_ends_the_start_with_the_reason(tmp
 @pytest.mark.parametrize(
     ("kind", "changed"),
     [
-        ("llama", {"tie_word_embeddings": True}),
+        ("llama", {**SHAPE, "tie_word_embeddings": True}),
         ("gpt2", {"n_embd": 128, "n_head": 2, "n_positions": 256}),  # tied too, and with biases
         ("mixtral", {**SHAPE, "intermediate_size": 64}),
+        ("llava", multi_part("llava")),
+        ("gemma3", multi_part("gemma3")),
+        ("qwen2_vl", multi_part("qwen2_vl")),
     ],
 )
 def test_weights_in_place_answer_as_weights_from_files(kind, changed, tmp_path):
-    shape = changed if kind == "gpt2" else {**SHAPE, **changed}
-    folders = [make_model(tmp_path / str(seed), kind, seed, **shape) for seed in range(2)]
-    settings = SuiteSettings(tasks=("x",), vllm=VllmSettings(**VLLM))
+    from lm_eval.models import vllm_causallms
+
+    if kind in MULTI_PART:
+        pytest.importorskip("torchvision")
+    folders = [make_model(tmp_path / str(seed), kind, seed, **changed) for seed in range(2)]
+    opened = [open_checkpoint(Source(str(folder))) for folder in folders]
+    settings = SuiteSettings(tasks=("x",), engine="vllm", vllm=VllmSettings(**VLLM))
+    engine = scoring_engine(settings, opened[0], device="cpu", spread=False)
     texts = [list(range(5, 30)), list(range(30, 2, -2))]
-    first, second = (make_vllm_engine(folder, settings) for folder in folders)
-    from_files = [engine.text_losses(texts) for engine in (first, second)]
+    requests = [(("", ""), text[:1], text[1:]) for text in texts]
+    no_media = {"image": 0, "video": 0}
+    given = {**settings.vllm.arguments(None, on_cpu=True), "limit_mm_per_prompt": no_media}
+    # kept alive together, since they share process groups
+    others = [vllm_causallms.VLLM(str(folder), **given) for folder in folders]
+    expected = [each._loglikelihood_tokens(requests) for each in others]
+    assert expected[0] != expected[1]
     for number in (1, 0, 1):
-        first.load(FileWeights(folders[number]))
-        assert first.text_losses(texts) == from_files[number]
+        engine.load(FileWeights(opened[number]))
+        assert engine._loglikelihood_tokens(requests) == expected[number]
+
+
+def test_weights_that_vllm_does_not_replace_end_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluators.suite.vllm_weights._pack_embeddings", lambda _worker: None)
+    folder = make_model(tmp_path / "tied", "llama", **SHAPE, tie_word_embeddings=True)
+    settings = SuiteSettings(tasks=("x",), engine="vllm", vllm=VllmSettings(**VLLM))
+    with pytest.raises(ValueError, match="vllm does not predict what the base's weights say"):
+        scoring_engine(settings, open_checkpoint(Source(str(folder))), device="cpu", spread=False)
+
+
+def test_a_tokenizer_with_other_tokens_is_named(worker, world, tmp_path):
+    own = load_tokenizer(open_checkpoint(Source(str(world / "a"))))
+    check_tokenizer(worker._scoring, own)
+    make_tokenizer(tmp_path, ["<s>", "</s>", *WORDS[::-1]])
+    other = type(own).from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"vllm reads the tokenizer otherwise: token 'w\d+' is"):
+        check_tokenizer(worker._scoring, other)
+
+
+def test_multi_part_models_are_scored_near_transformers(world, tmp_path):
+    pytest.importorskip("torchvision")
+    paths = {
+        name: make_model(tmp_path / name, "gemma3", seed, **multi_part("gemma3"))
+        for seed, name in enumerate(("base", "a", "b"))
+    }
+    sources = {name: Source(str(path)) for name, path in paths.items()}
+    base, models = sources.pop("base"), sources
+    group = Group({"weight": 0.5, "density": 0.5})
+    candidate = Candidate(0, Recipe("ties", models, (group,), base))
+    off = GateSettings(enabled=False)
+    found = {
+        engine: Worker(Setup(base, models, suite_of(world, engine), off)).evaluate(candidate)
+        for engine in ("hf", "vllm")
+    }
+    assert not [each.cause for each in found.values() if each.cause]
+    losses = {
+        engine: outcome.values["text"]["bits_per_byte,none"] for engine, outcome in found.items()
+    }
+    assert losses["vllm"] == pytest.approx(losses["hf"], abs=1e-4)
+
+
+def test_memory_that_does_not_suffice_for_one_document_is_named(world):
+    with pytest.raises(ValueError, match="KV cache is needed, which is larger than the available"):
+        Worker(setup_of(world, "vllm", kv_cache_gib=3e-4))
 
 
 def python() -> Path:

@@ -26,14 +26,13 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.weights import (
+from workers.scoring_engine import (
     MakeEngine,
-    Merge,
-    StackedWeights,
     beside_engine,
-    check_loading,
+    check_installed,
     scoring_engine,
 )
+from workers.weights import Merge, StackedWeights
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +51,8 @@ class Setup:
     tokenizer: TokenizerChoice | None = None
     """The vocabulary of every merged model."""
     chat_template: str | None = None
+    """Of every merged model: a name, or the text."""
+    generation_config: str | None = None
     """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
@@ -73,12 +74,16 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
-        models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
+        models = align(
+            retokenize(opened, setup.tokenizer, setup.chat_template, setup.generation_config)
+        )
         base = models.pop("base")
-        self._layers = {source.layers for source in sources.values()}
+        self._stacks = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
+        self._suite = setup.make_evaluator(setup.suite)
+        check_installed(setup.suite)
         if device == "cpu":
             check_memory(base)
         merging = beside_engine(setup.merging, setup.suite)
@@ -86,15 +91,9 @@ class Worker:
         self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode
         log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
-        self._suite = setup.make_evaluator(setup.suite)
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
         self._suite.bind_engine(self._scoring)
         self._staged = StagedScoring(self._suite)
-        if setup.suite.engine == "vllm":
-            first, *_, last = (
-                Merge(self._engine, _alone(name, source, setup)) for name, source in sources.items()
-            )
-            check_loading(self._scoring, first, last, self._suite.probes(4, 0).texts)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
         probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
@@ -155,8 +154,8 @@ class Worker:
             return self._suite.score(self._suite.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
-        is_stack = not {source.layers for source in recipe.sources.values()} <= self._layers
-        self._scoring.load(StackedWeights(recipe) if is_stack else Merge(self._engine, recipe))
+        is_known = recipe.stacks <= self._stacks
+        self._scoring.load(Merge(self._engine, recipe) if is_known else StackedWeights(recipe))
 
     def _unscored(
         self, candidate: Candidate, state: State, cause: str, seconds: Mapping[str, float]

@@ -93,9 +93,10 @@ def reference(
     for metric in (metric for each in criteria for metric in each.metrics):
         raw = metric_values(documents, *metric.address)
         task = metric.address[0]
-        if raw.keys() != set(order[task]):
+        ids = order.get(task, ())
+        if raw.keys() != set(ids):
             raise ValueError(f"trial {trial} is scored on other documents of task {task}")
-        values[metric.address] = metric.values([raw[i] for i in order[task]])
+        values[metric.address] = metric.values([raw[i] for i in ids])
     return Reference(trial, values)
 
 

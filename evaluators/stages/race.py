@@ -32,7 +32,7 @@ class Stop:
 
     def __str__(self) -> str:
         return (
-            f"worse than trial {self.winner} on every objective after {self.documents} of "
+            f"no better than trial {self.winner} on any objective after {self.documents} of "
             f"{self.total} documents (stage {self.stage})"
         )
 

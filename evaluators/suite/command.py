@@ -33,7 +33,7 @@ def command(
     )
     model_args = {"pretrained": path.absolute(), **arguments}
     return [
-        *_environment(settings, conditions, folder),
+        *_environment(conditions, folder),
         *("lm_eval", "run", "--model", model, "--model_args", _joined(model_args)),
         *("--tasks", ",".join(documents), "--batch_size", batch_size),
         *("--samples", json.dumps({name: list(ids) for name, ids in documents.items()})),
@@ -76,13 +76,9 @@ def _model(path: Path) -> str:
     return "hf" if config["model_type"] in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "hf-multimodal"
 
 
-def _environment(
-    settings: SuiteSettings, conditions: Conditions | None, folder: Path | None
-) -> list[str]:
+def _environment(conditions: Conditions | None, folder: Path | None) -> list[str]:
     directory = ["-C", str(folder.absolute())] if folder else []
     variables = [f"OMP_NUM_THREADS={conditions.threads}"] if conditions else []
-    if settings.engine == "vllm" and conditions and conditions.device == "cpu":
-        variables += [f"{key}={value}" for key, value in settings.vllm.cpu_environment().items()]
     return ["env", *directory, *variables] if directory or variables else []
 
 

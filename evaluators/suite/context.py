@@ -45,19 +45,19 @@ def length_error(
         limit: the context of the model, in tokens.
         limits: request type -> another limit. Texts that are scored in windows have none.
     """
-    lengths = {
-        request.doc_id: length(request)
+    found = {
+        request.doc_id: (tokens, most)
         for request in requests
         if request.request_type != "loglikelihood_rolling"
-        and length(request) > limits.get(request.request_type, limit)
+        and (tokens := length(request)) > (most := limits.get(request.request_type, limit))
     }
-    if not lengths:
+    if not found:
         return None
     total = len({request.doc_id for request in requests})
-    longest = max(lengths, key=lambda doc_id: lengths[doc_id])
-    verb = "is" if len(lengths) == 1 else "are"
+    longest, (tokens, most) = max(found.items(), key=lambda item: item[1])
+    verb = "is" if len(found) == 1 else "are"
     return (
-        f"task {task}: {len(lengths)} of {counted(total, 'document')} {verb} longer than "
-        f"{limit} tokens including prompt and answer; the longest is document "
-        f"{longest} with {lengths[longest]} tokens"
+        f"task {task}: {len(found)} of {counted(total, 'document')} {verb} longer than "
+        f"{most} tokens including prompt and answer; the longest is document "
+        f"{longest} with {tokens} tokens"
     )

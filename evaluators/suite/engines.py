@@ -8,13 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from packaging.version import Version
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from evaluators.engine import ScoringEngine
     from evaluators.tasks import SuiteSettings
 
-OLDEST_VLLM = (0, 32)
+OLDEST_VLLM = "0.32"
 """The version that the engine was written for."""
 
 
@@ -40,6 +42,13 @@ def make_vllm_engine(folder: Path, settings: SuiteSettings) -> ScoringEngine:
     return VllmEngine(folder, settings)
 
 
+def gpu_count() -> int:
+    """The GPUs that this process can use."""
+    import torch  # noqa: PLC0415 - slow
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def best_engine() -> Literal["hf", "vllm"]:
     """What the engine `auto` is: vLLM where it is installed and this machine has a GPU."""
     has_gpu = Path("/proc/driver/nvidia/version").exists()
@@ -58,7 +67,7 @@ def vllm_error() -> str | None:
         found = version("vllm")
     except PackageNotFoundError:  # lm-eval asks for it too
         return f"scoring.engine: {sys.prefix} has no distribution named vllm; {advice}"
-    if tuple(map(int, found.split("+")[0].split(".")[:2])) < OLDEST_VLLM:
-        oldest = ".".join(map(str, OLDEST_VLLM))
-        return f"scoring.engine: vllm {found} in {sys.prefix} is too old; needs {oldest}; {advice}"
+    if Version(found) < Version(OLDEST_VLLM):
+        too_old = f"vllm {found} in {sys.prefix} is too old; needs {OLDEST_VLLM}"
+        return f"scoring.engine: {too_old}; {advice}"
     return None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
-from math import exp, log
+from math import isfinite, log
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from vllm import SamplingParams, TokensPrompt
 from evaluators.engine import TextLosses
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.context import length_error, request_length
+from evaluators.suite.entropy import entropy_bound
+from evaluators.suite.generations import Generations
 from evaluators.suite.vllm_weights import replace_weights
 
 if TYPE_CHECKING:
@@ -36,31 +38,32 @@ if TYPE_CHECKING:
     from torch import Tensor
     from vllm import RequestOutput
 
-    from evaluators.engine import Tokens, Weights
+    from evaluators.engine import TensorStream, Tokens
     from evaluators.tasks import SuiteSettings
 
+NO_MEDIA = {"image": 0, "video": 0, "audio": 0}
+"""In a prompt: tasks are text, so a multi-part model needs neither its processor nor its towers."""
 TOP = 20
-"""Next tokens of which vLLM tells the probability; all others count as one."""
+"""Next tokens of which vLLM tells the probability."""
 
 
 class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
-    """One vLLM whose weights are replaced in place.
+    """One vLLM whose weights are replaced in place; they are random until the first ones come.
 
     Args:
-        folder: of the model that it begins with.
+        folder: config and tokenizer of the model, read only now.
         settings: those of vLLM, and the maximum length.
     """
 
     def __init__(self, folder: Path, settings: SuiteSettings) -> None:
-        on_cpu = not torch.cuda.is_available()
-        if on_cpu:
-            os.environ |= settings.vllm.cpu_environment()
         self._encoded: dict[tuple[str, bool | None], list[int]] = {}
         self._weight_error: str | None = None
         super().__init__(
             pretrained=str(folder),
             batch_size="auto",
-            **settings.vllm.arguments(settings.max_length, on_cpu=on_cpu),
+            load_format="dummy",
+            limit_mm_per_prompt=NO_MEDIA,
+            **settings.vllm.arguments(settings.max_length, on_cpu=not torch.cuda.is_available()),
         )
 
     @property
@@ -69,7 +72,7 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return Conditions(0, torch.get_num_threads(), device, f"vllm {version('vllm')}")
 
-    def load(self, weights: Weights) -> None:
+    def load(self, weights: TensorStream) -> None:
         """Replaces the weights, and forgets the prefixes that the last ones have computed."""
         self._weight_error = None
         tensors = weights.stream()
@@ -81,14 +84,18 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         return self._weight_error
 
     def text_losses(self, texts: Sequence[Tokens]) -> TextLosses:
-        """Of the next token vLLM tells the likeliest, so the entropy is of these and all others."""
+        """Of the next token vLLM tells the likeliest; the entropy has all others as equally likely.
+
+        So it is an upper bound, exact for a certain and for a uniform prediction.
+        """
         wanted = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=TOP, detokenize=False)
+        size = self.model.llm_engine.model_config.get_vocab_size()
         losses, entropies = [], []
         for tokens, output in zip(texts, self._ask(texts, wanted), strict=True):
             rows = [{t: each.logprob for t, each in row.items()} for row in _rows(output)]
             losses.append([-row[token] for token, row in zip(tokens[1:], rows, strict=True)])
-            entropies += [_entropy(row) for row in rows]
-        return TextLosses(losses, fmean(entropies), log(TOP + 1))
+            entropies += [entropy_bound(row.values(), size) for row in rows]
+        return TextLosses(losses, fmean(entropies), log(size))
 
     def continuations(self, prompts: Sequence[Tokens], new_tokens: int) -> list[list[int]]:
         wanted = SamplingParams(temperature=0, max_tokens=new_tokens, detokenize=False)
@@ -102,7 +109,10 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         """
         if self._weight_error:
             raise BrokenModel(self._weight_error)
+        self._generations = self.cache_hook = Generations()
         responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
+        if kind == "generate_until":
+            return list(self._generations.texts(requests, responses))
         return responses
 
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
@@ -131,9 +141,19 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         )
         return answers
 
-    def _model_generate(self, requests: Any, *args: Any, **given: Any) -> Any:
+    def _model_generate(
+        self, requests: Any, generate: bool = False, sampling_params: Any = None
+    ) -> Any:
+        for wanted in sampling_params or ():
+            wanted.logprobs = 0  # of the generated token: a broken model is recognised by it
         with self._without_bars(len(requests)):
-            return super()._model_generate(requests, *args, **given)
+            found = super()._model_generate(requests, generate, sampling_params)
+        if generate and not all(isfinite(each.outputs[0].cumulative_logprob) for each in found):
+            raise BrokenModel("the model's logits are not finite")
+        if generate:
+            reasons = (each.outputs[0].finish_reason for each in found)
+            self._generations.add_batch(reason == "length" for reason in reasons)
+        return found
 
     @contextmanager
     def _without_bars(self, n_requests: int) -> Iterator[None]:
@@ -154,16 +174,10 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     def _ask(self, prompts: Sequence[Tokens], wanted: SamplingParams) -> list[RequestOutput]:
         given = [TokensPrompt(prompt_token_ids=list(tokens)) for tokens in prompts]
         found: list[RequestOutput] = self.model.generate(given, wanted, use_tqdm=False)
+        self.model.reset_prefix_cache()  # lm-eval's own command has not asked this before it scores
         return found
 
 
 def _rows(output: RequestOutput) -> list[dict[int, Any]]:
     """The likeliest tokens at each position but the first."""
     return [row for row in output.prompt_logprobs or [] if row is not None]
-
-
-def _entropy(log_probabilities: dict[int, float]) -> float:
-    """Of the likeliest tokens, with all others as one, in nats."""
-    top = sorted(log_probabilities.values(), reverse=True)[:TOP]
-    rest = 1.0 - sum(map(exp, top))
-    return -sum(exp(each) * each for each in top) - (rest * log(rest) if rest > 0 else 0.0)

@@ -1,10 +1,9 @@
 """Replaces the weights of a living vLLM in place.
 
 `reload_weights` maps names, fuses and stacks tensors as on loading, and repacks them for the
-kernels. In vLLM's CPU build (0.32) it leaves two of the repacked copies as they were: that of a
-head which is tied to the embedding, as no tensor of that name is loaded, and that of experts, as
-they are only packed when their kernel is made. Both are repacked here; tests/test_vllm.py fails
-without it.
+kernels. In vLLM's CPU build (0.32) it leaves two of the packed copies as they were: that of a
+head that is tied to the embedding, as no tensor of its name is loaded, and that of experts, which
+are packed only when their kernel is made. Both are repacked here.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def replace_weights(engine: LLM, tensors: Iterator[tuple[str, Tensor]]) -> None:
-    """Gives an engine in this process other weights, and forgets the prefixes of the last ones.
+    """Gives an engine in this process other weights, and clears what the last ones have cached.
 
     Args:
         engine: whose model has the layers of the tensors.
@@ -42,6 +41,7 @@ def replace_weights(engine: LLM, tensors: Iterator[tuple[str, Tensor]]) -> None:
     if current_platform.is_cpu():
         engine.collective_rpc(_pack_embeddings)
     engine.reset_prefix_cache()
+    engine.collective_rpc(_clear_kv_cache)
 
 
 def _end_reload(worker: Any) -> None:
@@ -59,6 +59,13 @@ def _pack_embeddings(worker: Any) -> None:
     for layer, method in _methods(worker):
         if isinstance(method, UnquantizedEmbeddingMethod):
             method.process_weights_after_loading(layer)
+
+
+def _clear_kv_cache(worker: Any) -> None:
+    """A broken model leaves NaN in it, which spoils the next one's attention: times 0 it is NaN."""
+    for layer in worker.model_runner.kv_caches:
+        for tensor in layer if isinstance(layer, list | tuple) else [layer]:
+            tensor.zero_()
 
 
 def _methods(worker: Any) -> Iterator[tuple[Any, Any]]:

@@ -16,7 +16,7 @@ class VllmSettings(Settings):
     """What vLLM is started with; each of them may change scores."""
 
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Of the computation; `auto` is the models' own."""
+    """Of the computation; `auto` is the models' own, but of 16 bits for models in float32."""
     max_model_len: Count | None = None
     """Tokens of prompt plus answer; by default the model's limit."""
     gpu_memory_utilization: Share = 0.5
@@ -46,16 +46,12 @@ class VllmSettings(Settings):
 
         Args:
             max_length: the limit of the suite, if there is no `max_model_len`.
-            on_cpu: there the size of the KV cache is a variable of the environment.
+            on_cpu: there the KV cache has 1 GiB by default.
         """
         other = {"kv_cache_gib", "tensor_parallel_size"}
         given = self.model_dump(exclude=other, exclude_none=True)
         if self.max_model_len is None and max_length is not None:
             given["max_model_len"] = max_length
-        if self.kv_cache_gib is not None and not on_cpu:
-            given["kv_cache_memory_bytes"] = int(self.kv_cache_gib * GIB)
+        if gib := self.kv_cache_gib or (1 if on_cpu else None):
+            given["kv_cache_memory_bytes"] = int(gib * GIB)
         return {**given, "enable_prefix_caching": True}
-
-    def cpu_environment(self) -> dict[str, str]:
-        """The variables that vLLM reads on a CPU."""
-        return {"VLLM_CPU_KVCACHE_SPACE": f"{self.kv_cache_gib or 1:g}"}

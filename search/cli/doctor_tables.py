@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from evaluators.wording import counted
@@ -31,8 +32,8 @@ def print_diagnosis(diagnosis: Diagnosis, inputs: Sequence[str], console: Consol
         console.print(f"{counted(len(inputs), 'model')} can be merged")
     for line in diagnosis.estimate.lines() if diagnosis.estimate else []:
         console.print(line)
-    if diagnosis.engine_line:
-        console.print(diagnosis.engine_line)
+    for each in filter(None, (diagnosis.engine_line, diagnosis.stages_line)):
+        console.print(each)
     if diagnosis.deep:
         console.print(deep_table(diagnosis.deep))
 
@@ -41,7 +42,8 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     """One row per finding, errors first."""
     table = Table("", "model", "finding", show_lines=True)
     for each in sorted(findings, key=lambda finding: finding.level):
-        table.add_row(f"[{COLOURS[each.level]}]{each.level}[/]", each.model, each.message)
+        level = f"[{COLOURS[each.level]}]{each.level}[/]"
+        table.add_row(level, escape(each.model), escape(each.message))
     return table
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.byte_size import byte_size
-from search.cli.errors import input_errors, write_errors
+from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
-from search.cli.output import console
+from search.cli.output import console, note
 from search.cli.results import Number, Pick, read_results
+
+if TYPE_CHECKING:
+    from search.runs import Exported, Verification
 
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
@@ -19,6 +23,14 @@ Dtype = Annotated[
 ]
 ShardSize = Annotated[
     str, typer.Option(help="Of tensors in one file: `5GB`, `500MB`.", metavar="SIZE")
+]
+Adapter = Annotated[
+    bool,
+    typer.Option(
+        "--adapter",
+        help="Write a LoRA adapter instead: if all models are LoRA adapters on one base, and the "
+        "method adds them up.",
+    ),
 ]
 Push = Annotated[
     str | None,
@@ -32,6 +44,15 @@ Public = Annotated[
     bool, typer.Option("--public", help="Make the repository of --push public if it is new.")
 ]
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Load the directory again, score up to 64 documents of each task, and compare with "
+        "what was recorded; exit status 1, and no upload, if they differ.",
+    ),
+]
+
 
 def export(
     run: Run,
@@ -41,22 +62,28 @@ def export(
     where: Where = None,
     dtype: Dtype = None,
     max_shard_size: ShardSize = "5GB",
+    adapter: Adapter = False,
+    verify: Verify = False,
     push: Push = None,
     public: Public = False,
     force: Force = False,
 ) -> None:
     """Write a model of the front as an ordinary Hugging Face directory."""
     with input_errors():
+        begin_step(f"reading {run}")
+        from search.runs import Verification, open_run, recorded_verdict
         from search.runs import export as write
-        from search.runs import open_run, recorded_verdict
         from workers.upload import check_target
 
         shard_bytes = byte_size(max_shard_size, "--max-shard-size")
+        if adapter and dtype:
+            raise ValueError("--dtype: an adapter is written in float32; leave it out")
         if push:
             check_target(push, force=force)
         plan, ledger = open_run(run)
         results = read_results(ledger, where)
         chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        verification = Verification.of(plan, ledger, chosen) if verify else None
         found = recorded_verdict(ledger, pick, chosen.number)
         with write_errors():
             written = write(
@@ -67,6 +94,7 @@ def export(
                 verdict=found,
                 dtype=dtype,
                 shard_bytes=shard_bytes,
+                adapter=adapter,
                 force=force,
             )
     terminal = console()
@@ -74,8 +102,11 @@ def export(
     terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
     if written.note:
         terminal.print(written.note)
-    terminal.print("Score it again on the same documents:")
-    terminal.print(f"  {written.command}", soft_wrap=True)
+    for warning in written.warnings:
+        note(f"warning: {warning}")
+    if written.recheck:
+        terminal.print("Score it again on the same documents:")
+        terminal.print(f"  {written.command}", soft_wrap=True)
     if written.random_fewshot:
         tasks = ", ".join(written.random_fewshot)
         terminal.print(
@@ -83,8 +114,20 @@ def export(
         )
     if written.in_parts:
         terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
+    if verification:
+        _verify(verification, written)
     if push:
         _upload(written.path, push, private=not public)
+
+
+def _verify(verification: Verification, written: Exported) -> None:
+    from search.runs import refused_text, verified_text
+
+    with input_errors():
+        found = verification.run(written)
+    if found.failed_tasks:
+        fail(refused_text(found, written.path), FAILED)
+    console().print(verified_text(found))
 
 
 def _upload(folder: Path, repo: str, *, private: bool) -> None:

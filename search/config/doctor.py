@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.steps import begin_step
+from evaluators.wording import counted
 from search.config.plan import Plan, make_plan
 from search.space import recommended_trials
+from search.trackers import missing_extra
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -35,6 +38,15 @@ class Diagnosis:
         placement = self.plan.config.merging.placement
         where = "in host memory" if placement == "auto" else f"{placement} (merging.placement)"
         return f"scoring: vllm takes {share:.0%} of a GPU's memory; the models are {where}"
+
+    @property
+    def stages_line(self) -> str | None:
+        """On how many documents candidates are scored."""
+        if self.plan is None:
+            return None
+        sizes, total = self.plan.stages.sizes, sum(self.plan.stages.tasks.documents.values())
+        first = f"on {', '.join(map(str, sizes))} documents of each task, then " if sizes else ""
+        return f"stages: candidates are scored {first}on all {counted(total, 'document')}"
 
     @property
     def errors(self) -> list[Finding]:
@@ -72,13 +84,18 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     """
     is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     plan = make_plan(Path(inputs[0])) if is_config else None
-    from workers.doctor import compare_weights, estimate, examine  # imports torch
+    begin_step("estimating memory and time" if plan else "reading the models")
+    from workers.doctor import Finding, compare_weights, estimate, examine  # imports torch
 
     base, models = (plan.base, plan.models) if plan else _models(inputs)
     findings = plan.warnings if plan else examine(base, models, live=False)
+    if plan and plan.config.track and (message := missing_extra(plan.config.track)):
+        findings = [*findings, Finding("error", "", message)]
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
     tokenizer = plan.config.tokenizer if plan else None
+    if deep and base:
+        begin_step("comparing the weights of the models")
     differences = compare_weights(base, models, tokenizer) if deep and base else ()
     return Diagnosis(findings, estimate(base, models, tokenizer), plan, differences)
 
@@ -90,6 +107,7 @@ def _plan_json(plan: Plan) -> dict[str, object]:
         "parameters": list(axes),
         "trials": config.budget.trials,
         "trials_wanted": recommended_trials(axes),
+        "stages": list(plan.stages.sizes),
     }
 
 

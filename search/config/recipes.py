@@ -22,6 +22,7 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
     """
     from workers.merge import read_recipe  # imports torch
 
+    stacks = {source.layers for source in (space.base, *space.models.values())}
     recipes: dict[str, Recipe] = {}
     errors: list[str] = []
     for i, path in enumerate(paths):
@@ -29,7 +30,7 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
             if path.stem in recipes:
                 raise ValueError(f"there are two recipes named {path.stem}")
             recipe = read_recipe(path, seed=space.seed)
-            of_run = _stacks_of_run if _has_other_layers(recipe, space) else _with_models_of_run
+            of_run = _with_models_of_run if recipe.stacks <= stacks else _stacks_of_run
             recipes[path.stem] = of_run(recipe, space)
         except ValueError as error:
             errors.append(f"recipes.{i}: {error}")
@@ -51,13 +52,8 @@ def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
         base=space.base,
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
         chat_template=space.chat_template,
+        generation_config=space.generation_config,
     )
-
-
-def _has_other_layers(recipe: Recipe, space: Space) -> bool:
-    """Whether the merged model is a stack that is none of the run's models."""
-    known = {source.layers for source in (space.base, *space.models.values())}
-    return not {source.layers for source in recipe.sources.values()} <= known
 
 
 def _stacks_of_run(recipe: Recipe, space: Space) -> Recipe:
@@ -83,6 +79,7 @@ def _stacks_of_run(recipe: Recipe, space: Space) -> Recipe:
         base=of_run("base", recipe.base) if recipe.base else None,
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
         chat_template=space.chat_template,
+        generation_config=space.generation_config,
     )
     check(found)
     return found

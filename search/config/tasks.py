@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,22 @@ def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
         if all(one.task in tasks.metrics for one in each.metrics.values())
     }
     objectives, metric_errors = resolve(loaded, tasks.metrics)
-    return objectives, replace(tasks, errors=[*tasks.errors, *metric_errors])
+    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"] or {})]
+    return objectives, replace(tasks, errors=errors)
+
+
+def _function_errors(objectives: Mapping[str, ObjectiveSettings]) -> Iterator[str]:
+    """Objectives of one function that give it different documents: it is called once for all."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, each in objectives.items():
+        if each.python is None or each.documents is None:
+            continue
+        other, documents = first.setdefault(each.python, (name, each.documents))
+        if each.documents != documents:
+            yield (
+                f"objectives.{name}.documents: {each.documents}, and objectives.{other} has the "
+                f"same function with {documents}; give both the same number"
+            )
 
 
 def suite_settings(config: Config) -> SuiteSettings:
@@ -53,9 +68,8 @@ def suite_settings(config: Config) -> SuiteSettings:
 
 
 def _load_tasks(file: ConfigFile) -> LoadedTasks:
-    objectives, documents, scoring = file["objectives"], file["documents"], file["scoring"]
-    if not objectives or documents is None or scoring is None or not file.is_valid("tasks"):
-        return LoadedTasks()
+    objectives, documents = file["objectives"], file["documents"]
+    scoring = with_engine(file["scoring"], file["workers"].gpus)
     folder = file.absolute(file["tasks"]) if file["tasks"] else None
     try:
         _ = read_folder(folder) if folder else None
@@ -88,7 +102,7 @@ def _load_one_by_one(
         except TaskError as single:
             errors[task] = single.errors
     with_objective = [
-        f"objectives.{name}.{place}task: {message}"
+        f"objectives.{name}.{place}{'python' if each.python else 'task'}: {message}"
         for name, each in objectives.items()
         for place, one in each.metrics.items()
         for message in errors.get(one.task, ())
@@ -116,14 +130,21 @@ def _suite_settings(
         functions=tuple(functions.values()),
         folder=folder,
         documents=documents,
-        **with_engine(scoring).model_dump(),
+        **scoring.model_dump(),
     )
 
 
-def with_engine(scoring: ScoringSettings) -> ScoringSettings:
-    """The settings with the engine that `auto` is on this machine."""
+def with_engine(scoring: ScoringSettings, gpus: float | None) -> ScoringSettings:
+    """The settings with the engine that `auto` is on this machine.
+
+    Args:
+        scoring: as the config has them.
+        gpus: of a worker; vLLM is for one, or a share of one.
+    """
     if scoring.engine != "auto":
         return scoring
+    if gpus is not None and not 0 < gpus <= 1:
+        return scoring.model_copy(update={"engine": "hf"})
     from evaluators.suite import best_engine  # imports lm_eval
 
     return scoring.model_copy(update={"engine": best_engine()})
@@ -131,10 +152,29 @@ def with_engine(scoring: ScoringSettings) -> ScoringSettings:
 
 def engine_errors(file: ConfigFile) -> list[str]:
     """Why the workers cannot have the engine; of an environment of their own only they know."""
-    scoring, workers = file["scoring"], file["workers"]
-    if scoring is None or scoring.engine != "vllm" or workers is None or workers.runtime_env:
+    workers = file["workers"]
+    scoring = with_engine(file["scoring"], workers.gpus)
+    if scoring.engine != "vllm":
         return []
+    errors = _gpu_errors(workers.gpus, scoring.vllm.gpu_memory_utilization)
+    if workers.runtime_env:
+        return errors
     from evaluators.suite import vllm_error  # imports lm_eval
 
     error = vllm_error()
-    return [error] if error else []
+    return [*errors, error] if error else errors
+
+
+def _gpu_errors(gpus: float | None, share: float) -> list[str]:
+    """Why workers with so many GPUs cannot each start a vLLM with this share of a GPU's memory."""
+    if gpus is not None and gpus > 1:
+        return [
+            f"workers.gpus: {gpus:g}, and the engine vllm uses one GPU; set it to 1, or set "
+            "`scoring: {engine: hf}`, which distributes a model over several"
+        ]
+    if gpus is not None and 0 < gpus < share:
+        return [
+            f"scoring.vllm.gpu_memory_utilization: {share:g}, and `workers.gpus: {gpus:g}` lets "
+            f"{int(1 / gpus)} workers share a GPU; set at most {gpus:g}"
+        ]
+    return []

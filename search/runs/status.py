@@ -1,38 +1,30 @@
-"""The progress of a run, from its files alone."""
+"""The progress of a run as plain JSON values, from its files alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from search.driver import Budget, wall_hours, worker_hours
-from search.results import Effort, RunResults, constant_warnings
+from search.driver import wall_hours, worker_hours
+from search.runs.progress import progress_of_contents
 
 if TYPE_CHECKING:
-    from search.ledger import Ledger, Trial
-
-WINDOW = 30  # finished trials from which the pace is computed
+    from search.ledger import Ledger
+    from search.results import RunResults
 
 
 def status_of(ledger: Ledger) -> dict[str, Any]:
     """What `mergefront status --json` prints; the keys are kept stable."""
-    contents = ledger.contents()
-    found = RunResults.of(ledger.header["objectives"], contents.trials)
-    budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
-    hours = wall_hours(contents.trials)
-    is_spent = budget.reached(contents.trials, hours, found.objectives) is not None
-    driver = ledger.driver
-    report = dict(driver.report) if driver else {}
-    running = report.get("running", [])
-    warnings = constant_warnings(found.constant, len(found.scored))
-    effort = Effort.of(contents.trials)
+    contents, driver = ledger.contents(), ledger.driver
+    progress = progress_of_contents(ledger, contents, driver)
+    found, budget, done = progress.results, progress.budget, len(contents.trials)
     return {
         "version": 1,
-        "run": ledger.header["name"],
-        "state": "running" if driver else "finished" if is_spent else "stopped",
+        "run": progress.name,
+        "state": progress.state,
         "trials": {
             "proposed": done + len(contents.waiting),
-            "running": len(running),
-            **_counts(contents.trials),
+            "running": len(progress.running),
+            **progress.counts,
         },
         "front": len(found.front),
         "best": found.best(),
@@ -40,35 +32,19 @@ def status_of(ledger: Ledger) -> dict[str, Any]:
         "budget": {
             "trials": budget.trials,
             "spent": done,
-            "hours": hours,
+            "hours": wall_hours(contents.trials),
             "worker_hours": worker_hours(contents.trials),
-            "scorings": effort.scorings,
+            "scorings": progress.effort.scorings,
         },
-        "documents": effort.to_json(),
+        "documents": progress.effort.to_json(),
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
-        "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
-        "preparing": report.get("preparing", ""),
-        "troubles": [*report.get("troubles", []), *contents.damage, *warnings],
-        "seconds_left": _left(contents.trials, budget.trials) if driver else None,
+        "workers": progress.workers,
+        "preparing": progress.report.get("preparing", ""),
+        "troubles": progress.troubles,
+        "seconds_left": progress.seconds_left,
     }
 
 
 def _pick(found: RunResults, how: str) -> dict[str, Any]:
     trial = found.pick(how)
     return {"trial": trial.number, "mean": found.mean(trial), "scores": dict(trial.scores)}
-
-
-def _left(trials: list[Trial], budget: int) -> float | None:
-    """Seconds until the budget of trials is spent, at the pace of the last trials."""
-    clocks = [trial.clock for trial in trials][-WINDOW:]
-    if len(clocks) < 2 or clocks[-1] <= clocks[0]:
-        return None
-    return float(budget - len(trials)) * (clocks[-1] - clocks[0]) / (len(clocks) - 1)
-
-
-def _counts(trials: list[Trial]) -> dict[str, int]:
-    """How many trials ended in each state."""
-    found = dict.fromkeys(("scored", "stopped", "broken", "failed", "duplicate"), 0)
-    for trial in trials:
-        found[trial.state] += 1
-    return found

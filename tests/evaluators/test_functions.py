@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import LlamaForCausalLM
 
 from evaluators.evaluator import make_evaluator
 from evaluators.functions import FunctionEvaluator
+from evaluators.gate import Gate
+from evaluators.gate_limits import GateSettings
 from evaluators.scores import BrokenModel
 from evaluators.suite import make_hf_engine
 from evaluators.tasks import FunctionSettings, SuiteSettings, TaskError
@@ -27,6 +30,7 @@ def forgetful(model, tokenizer, ids):
     return {}
 
 number = 3
+from math import sqrt
 '''
 
 
@@ -75,6 +79,17 @@ def test_functions_stand_beside_the_tasks_of_lm_eval(settings_of, settings, engi
     assert both.probes(2, 0).texts
 
 
+def test_functions_alone_have_general_texts_for_the_gate(settings_of, engine):
+    probes = make_evaluator(settings_of("brevity")).probes(8, 4)
+    assert (len(probes.texts), len(probes.prompts)) == (8, 4)
+    gate = Gate(GateSettings(), engine, probes)
+    inputs = [gate.measure()]
+    assert gate.check(inputs) is None
+    with torch.no_grad():
+        engine.model.lm_head.weight.mul_(1e4)
+    assert gate.check(inputs)
+
+
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
@@ -85,6 +100,7 @@ def test_functions_stand_beside_the_tasks_of_lm_eval(settings_of, settings, engi
         ),
         ("missing", {}, "mine:missing cannot be imported: module 'mine' has no attribute"),
         ("number", {}, "mine:number is a int, no function"),
+        ("sqrt", {}, "mine:sqrt has no Python source, so a change of it could not be noticed"),
         ("brevity", {"documents": 2}, "2 documents split into"),
     ],
 )
@@ -108,3 +124,16 @@ def test_values_that_are_no_numbers_are_named(settings_of, engine):
         broken.score({"mine:infinite": [1]})
     with pytest.raises(ValueError, match="mine:forgetful gave no value for document 1"):
         forgetful.score({"mine:forgetful": [1]})
+
+
+def test_gradients_are_off_and_random_numbers_repeat(settings_of, engine, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "def draw(model, tokenizer, ids):\n"
+        "    assert not model(torch.tensor([[1, 2]])).logits.requires_grad\n"
+        "    return {i: float(torch.rand(())) for i in ids}\n"
+    )
+    evaluator = make_evaluator(settings_of("draw"))
+    evaluator.bind_engine(engine)
+    first, again = (evaluator.score({"mine:draw": [1, 2]}) for _ in range(2))
+    assert first.values == again.values

@@ -159,7 +159,7 @@ def test_documents_longer_than_the_model(
     with pytest.raises(TaskError) as caught:
         suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
     assert str(caught.value) == (
-        "task pick: 1 of 31 documents is longer than 512 tokens including prompt and answer; "
+        "task pick: 1 of 31 documents is longer than 513 tokens including prompt and answer; "
         "the longest is document 30 with 1002 tokens"
     )
 

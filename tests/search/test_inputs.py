@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evaluators.scores import Estimate
 from search.config import ConfigError, make_plan
 from search.driver import baselines
 from search.ledger import Ledger, Proposal, Trial
@@ -152,6 +153,29 @@ def test_a_new_run_takes_over_trials_with_their_scores_where_they_hold(
     old, taken = begun.trials(), Ledger(new.root).trials()
     assert [trial.scores for trial in taken] == [trial.scores for trial in old]
     assert [trial.label for trial in taken] == [trial.label for trial in old]
+
+
+def test_a_new_run_takes_over_stopped_trials_with_their_estimates(begun, config, write, tmp_path):
+    last = begun.trials()[-1]
+    estimates = {"picks": Estimate(0.1, 0.02, 64), "text": Estimate(3.0, 0.1, 64)}
+    stopped = replace(
+        last,
+        proposal=replace(last.proposal, number=5, label=None),
+        state="stopped",
+        order=5,
+        scores={},
+        estimates=estimates,
+        documents=128,
+    )
+    begun.propose(stopped.proposal)
+    begun.finish(stopped)
+    objectives = {"text": config["objectives"]["text"]}
+    plan = make_plan(write({**config, "run": str(tmp_path / "new"), "objectives": objectives}))
+    new = create_run(plan)
+    transfer_trials(plan, begun, new)
+    taken = Ledger(new.root).trials()[-1]
+    assert (taken.state, taken.documents) == ("stopped", 128)
+    assert taken.estimates == {"text": estimates["text"]}
 
 
 def test_hours_of_an_old_run_are_not_those_of_a_new_one(begun, config, write, tmp_path):

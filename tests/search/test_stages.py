@@ -11,18 +11,18 @@ from functools import partial
 import numpy as np
 import optuna
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from evaluators.scores import Estimate, count_documents
 from evaluators.stages import StagedTasks
 from search.cli.app import app
-from search.cli.progress import Progress
+from search.cli.live_view import plain_line
 from search.driver import Budget, Driver, Patience, StageBuilder, StageRules, baselines
 from search.ledger import Ledger
 from search.ledger import ledger as ledger_module
 from search.objectives import losses
 from search.results import Effort, RunResults, importance
+from search.runs import progress_of
 from search.runs.dashboard import rows_of
 from search.samplers import Auto, Mirror, Nsga2, Random, Study, Tpe
 from tests.search.conftest import OBJECTIVES, make_space
@@ -160,7 +160,7 @@ def test_only_completely_scored_trials_are_on_the_front_picked_or_best(searched)
 
 def test_a_stopped_trial_cannot_be_chosen_and_the_message_says_why(searched):
     trial = of_state(searched, "stopped")[0]
-    expected = rf"trial {trial.number} has only estimates of scores: it is stopped, worse than"
+    expected = rf"trial {trial.number} has only estimates of scores: it is stopped, no better "
     with pytest.raises(ValueError, match=expected):
         RunResults(OBJECTIVES, searched.trials).trial(trial.number)
 
@@ -284,6 +284,24 @@ def test_stopped_trials_survive_compaction(tmp_path, searched, monkeypatch):
     assert count_documents(Ledger(ledger.root).documents(trial.number)) == trial.documents
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{", "order.json is damaged: "),
+        ('{"pick": "x"}', "order.json is damaged: "),
+        ('{"pick": [3, 4]}', "is scored on other documents of task"),
+    ],
+)
+def test_without_a_valid_order_everything_is_scored_completely_and_the_file_named(
+    tmp_path, searched, caplog, content, expected
+):
+    driver = make_driver(tmp_path / "run")
+    (tmp_path / "run" / "order.json").write_text(content)
+    with caplog.at_level(logging.WARNING):
+        assert states(driver) == {"scored"}
+    assert expected in caplog.text
+
+
 def test_a_damaged_file_of_the_front_is_named_once_and_nothing_is_compared_with_it(
     tmp_path, searched, caplog
 ):
@@ -404,7 +422,7 @@ def test_status_report_and_dashboard_say_what_was_stopped_and_saved(searched, tm
     done = CliRunner().invoke(app, ["report", root, str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
     assert f"scored: {effort}" in (tmp_path / "page.html").read_text()
-    assert str(effort) in Progress(Console()).line(searched)
+    assert str(effort) in plain_line(progress_of(searched.ledger))
 
 
 def test_the_dashboard_has_stopped_trials_without_values(searched, tmp_path):
