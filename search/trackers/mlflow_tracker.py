@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -11,6 +13,7 @@ from search.trackers.protocol import TrackedRun, TrackedTrial
 
 TAG = "mergefront.run"
 LONGEST = 500  # characters of a tag's text
+BATCH = 100  # parameters that MLflow takes at once
 
 
 class MlflowTracker:
@@ -30,12 +33,14 @@ class MlflowTracker:
         self._client.log_batch(self._run, metrics=metrics)
         tags = {"mlflow.parentRunId": self._run, "mlflow.runName": f"trial {trial.number}"}
         child = self._client.create_run(self._experiment, tags=tags).info.run_id
-        params = [Param(name, str(value)) for name, value in trial.named_params().items()]
         told = {"state": trial.state, "label": trial.label, "cause": trial.cause}
         said = [RunTag(key, value[:LONGEST]) for key, value in told.items() if value]
-        self._client.log_batch(child, metrics=metrics, params=params, tags=said)
-        status = "FAILED" if trial.state == "failed" else "FINISHED"
-        self._client.set_terminated(child, status=status)
+        try:
+            self._client.log_batch(child, metrics=metrics, tags=said)
+            self._log_params(child, trial.named_params())
+        finally:  # else it would seem to go on for ever
+            status = "FAILED" if trial.state == "failed" else "FINISHED"
+            self._client.set_terminated(child, status=status)
 
     def close(self) -> None:
         self._client.set_terminated(self._run)
@@ -51,6 +56,10 @@ class MlflowTracker:
     def _new(self, run: TrackedRun) -> str:
         tags = {TAG: run.id, "mlflow.runName": run.name, "root": run.root[:LONGEST]}
         made = str(self._client.create_run(self._experiment, tags=tags).info.run_id)
-        kept = [Param(key, str(value)[:LONGEST]) for key, value in run.config.items()]
-        self._client.log_batch(made, params=kept)
+        self._log_params(made, run.config)
         return made
+
+    def _log_params(self, run: str, params: Mapping[str, Any]) -> None:
+        known = [Param(key, str(value)[:LONGEST]) for key, value in params.items()]
+        for start in range(0, len(known), BATCH):
+            self._client.log_batch(run, params=known[start : start + BATCH])

@@ -16,7 +16,7 @@ from search.api import run_search
 from search.cli.app import app
 from search.config import ConfigError, make_plan
 from search.runs.tracking import HypervolumeCourse
-from search.trackers import BackgroundTracker, TrackedTrial, settings
+from search.trackers import BackgroundTracker, TrackedRun, TrackedTrial, settings
 from tests.search.test_driver import evaluate
 from workers.pool import InProcessPool
 
@@ -75,6 +75,24 @@ def test_mlflow_has_a_run_for_each_trial_and_a_resumed_search_continues(
     params = trials["trial 13"].data.params
     assert params["params/method"] == run.trial(13).proposal.recipe.method
     assert "params/weight/a.0" in params
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_mlflow_has_all_of_many_parameters_and_no_trial_is_left_running(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = (tmp_path / "mlruns").as_uri()
+    run = TrackedRun("r", "/r", {f"key{i}": i for i in range(150)})
+    tracker = settings.MlflowSettings(uri=store).open(run)
+    tracker.log(TrackedTrial(0, 0, "scored", params={f"p{i}": i for i in range(250)}))
+    with pytest.raises(mlflow.MlflowException):
+        tracker.log(TrackedTrial(1, 1, "scored", params={"no?": 1}))
+    tracker.close()
+    client = mlflow.MlflowClient(tracking_uri=store)
+    ids = [each.experiment_id for each in client.search_experiments()]
+    found = client.search_runs(ids)
+    assert sorted(len(each.data.params) for each in found) == [0, 150, 250]
+    assert {each.info.status for each in found} == {"FINISHED"}
 
 
 @pytest.mark.slow  # it starts a process of its own
