@@ -18,6 +18,7 @@ from rich.table import Table
 
 from evaluators.steps import begin_step
 from search.cli.front_output import print_result
+from search.cli.output import say
 from search.cli.session import run_session
 from search.cli.steps import clear_steps
 from search.cli.tables import history_table, importance_table
@@ -67,7 +68,7 @@ def run_demo(folder: Path, console: Console) -> None:
     clear_steps()
     _make_models(folder, console)
     config = _write_config(folder)
-    console.print(f"searching {config}")
+    say(f"searching {config}")
     plan = make_plan(config)
     ledger = create_run(plan)
     run_session(plan, ledger, plan.config.budget)
@@ -80,8 +81,8 @@ def run_demo(folder: Path, console: Console) -> None:
     out = Path(plan.config.run) / "merged"
     written = export(plan, chosen, out)
     clear_steps()
-    console.print(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
-    console.print(f"  {written.command}", soft_wrap=True)
+    say(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
+    say(f"  {written.command}")
     begin_step("lm-eval scores it again")
     rescored = rescore(written.recheck)
     clear_steps()
@@ -119,7 +120,7 @@ def _make_models(folder: Path, console: Console) -> None:
             folder,
             progress=lambda step, share: bar.update(task, description=step, completed=share),
         )
-    console.print(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}")
+    say(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}")
 
 
 def _write_config(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from evaluators.steps import begin_step
 from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
-from search.cli.output import console, note
+from search.cli.output import note, say
 from search.cli.results import Number, Pick, read_results
 
 if TYPE_CHECKING:
@@ -76,8 +76,6 @@ def export(
         from workers.upload import check_target
 
         shard_bytes = byte_size(max_shard_size, "--max-shard-size")
-        if adapter and dtype:
-            raise ValueError("--dtype: an adapter is written in float32; leave it out")
         if push:
             check_target(push, force=force)
         plan, ledger = open_run(run)
@@ -97,23 +95,20 @@ def export(
                 adapter=adapter,
                 force=force,
             )
-    terminal = console()
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
-    terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
+    say(f"trial {chosen.number} ({scores}) is exported to {written.path}")
     if written.note:
-        terminal.print(written.note)
+        say(written.note)
     for warning in written.warnings:
         note(f"warning: {warning}")
     if written.recheck:
-        terminal.print("Score it again on the same documents:")
-        terminal.print(f"  {written.command}", soft_wrap=True)
+        say("Score it again on the same documents:")
+        say(f"  {written.command}")
     if written.random_fewshot:
         tasks = ", ".join(written.random_fewshot)
-        terminal.print(
-            f"  (it draws other few-shot examples for {tasks}: their scores will differ)"
-        )
+        say(f"  (it draws other few-shot examples for {tasks}: their scores will differ)")
     if written.in_parts:
-        terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
+        say("  (it was scored in stages, in other batches: the last bits may differ)")
     if verification:
         _verify(verification, written)
     if push:
@@ -127,7 +122,7 @@ def _verify(verification: Verification, written: Exported) -> None:
         found = verification.run(written)
     if found.failed_tasks:
         fail(refused_text(found, written.path), FAILED)
-    console().print(verified_text(found))
+    say(verified_text(found))
 
 
 def _upload(folder: Path, repo: str, *, private: bool) -> None:
@@ -135,4 +130,4 @@ def _upload(folder: Path, repo: str, *, private: bool) -> None:
         from workers.upload import upload
 
         address = upload(folder, repo, private=private)
-    console().print(f"{folder} is uploaded to {address}", soft_wrap=True)
+    say(f"{folder} is uploaded to {address}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.cli.output import console, note
+from search.cli.output import console, note, say
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
@@ -38,7 +38,7 @@ def print_front(
     for table in front_tables(results, terminal.width, objectives):
         terminal.print(table)
     for each in verdicts:
-        terminal.print(each.sentence, markup=False, soft_wrap=True)
+        say(each.sentence)
 
 
 def front_json(

@@ -14,7 +14,7 @@ import typer
 from evaluators.steps import begin_step
 from search.cli.errors import WRONG_INPUT, input_errors, write_errors
 from search.cli.options import Force, Json
-from search.cli.output import console, note
+from search.cli.output import console, note, say
 from search.cli.steps import clear_steps
 
 if TYPE_CHECKING:
@@ -102,9 +102,8 @@ def init(
             out.write_text(draft.text, encoding="utf-8")
     for warning in draft.warnings:
         note(f"warning: {warning}")
-    terminal = console()
-    terminal.print(f"{out} is ready; the base is {draft.base}", soft_wrap=True)
-    terminal.print(f"Next: mergefront doctor {out}, then mergefront search {out}", soft_wrap=True)
+    say(f"{out} is ready; the base is {draft.base}")
+    say(f"Next: mergefront doctor {out}, then mergefront search {out}")
 
 
 def _draft(
@@ -195,4 +194,4 @@ def merge(
                 )
     for warning in warnings:
         note(f"warning: {warning}")
-    console().print(f"{out} is ready")
+    say(f"{out} is ready")

@@ -48,6 +48,11 @@ def messages() -> Console:
     return found
 
 
+def say(message: str) -> None:
+    """Prints a line of the result as it is: no brackets of a path are lost, and no line broken."""
+    console().print(message, soft_wrap=True, markup=False)
+
+
 def note(message: str) -> None:
     """Prints a message that is no result, unless --quiet is given."""
     messages().print(message, soft_wrap=True, markup=False)

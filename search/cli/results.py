@@ -15,7 +15,7 @@ from evaluators.steps import begin_step
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.front_output import front_json, print_front, verdicts_of
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
-from search.cli.output import console, note
+from search.cli.output import console, note, say
 from search.cli.session import session_errors
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
         if as_json:
             print(json.dumps(found, indent=2))
         for line in () if as_json else status_lines(found):
-            console().print(line, markup=False)
+            say(line)
 
 
 def front(
@@ -126,10 +126,9 @@ def verdict(
         return
     from search.cli.verdict_table import verdict_lines, verdict_table
 
-    terminal = console()
-    terminal.print(verdict_table(found))
+    console().print(verdict_table(found))
     for line in verdict_lines(found):
-        terminal.print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
 def report(
@@ -156,7 +155,7 @@ def report(
         found = make_report(run, pick, trial, deep=deep)
         with write_errors():
             write_report(found, file)
-    console().print(f"{file} is ready", soft_wrap=True)
+    say(f"{file} is ready")
 
 
 def dashboard(

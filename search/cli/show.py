@@ -11,7 +11,7 @@ import typer
 from evaluators.wording import counted
 from search.cli.errors import input_errors
 from search.cli.options import Json, Run
-from search.cli.output import console
+from search.cli.output import say
 
 if TYPE_CHECKING:
     from search.ledger import Trial
@@ -39,7 +39,7 @@ def show(
         print(json.dumps({"version": 1, **json.loads(found.to_json())}, indent=2))
         return
     for line in trial_lines(found, results):
-        console().print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
 def trial_lines(trial: Trial, results: RunResults) -> Iterator[str]:

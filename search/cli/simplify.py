@@ -12,11 +12,13 @@ import typer
 
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Address, Force, Json, Run, Takeover
-from search.cli.output import console, note
+from search.cli.output import note, say
 from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.runs import Simplification
+
+STEPS = 20
 
 
 def simplify(
@@ -28,7 +30,7 @@ def simplify(
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1000, help="How many steps to try; each costs a scoring.")
-    ] = 20,
+    ] = STEPS,
     address: Address = "local",
     takeover: Takeover = False,
     force: Force = False,
@@ -63,11 +65,10 @@ def simplify(
     if as_json:
         print(json.dumps(found.to_json(), indent=2))
         return
-    terminal = console()
     for line in simplification_lines(found):
-        terminal.print(line, markup=False, soft_wrap=True)
+        say(line)
     if out:
-        terminal.print(f"{out} is ready; merge it: mergefront merge {out} OUT", soft_wrap=True)
+        say(f"{out} is ready; merge it: mergefront merge {out} OUT")
 
 
 def simplification_lines(found: Simplification) -> Iterator[str]:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from search.runs.search import MakePool
     from workers.recipe import Recipe
 
-SCORINGS = 20
-"""Steps that are tried at most: each costs a scoring."""
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -97,7 +94,7 @@ def simplify(
     ledger: Ledger,
     number: int,
     *,
-    limit: int = SCORINGS,
+    limit: int,
     address: str = "local",
     takeover: bool = False,
     make_pool: MakePool | None = None,

@@ -51,6 +51,14 @@ def test_the_dtype_of_the_scored_weights_changes_nothing(export, ledger, tmp_pat
     assert json.loads((tmp_path / "out" / "recipe.json").read_text()) == recipe.to_dict()
 
 
+def test_brackets_of_a_path_are_printed_whatever_the_width(ledger, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = tmp_path / "my[bold]model"
+    done = CliRunner().invoke(app, ["export", str(ledger.root), str(out)])
+    assert f"is exported to {out}\n" in done.output
+    assert f"pretrained={out}," in done.output or f"pretrained={out} " in done.output
+
+
 def test_shards_are_as_small_as_asked_and_load_as_one_model(export, tmp_path):
     assert export("--max-shard-size", "10KB").exit_code == 0
     files = sorted((tmp_path / "out").glob("*.safetensors"))

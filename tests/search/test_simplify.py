@@ -28,6 +28,7 @@ from workers.recipe import Group, Recipe, Source
 from workers.worker import Setup, Worker
 
 DOCUMENTS = 200
+LIMIT = 20
 LAYERS = ((0, 2), (2, 4))
 MODULES = (("self_attn", "mlp"), ("embed", "head", "norm", "other"))
 
@@ -117,7 +118,7 @@ def workers() -> Workers:
 
 
 def test_what_no_test_tells_apart_becomes_shorter_and_the_rest_stays(ledger, workers):
-    found = simplify(ledger, 0, make_pool=workers)
+    found = simplify(ledger, 0, limit=LIMIT, make_pool=workers)
     (group,) = found.recipe.groups
     assert group.parameters == {"weight": {"a": 0.8, "b": 0.4}, "density": 0.7}
     assert found.numbers == (16, 3)
@@ -128,7 +129,7 @@ def test_what_no_test_tells_apart_becomes_shorter_and_the_rest_stays(ledger, wor
 
 
 def test_every_step_is_compared_with_the_original_and_not_with_the_step_before(ledger, workers):
-    found = simplify(ledger, 0, make_pool=workers)
+    found = simplify(ledger, 0, limit=LIMIT, make_pool=workers)
     original = answers(Candidate(0, found.trial.proposal.recipe)).values
     own = answers(Candidate(0, found.recipe)).values
     gain = own["pick"]["acc,none"] - original["pick"]["acc,none"]
@@ -141,13 +142,13 @@ def test_every_step_is_compared_with_the_original_and_not_with_the_step_before(l
 def test_an_interrupted_run_of_it_scores_nothing_again(ledger, workers):
     workers.last = 3
     with pytest.raises(ScoringError, match="no more disk"):
-        simplify(ledger, 0, make_pool=workers)
+        simplify(ledger, 0, limit=LIMIT, make_pool=workers)
     workers.last = 10**9
-    found = simplify(Ledger(ledger.root), 0, make_pool=workers)
+    found = simplify(Ledger(ledger.root), 0, limit=LIMIT, make_pool=workers)
     digests = [each.digest for each in workers.asked]
     assert len(set(digests)) == len(digests)
     assert found.scorings == len(digests) - 3
-    again = simplify(Ledger(ledger.root), 0, make_pool=workers)
+    again = simplify(Ledger(ledger.root), 0, limit=LIMIT, make_pool=workers)
     assert (again.scorings, again.recipe) == (0, found.recipe)
     assert len(workers.plans) == 2  # nothing was started for it
     assert workers.plans[0].config.workers.max == 1
@@ -223,7 +224,7 @@ def test_a_real_worker_scores_the_shorter_recipe_on_search_documents(write, conf
     ledger.propose(proposal)
     scores = {each.name: each.value(outcome.values) for each in plan.objectives}
     ledger.finish(Trial(proposal, "scored", 0, scores), outcome.documents)
-    found = simplify(ledger, 0, make_pool=lambda *_: InProcessPool(worker.evaluate))
+    found = simplify(ledger, 0, limit=LIMIT, make_pool=lambda *_: InProcessPool(worker.evaluate))
     assert found.documents == "search"
     assert found.recipe.groups[0].parameters["weight"] == 0.5
     assert found.numbers == (3, 1)
