@@ -36,14 +36,15 @@ class Inherited:
         return f"{said}; that of {', '.join(self.others)} {verb}."
 
 
-def inherited(recipe: Recipe) -> list[Inherited]:
-    """The chat template and the generation config of a recipe's model.
+def inherited(recipe: Recipe, *, adapter: bool = False) -> list[Inherited]:
+    """The chat template of a recipe's model, and its generation config, which no adapter has.
 
     Raises:
         ValueError: if a model cannot be read.
     """
     models = {name: open_headers(source) for name, source in recipe.token_sources.items()}
-    return [_template(recipe, models), _generation(recipe, models)]
+    template = _template(recipe, models)
+    return [template] if adapter else [template, _generation(recipe, models)]
 
 
 def _template(recipe: Recipe, models: Mapping[str, Checkpoint]) -> Inherited:

@@ -84,6 +84,7 @@ def card(
         "intro": f"A merge of {len(recipe.sources)} language models, made with mergefront.",
         "reproduced": "gives the same weights bit for bit",
         "dtype": recipe.dtype or next(iter(opened.values())).dtype,
+        "settings": " ".join(each.sentence for each in inherited(recipe)),
     }
     return _card(recipe, opened, evidence or Evidence(), title, data, texts)
 
@@ -116,6 +117,7 @@ def adapter_card(
         ),
         "reproduced": "gives the whole merged model, up to rounding",
         "dtype": "float32",
+        "settings": " ".join(each.sentence for each in inherited(recipe, adapter=True)),
     }
     return _card(recipe, opened, evidence or Evidence(), title, data, texts)
 
@@ -153,7 +155,6 @@ def _card(
         paper=f" ([paper]({method.paper}))" if method.paper else "",
         seed=recipe.seed,
         digest=recipe.digest,
-        settings=" ".join(each.sentence for each in inherited(recipe)),
         evidence=f"{evidence.section.strip()}\n" if evidence.section else "",
         caveat=_RANDOM if recipe.method.startswith("dare") else "",
         recipe=yaml.safe_dump(_recipe_without_paths(recipe), sort_keys=False).strip(),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.recipe import Recipe
 
 SCORES = "scores.json"
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 OTHER_DTYPE = (
     "The scores are of the weights in {scored}. These weights are in {dtype}, so they are not bit "
     "for bit what was scored, and their scores may differ."
@@ -83,7 +84,7 @@ def export(
 
     Raises:
         ValueError: if `out` is there already and not to be replaced, a model is gone, the
-            weights are too large for float16, or the merge is no adapter.
+            weights are too large for float16, the merge is no adapter, or one in another dtype.
         OSError: if the disk gives up on the way.
     """
     from search.runs.evidence import evidence_of
@@ -91,6 +92,8 @@ def export(
     from workers.merge import merge  # imports torch
     from workers.merge_adapter import merge_adapter
 
+    if adapter and dtype:
+        raise ValueError(f"dtype {dtype}: an adapter is written in float32; leave it out")
     recipe, note = _in_dtype(trial.proposal.recipe, dtype)
     note = ADAPTER if adapter else note
     files, evidence = _files(trial), evidence_of(plan, trial, beside or {}, verdict, note)
@@ -101,7 +104,7 @@ def export(
         merge(recipe, out, files=files, evidence=evidence, force=force, shard_bytes=shard_bytes)
     suite = make_evaluator(suite_settings(plan.config))
     command = _command(suite, source, trial)
-    differ = tuple(each.sentence for each in inherited(recipe) if each.others)
+    differ = tuple(each.sentence for each in inherited(recipe, adapter=adapter) if each.others)
     in_parts = trial.conditions is not None and Conditions(**trial.conditions).parts > 1
     return Exported(
         out, source, command, tuple(suite.random_fewshot), note, warnings=differ, in_parts=in_parts
@@ -110,16 +113,27 @@ def export(
 
 def _command(suite: Evaluator, source: Source, trial: Trial) -> list[str]:
     """The command that scores a model again, of a base with an adapter if there is one."""
-    from workers.checkpoint import open_headers  # imports torch
+    from workers.checkpoint import open_adapter, open_headers  # imports torch
 
     conditions = Conditions(**trial.conditions) if trial.conditions else None
     folder = open_headers(source).path
     found = suite.command(suite.documents["search"], folder, conditions)
     if source.adapter is None:
         return found
-    key = "lora_local_path" if conditions and conditions.engine != "hf" else "peft"
-    more = f",{key}={source.adapter}"
+    more = f",peft={source.adapter}"
+    if conditions and conditions.engine != "hf":
+        rank = vllm_rank(open_adapter(source.adapter).rank)
+        more = f",lora_local_path={source.adapter},max_lora_rank={rank}"
     return [f"{each}{more}" if each.startswith("pretrained=") else each for each in found]
+
+
+def vllm_rank(rank: int) -> int:
+    """The least maximal rank that vLLM takes for an adapter of this rank; it refuses more than 512.
+
+    >>> vllm_rank(9), vllm_rank(16), vllm_rank(600)
+    (16, 16, 600)
+    """
+    return next((each for each in VLLM_RANKS if each >= rank), rank)
 
 
 def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:

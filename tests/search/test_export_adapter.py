@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from search.cli.app import app
 from search.config import make_plan
 from search.ledger import Ledger
-from search.runs import create_run
+from search.runs import create_run, open_run, results_of
+from search.runs import export as write_export
 from tests.search.conftest import begin_scored
 from tests.workers.makers import make_adapter
 from workers.candidate import Candidate
@@ -64,10 +65,25 @@ def test_an_adapter_scores_as_the_merge_and_is_uploaded(export, hub, tmp_path, w
     assert "model.safetensors" not in hub.repos["me/lora"]
 
 
+def test_vllm_is_told_the_rank_and_no_generation_config_is_claimed(ledger, tmp_path):
+    plan, _ = open_run(ledger.root)
+    trial = results_of(ledger).trial(SOUP)
+    assert trial.conditions is not None
+    by_vllm = replace(trial, conditions={**trial.conditions, "engine": "vllm 0.11.0"})
+    out = tmp_path / "out"
+    written = write_export(plan, by_vllm, out, adapter=True)  # ranks 3 + 3 + 3
+    assert f",lora_local_path={out},max_lora_rank=16" in written.command
+    card = (out / "README.md").read_text()
+    assert "The chat template is" in card or "It has no chat template" in card
+    assert "generation config" not in card
+    with pytest.raises(ValueError, match="dtype float16: an adapter is written in float32"):
+        write_export(plan, trial, out, adapter=True, dtype="float16", force=True)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--dtype", "bfloat16"], "--dtype: an adapter is written in float32"),
+        (["--dtype", "bfloat16"], "dtype bfloat16: an adapter is written in float32"),
         (["--trial", "0"], "no adapter has a weight: the merge is the base"),
     ],
 )

@@ -1,6 +1,6 @@
 """Reads and writes models on disk and the hub; does not know what a merge method is."""
 
-from workers.checkpoint.adapter import Adapter
+from workers.checkpoint.adapter import Adapter, open_adapter
 from workers.checkpoint.adapter_writer import Term, write_adapter
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
@@ -72,6 +72,7 @@ __all__ = [
     "meta_model",
     "no_view",
     "normalised_config",
+    "open_adapter",
     "open_checkpoint",
     "open_headers",
     "quiet",

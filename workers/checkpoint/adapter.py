@@ -80,6 +80,11 @@ class Adapter:
         return {part for parts in self.targets.values() for part in parts} <= {LORA_A, LORA_B}
 
     @property
+    def rank(self) -> int:
+        """The highest of its modules."""
+        return int(max([self.config["r"], *(self.config.get("rank_pattern") or {}).values()]))
+
+    @property
     def scale(self) -> float:
         """The factor s of B·A, unless it differs between modules."""
         return self.scale_of("")
