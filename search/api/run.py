@@ -13,6 +13,7 @@ from search.ledger import Ledger
 from search.results import recipe_lines
 from search.runs import (
     export,
+    raised_budget,
     recorded_verdict,
     results_of,
     resume_run,
@@ -177,7 +178,7 @@ class Run:
         address: str = "local",
         make_pool: MakePool | None = None,
     ) -> Run:
-        """Continues the search until its budget is spent.
+        """Continues the search until its budget is spent, and makes the verdict of its config.
 
         Args:
             trials: a new budget of trials.
@@ -187,15 +188,14 @@ class Run:
             make_pool: something else than a pool of Ray actors.
 
         Raises:
-            ValueError: if its trials would not be comparable, because an input has changed.
+            ValueError: if a limit is none, or its trials would not be comparable, because an input
+                has changed.
             RunBusyError: if another driver works on it.
             PoolError: if no worker can work any more.
+            ScoringError: if a trial cannot be scored for the verdict.
         """
         plan, ledger, _ = resume_run(self.root)
-        given = {"trials": trials, "hours": hours}
-        raised = {key: value for key, value in given.items() if value is not None}
-        old = plan.config.budget
-        budget = type(old).model_validate({**old.model_dump(), **raised})
+        budget = raised_budget(plan.config.budget, trials=trials, hours=hours)
         run_session(plan, ledger, budget, on_trial=on_trial, address=address, make_pool=make_pool)
         return Run(ledger)
 

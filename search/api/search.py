@@ -61,6 +61,8 @@ def run_search(
 ) -> Run:
     """Runs the search that a config describes until its budget is spent; returns the run.
 
+    If the config has `verdict:`, its pick is tested at the end.
+
     Args:
         config: the YAML file.
         on_trial: is called with each trial that finishes. What it raises ends the search, and no
@@ -74,6 +76,7 @@ def run_search(
         ValueError: if the run exists and `resume` is off, or its trials would not be comparable.
         RunBusyError: if another driver works on it.
         PoolError: if no worker can work any more.
+        ScoringError: if a trial cannot be scored for the verdict.
     """
     plan = make_plan(Path(config))
     if resume and Ledger.is_at(plan.config.run):

@@ -1,16 +1,19 @@
-"""One session of a search: it reports each trial that finishes."""
+"""One session of a search: it reports each trial that finishes, and ends with a verdict."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from search.runs import EachTrial, run_search
+from search.runs import EachTrial, judge_pick, run_search
 
 if TYPE_CHECKING:
     from search.config import Plan
     from search.driver import Budget
     from search.ledger import Ledger
     from search.runs import MakePool, OnTrial
+
+log = logging.getLogger(__name__)
 
 
 def run_session(
@@ -22,7 +25,9 @@ def run_session(
     address: str = "local",
     make_pool: MakePool | None = None,
 ) -> None:
-    """Searches until the budget is spent, or a signal stops it."""
+    """Searches until the budget is spent, and makes the config's verdict; or a signal stops it."""
     watch = EachTrial(ledger, on_trial or (lambda _: None))
     driver = run_search(plan, ledger, budget, address=address, watch=watch, make_pool=make_pool)
     watch(driver)  # the last outcomes come after the last step
+    if driver.finished:
+        judge_pick(plan, ledger, address=address, make_pool=make_pool, say=log.info)

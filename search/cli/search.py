@@ -19,7 +19,6 @@ from search.cli.verdict_step import judge_pick
 
 if TYPE_CHECKING:
     from search.config import Plan
-    from search.driver import Budget
     from search.ledger import Ledger
 
 
@@ -79,11 +78,11 @@ def resume(
     """Continue a search that was stopped or has failed."""
     with input_errors(log_format):
         begin_step(f"reading {run}")
-        from search.runs import resume_run
+        from search.runs import raised_budget, resume_run
 
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
-        budget = _raised(plan.config.budget, trials=trials, hours=hours)
+        budget = raised_budget(plan.config.budget, trials=trials, hours=hours)
     run_session(plan, ledger, budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
     print_result(ledger, as_json)
@@ -103,20 +102,6 @@ def demo(
             run_demo(folder, console())
         except DemoError as error:
             fail(str(error), FAILED)
-
-
-def _raised(budget: Budget, **limits: float | None) -> Budget:
-    """The budget with new limits, where they are given."""
-    from pydantic import ValidationError
-
-    from search.config import describe
-
-    given = {limit: value for limit, value in limits.items() if value is not None}
-    try:
-        return budget.model_validate({**budget.model_dump(), **given})
-    except ValidationError as error:
-        found = [f"--{describe(each, type(budget))}" for each in error.errors()]
-        raise ValueError("\n".join(found)) from None
 
 
 def _print_changes(changes: Sequence[str]) -> None:

@@ -24,18 +24,15 @@ def judge_pick(
 
     If it stops early, the program ends with the exit status and the command to continue.
     """
-    if plan.config.verdict is None:
-        return
     report: Callable[[str], None] = note
     if log_format == "json":
         report = logging.getLogger(__name__).info
     again = f"Continue with: mergefront resume {shlex.quote(ledger.root)}"
     with input_errors(log_format), session_errors(ledger.root, again):
-        from search.runs import ScoringError, verdict_on_pick
+        from search.runs import ScoringError
+        from search.runs import judge_pick as judge
 
         try:
-            found = verdict_on_pick(ledger, plan.config.verdict, address=address, say=report)
+            judge(plan, ledger, address=address, say=report)
         except ScoringError as error:
             fail(f"{error}\n{again}", FAILED)
-    for line in (found.sentence, *(f"warning: {each}" for each in found.warnings)):
-        report(line)

@@ -8,6 +8,7 @@ from search.runs.run import (
     config_of,
     create_run,
     open_run,
+    raised_budget,
     reached_limit,
     results_of,
     resume_run,
@@ -19,6 +20,7 @@ from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
 from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts, verdict_on_pick
+from search.runs.verdict_step import judge_pick
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "config_of",
     "create_run",
     "export",
+    "judge_pick",
     "mirror_of",
     "open_run",
     "progress_of",
     "progress_of_driver",
+    "raised_budget",
     "reached_limit",
     "recorded_verdict",
     "recorded_verdicts",

@@ -100,7 +100,7 @@ class RecipeScoring:
         config = parse_config(config_of(self.ledger), Path(CONFIG))
         return make_evaluator(suite_settings(config))
 
-    def _scored(self, recipe: Recipe) -> tuple[Trial, pa.Table]:
+    def _scored(self, recipe: Recipe) -> tuple[Trial, pa.Table | None]:
         known = self.ledger.simplified(self.documents, recipe.digest)
         if known is None:
             found, table = self._score(recipe)
@@ -108,7 +108,7 @@ class RecipeScoring:
             return found, table
         return known
 
-    def _score(self, recipe: Recipe) -> tuple[Trial, pa.Table]:
+    def _score(self, recipe: Recipe) -> tuple[Trial, pa.Table | None]:
         pool = self._pool or self._start()
         self.scorings += 1  # also the name of this candidate: a late answer may be of another
         pool.submit(Candidate(self.scorings, recipe, self.documents))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
-from search.config import Config, Plan, make_plan, parse_config
+from search.config import Config, Plan, describe, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
@@ -91,6 +92,21 @@ def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
     """Which limit of a budget the run has reached, in words, or None; from its files alone."""
     results = results_of(ledger, averages=False)
     return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
+
+
+def raised_budget(budget: Budget, *, trials: int | None, hours: float | None) -> Budget:
+    """The budget with new limits, where they are given.
+
+    Raises:
+        ValueError: if a limit is none.
+    """
+    limits = {"trials": trials, "hours": hours}
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    try:
+        return Budget.model_validate({**budget.model_dump(), **given})
+    except ValidationError as error:
+        found = [describe(each, Budget) for each in error.errors()]
+        raise ValueError("\n".join(found)) from None
 
 
 def config_of(ledger: Ledger) -> dict[str, Any]:

@@ -59,6 +59,11 @@ def test_a_search_reports_each_trial_once_and_a_resumed_one_only_the_new(write, 
     assert list(run.trials().index) == [trial.number for trial in (*seen, *more)]
 
 
+def test_a_new_budget_that_is_none_is_refused_with_the_message_of_the_command(run):
+    with pytest.raises(ValueError, match=r"^trials: must be greater than 0 \(got 0\)$"):
+        run.resume(trials=0)
+
+
 def test_what_a_callback_raises_ends_the_search_and_loses_nothing(write, config):
     def stop(trial) -> None:
         if trial.number >= 4:

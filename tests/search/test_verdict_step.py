@@ -7,9 +7,10 @@ from typer.testing import CliRunner
 
 import search.runs.scoring as scoring_module
 import search.runs.search as search_module
+from search.api import open_run, run_search
 from search.cli.app import app
 from search.ledger import Ledger
-from search.runs import recorded_verdicts
+from search.runs import ScoringError, recorded_verdicts
 from tests.search.test_verdict import answers
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
@@ -67,6 +68,17 @@ def test_an_interrupted_verdict_continues_with_resume(pools, write, config):
     before = len(pools.asked)
     assert "verdict on trial" in run("resume", config["run"])
     assert {documents for documents, _ in pools.asked[before:]} == {"report"}
+
+
+def test_the_python_api_tests_the_pick_too(pools, write, config):
+    config |= {"verdict": "knee", "budget": {"trials": 8}}
+    pools.unable = {"report"}
+    with pytest.raises(ScoringError, match="no more disk"):
+        run_search(write(config), make_pool=pools)
+    pools.unable = set()
+    found = open_run(config["run"]).resume(make_pool=pools)
+    (verdict,) = recorded_verdicts(found.ledger)
+    assert verdict.trial == found.trial("knee")
 
 
 def test_without_the_key_report_documents_are_left_alone(pools, write, config):

@@ -1,0 +1,42 @@
+"""The verdict that a config wants at the end of its search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from search.runs.verdict import verdict_on_pick
+
+if TYPE_CHECKING:
+    from search.config import Plan
+    from search.ledger import Ledger
+    from search.runs.search import MakePool
+
+
+def judge_pick(
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    address: str = "local",
+    make_pool: MakePool | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Makes the verdict that `verdict:` asks for, and says it; else nothing.
+
+    Args:
+        plan: of the run.
+        ledger: of the run, whose search is over.
+        address: of the Ray cluster; "local" starts one here.
+        make_pool: something else than a pool of Ray actors.
+        say: is told of progress, the sentence and the warnings.
+
+    Raises:
+        ValueError: if models or documents of the run have changed.
+        RunBusyError: if something is to be scored and a driver works on the run.
+        ScoringError: if a trial cannot be scored.
+    """
+    if (pick := plan.config.verdict) is None:
+        return
+    found = verdict_on_pick(ledger, pick, address=address, make_pool=make_pool, say=say)
+    for line in (found.sentence, *(f"warning: {each}" for each in found.warnings)):
+        say(line)
