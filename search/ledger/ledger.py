@@ -179,7 +179,7 @@ class Ledger:
         if self._lease and len(self._in_small_files) >= SMALL_FILES:
             self._compact()
 
-    def record_scores(self, documents: str, trial: Trial, table: pa.Table) -> None:
+    def record_scores(self, documents: str, trial: Trial, table: pa.Table | None) -> None:
         """Records a trial's scores on the `selection` or `report` documents, or an average's."""
         self._write(scores_name(documents, trial.number), parquet.trial_file(trial, table))
 
