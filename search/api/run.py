@@ -13,7 +13,7 @@ from search.ledger import Ledger
 from search.results import recipe_lines
 from search.runs import (
     export,
-    recorded_verdict,
+    picked,
     results_of,
     resume_run,
     status_of,
@@ -155,10 +155,10 @@ class Run:
             ValueError: if `out` is there already, or a model of the run is gone.
         """
         plan, _ = open_plan(self.root)
-        trial, results = self.trial(pick), self.results
-        how = pick if isinstance(pick, str) else "knee"
-        verdict = recorded_verdict(self.ledger, how, trial.number)
-        return export(plan, trial, Path(out), beside=results.baselines, verdict=verdict, **options)
+        how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
+        trial, verdict = picked(self.ledger, self.results, how, number)
+        baselines = self.results.baselines
+        return export(plan, trial, Path(out), beside=baselines, verdict=verdict, **options)
 
     def report(self, out: str | Path, pick: str | int = "knee") -> Path:
         """Writes the run as one HTML page; returns its path."""

@@ -71,7 +71,7 @@ def export(
     """Write a model of the front as an ordinary Hugging Face directory."""
     with input_errors():
         begin_step(f"reading {run}")
-        from search.runs import Verification, open_run, recorded_verdict
+        from search.runs import Verification, open_run, picked
         from search.runs import export as write
         from workers.upload import check_target
 
@@ -82,9 +82,8 @@ def export(
             check_target(push, force=force)
         plan, ledger = open_run(run)
         results = read_results(ledger, where)
-        chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        chosen, found = picked(ledger, results, pick, trial)
         verification = Verification.of(plan, ledger, chosen) if verify else None
-        found = recorded_verdict(ledger, pick, chosen.number)
         with write_errors():
             written = write(
                 plan,

@@ -26,6 +26,7 @@ from search.ledger.paths import (
 )
 from search.ledger.reader import Reader
 from search.ledger.store import Store
+from search.ledger.trial import FIRST_AVERAGE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -208,11 +209,13 @@ class Ledger:
         return self.contents().trials
 
     def documents(self, number: int) -> pa.Table:
-        """The scores per document of one finished trial.
+        """The scores per document of one finished trial, or of an average that a verdict has tried.
 
         Raises:
             ValueError: if the trial has not finished, or its file is damaged.
         """
+        if number >= FIRST_AVERAGE:
+            return self.scores_on("search", number)[1]
         return self._reader.documents(number)
 
     def scored_on(self, documents: str) -> set[int]:

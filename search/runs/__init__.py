@@ -18,7 +18,13 @@ from search.runs.simplification import Simplification, simplify
 from search.runs.status import status_of
 from search.runs.submit import submit
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts, verdict_on_pick
+from search.runs.verdict import (
+    RunVerdict,
+    picked,
+    recorded_verdict,
+    recorded_verdicts,
+    verdict_on_pick,
+)
 from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "export",
     "mirror_of",
     "open_run",
+    "picked",
     "progress_of",
     "progress_of_driver",
     "reached_limit",
