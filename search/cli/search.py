@@ -95,16 +95,13 @@ def demo(
 
 def _raised(budget: Budget, **limits: float | None) -> Budget:
     """The budget with new limits, where they are given."""
-    from pydantic import ValidationError
+    from evaluators.settings import SettingsError
+    from search.runs import raised_budget
 
-    from search.config import describe
-
-    given = {limit: value for limit, value in limits.items() if value is not None}
     try:
-        return budget.model_validate({**budget.model_dump(), **given})
-    except ValidationError as error:
-        found = [f"--{describe(each, type(budget))}" for each in error.errors()]
-        raise ValueError("\n".join(found)) from None
+        return raised_budget(budget, limits)
+    except SettingsError as error:
+        raise ValueError("\n".join(f"--{each}" for each in error.errors)) from None
 
 
 def _print_changes(changes: Sequence[str]) -> None:

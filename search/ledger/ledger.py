@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,9 @@ from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
 from search.ledger.paths import (
     BUDGETS,
+    FINISHED,
     ORDER,
+    PROPOSED,
     finished_name,
     is_number,
     proposed_name,
@@ -144,6 +146,13 @@ class Ledger:
             raise ValueError(
                 f"{where} is damaged: {error}; if you delete it, it is made again"
             ) from None
+
+    @property
+    def version(self) -> Hashable:
+        """Another value after each change of the trials, proposals or budget; reads no file."""
+        folders = (FINISHED, PROPOSED, BUDGETS)
+        files = (each for folder in folders for each in self._store.files(folder).values())
+        return tuple((each.path, each.size, each.mtime_ns) for each in files)
 
     # -- writing
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from search.report.page import Report, make_report, page, write_report
+from search.report.recipe_map import recipe_maps
 
-__all__ = ["Report", "make_report", "page", "write_report"]
+__all__ = ["Report", "make_report", "page", "recipe_maps", "write_report"]

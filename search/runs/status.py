@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.driver import Budget, wall_hours, worker_hours
 from search.results import Effort, RunResults, constant_warnings
 
 if TYPE_CHECKING:
-    from search.ledger import Ledger, Trial
+    from search.ledger import Contents, Ledger, Trial
 
 WINDOW = 30  # finished trials from which the pace is computed
 
 
-def status_of(ledger: Ledger) -> dict[str, Any]:
-    """What `mergefront status --json` prints; the keys are kept stable."""
+@dataclass(frozen=True)
+class Snapshot:
+    """The trials of a run at one moment, and their results."""
+
+    contents: Contents
+    results: RunResults
+
+
+def snapshot_of(ledger: Ledger) -> Snapshot:
+    """Reads the trials of a run; those that the ledger has read before are not read again."""
     contents = ledger.contents()
-    found = RunResults.of(ledger.header["objectives"], contents.trials)
+    return Snapshot(contents, RunResults.of(ledger.header["objectives"], contents.trials))
+
+
+def status_of(ledger: Ledger, snapshot: Snapshot | None = None) -> dict[str, Any]:
+    """What `mergefront status --json` prints; the keys are kept stable.
+
+    Args:
+        ledger: of the run.
+        snapshot: of its trials; by default they are read now.
+    """
+    snapshot = snapshot or snapshot_of(ledger)
+    contents, found = snapshot.contents, snapshot.results
     budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
     hours = wall_hours(contents.trials)
     is_spent = budget.reached(contents.trials, hours, found.objectives) is not None

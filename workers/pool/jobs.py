@@ -30,6 +30,10 @@ class JobError(ValueError):
     """There is no such cluster or job, or the job does not allow the request."""
 
 
+class ClusterError(JobError):
+    """The cluster does not answer; the job itself may be all right."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A submitted search."""
@@ -55,7 +59,7 @@ class Jobs:
             its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 
     Raises:
-        JobError: if the dashboard does not answer; so do all methods.
+        ClusterError: if the dashboard does not answer; so do all methods.
     """
 
     def __init__(self, address: str) -> None:
@@ -184,7 +188,7 @@ class Jobs:
         try:
             yield
         except CLIENT_ERRORS as error:
-            raise JobError(
+            raise ClusterError(
                 f"{self._address}: no Ray dashboard answers this request: {_summary(error)}"
             ) from None
 

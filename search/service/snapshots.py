@@ -1,0 +1,153 @@
+"""What requests read of the runs: each run is read once for all of them, and only what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.ledger import Ledger
+from search.runs import Snapshot, snapshot_of, status_of
+
+if TYPE_CHECKING:
+    from workers.pool.jobs import Job
+
+FRESH = 1.0  # seconds for which a snapshot is used before the run is looked at again
+MAX_RUNS = 64  # in memory
+MAX_ANSWERS = 32  # in memory, per run
+
+
+class RunView:
+    """One run as requests see it.
+
+    Args:
+        folder: of the run.
+        job_of: the job of a run, by its name, or None.
+    """
+
+    def __init__(self, folder: Path, job_of: Callable[[str], Job | None]) -> None:
+        self.ledger = Ledger(folder)
+        self.name = folder.name
+        self._job_of = job_of
+        self._lock = asyncio.Lock()
+        self._looked = -FRESH
+        self._files: Hashable = None
+        self._snapshot: Snapshot | None = None
+        self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
+        self.status: dict[str, Any] = {}
+        self.status_json = b""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The trials at the last look."""
+        assert self._snapshot is not None, "look first"
+        return self._snapshot
+
+    async def look(self) -> None:
+        """Reads what is new, unless another request has done so just now."""
+        async with self._lock:
+            if time.monotonic() - self._looked >= FRESH:
+                await asyncio.to_thread(self._read)
+                self._looked = time.monotonic()
+
+    def look_again(self) -> None:
+        """Has the next request read the run, because it was changed."""
+        self._looked = -FRESH
+
+    async def answer(self, key: Hashable, make: Callable[[Snapshot], bytes]) -> bytes:
+        """An answer that depends on the trials only, computed once as long as they stay."""
+        await self.look()
+        if key not in self._answers:
+            snapshot = self.snapshot
+            found = await asyncio.to_thread(make, snapshot)
+            if snapshot is not self.snapshot:
+                return found  # it is older than what the next request will see
+            self._answers[key] = found
+            if len(self._answers) > MAX_ANSWERS:
+                self._answers.popitem(last=False)
+        self._answers.move_to_end(key)
+        return self._answers[key]
+
+    def _read(self) -> None:
+        files = self.ledger.version  # before the content: a change meanwhile is seen next time
+        if self._snapshot is None or files != self._files:
+            self._snapshot = snapshot_of(self.ledger)
+            self._files = files
+            self._answers = OrderedDict()
+        status = status_of(self.ledger, self._snapshot)
+        job = self._job_of(self.name)
+        self.status = {**status, **_with_job(self.name, status["state"], job)}
+        self.status_json = json.dumps(self.status).encode()
+
+
+class RunViews:
+    """The views of the runs that requests ask for.
+
+    Args:
+        runs: the folder of all runs.
+        job_of: as for `RunView`.
+    """
+
+    def __init__(self, runs: Path, job_of: Callable[[str], Job | None]) -> None:
+        self._runs, self._job_of = runs, job_of
+        self._views: OrderedDict[str, RunView] = OrderedDict()
+
+    def names(self) -> list[str]:
+        """The names of all runs, the newest first."""
+        times = {}
+        for header in self._runs.glob("*/run.json"):
+            if self._is_inside(header.parent):
+                times[header.parent.name] = header.stat().st_mtime
+        return sorted(times, key=lambda name: -times[name])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a run of that name, inside the folder of the runs."""
+        folder = self._runs / name
+        return (folder / "run.json").is_file() and self._is_inside(folder)
+
+    async def of(self, name: str) -> RunView:
+        """The view of a run, with what is new.
+
+        Raises:
+            KeyError: if there is no such run.
+            ValueError: if its files are damaged.
+        """
+        view = self._views.get(name)
+        if view is None or not self.has(name):
+            self._views.pop(name, None)
+            if not self.has(name):
+                raise KeyError(name)
+            opened = await asyncio.to_thread(RunView, self._runs / name, self._job_of)
+            view = self._views.setdefault(name, opened)
+            if len(self._views) > MAX_RUNS:
+                self._views.popitem(last=False)
+        self._views.move_to_end(name)
+        await view.look()
+        return view
+
+    def look_again(self, name: str) -> None:
+        """Has the next request read this run."""
+        if view := self._views.get(name):
+            view.look_again()
+
+    def _is_inside(self, folder: Path) -> bool:
+        return folder.resolve() == self._runs.resolve() / folder.name
+
+
+def _with_job(name: str, state: str, job: Job | None) -> dict[str, Any]:
+    """The fields that the service adds to a status; the job may know more of the state."""
+    if job is None:
+        return {"name": name, "job": None}
+    if state == "stopped" and not job.is_over:
+        state = "waiting"  # for the cluster, or for its first lease
+    elif state == "stopped" and job.status == "FAILED":
+        state = "failed"
+    return {
+        "name": name,
+        "state": state,
+        "job": {"status": job.status, "message": job.message},
+    }
