@@ -62,17 +62,23 @@ def mergefront(*arguments: object, **environment: str) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=CODE, env=env, capture_output=True, text=True, check=False)
 
 
-def served(root: Path, data: Path, port: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "search", "serve", "--root", root, "--data", data]
-    process = subprocess.Popen([*map(str, command), "--port", str(port)], cwd=CODE)
-    try:
+@pytest.fixture
+def serve(root) -> Iterator[Callable[[Path, int], subprocess.Popen]]:
+    """Starts the service; whatever still runs is ended after the test."""
+    processes: list[subprocess.Popen] = []
+
+    def start(data: Path, port: int) -> subprocess.Popen:
+        command = [sys.executable, "-m", "search", "serve", "--root", root, "--data", data]
+        process = subprocess.Popen([*map(str, command), "--port", str(port)], cwd=CODE)
+        processes.append(process)
         until(lambda: process.poll() is not None or answers(port))
         assert process.poll() is None
-    except AssertionError:
+        return process
+
+    yield start
+    for process in processes:
         process.kill()
         process.wait()
-        raise
-    return process
 
 
 def answers(port: int) -> bool:
@@ -81,7 +87,7 @@ def answers(port: int) -> bool:
 
 
 def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_afar(
-    root, talking, tmp_path
+    serve, root, talking, tmp_path
 ):
     port = free_port()
     url, name = f"http://127.0.0.1:{port}", ("demo", "--server", f"http://127.0.0.1:{port}")
@@ -91,7 +97,7 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
     text = yaml.safe_dump({**talking, **settings, "sampler": {"type": "random"}})
     path = tmp_path / "config.yaml"
     path.write_text(text.replace(f"run: {tmp_path}/run", "run: runs/demo"))
-    service = served(root, tmp_path.parent, port)
+    service = serve(tmp_path.parent, port)
     client = Client(url, token["MERGEFRONT_TOKEN"])
 
     said = mergefront("submit", path, "--server", url, **token)
@@ -103,7 +109,7 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
     done = until(lambda: client.status("demo")["trials"]["scored"])
     service.kill()
     service.wait()
-    service = served(root, tmp_path.parent, port)
+    service = serve(tmp_path.parent, port)
     until(lambda: client.status("demo")["trials"]["scored"] > done)
 
     assert mergefront("resume", *name, **token).returncode == 2  # it runs
