@@ -12,6 +12,7 @@ from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
 from search.cli.output import console, note
+from search.cli.remote import Server, export_on
 from search.cli.results import Number, Pick, read_results
 
 if TYPE_CHECKING:
@@ -67,9 +68,21 @@ def export(
     push: Push = None,
     public: Public = False,
     force: Force = False,
+    server: Server = None,
 ) -> None:
-    """Write a model of the front as an ordinary Hugging Face directory."""
+    """Write a model of the front as an ordinary Hugging Face directory.
+
+    With --server, OUT is the name of the folder that the service makes.
+    """
     with input_errors():
+        if server:
+            if adapter or verify:
+                raise ValueError(
+                    "--adapter, --verify: a service does not export so yet; leave them out"
+                )
+            options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
+            options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
+            return export_on(server, run, str(out), **options, force=force)
         begin_step(f"reading {run}")
         from search.runs import Verification, open_run, picked
         from search.runs import export as write
@@ -115,8 +128,7 @@ def export(
         terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
     if verification:
         _verify(verification, written)
-    if push:
-        _upload(written.path, push, private=not public)
+    return _upload(written.path, push, private=not public) if push else None
 
 
 def _verify(verification: Verification, written: Exported) -> None:

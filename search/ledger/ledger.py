@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,9 @@ from search.ledger.lease import Lease
 from search.ledger.paths import (
     AVERAGES,
     BUDGETS,
+    FINISHED,
     ORDER,
+    PROPOSED,
     finished_name,
     is_number,
     proposed_name,
@@ -153,6 +155,13 @@ class Ledger:
             raise ValueError(
                 f"{where} is damaged: {error}; if you delete it, it is made again"
             ) from None
+
+    @property
+    def version(self) -> Hashable:
+        """Another value after each change of the trials, proposals or budget; reads no file."""
+        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES)
+        files = (each for folder in folders for each in self._store.files(folder).values())
+        return tuple((each.path, each.size, each.mtime_ns) for each in files)
 
     # -- writing
 

@@ -8,6 +8,7 @@ from search.runs.run import (
     config_of,
     create_run,
     open_run,
+    raised_budget,
     reached_limit,
     results_of,
     resume_run,
@@ -15,8 +16,8 @@ from search.runs.run import (
 from search.runs.scoring import ScoringError
 from search.runs.search import MakePool, run_search
 from search.runs.simplification import Simplification, simplify
-from search.runs.status import status_of
-from search.runs.submit import submit
+from search.runs.status import Snapshot, snapshot_of, status_of
+from search.runs.submit import submit, submit_command
 from search.runs.transfer import transfer_trials
 from search.runs.verdict import (
     RunVerdict,
@@ -36,6 +37,7 @@ __all__ = [
     "RunVerdict",
     "ScoringError",
     "Simplification",
+    "Snapshot",
     "Verification",
     "config_of",
     "create_run",
@@ -45,6 +47,7 @@ __all__ = [
     "picked",
     "progress_of",
     "progress_of_driver",
+    "raised_budget",
     "reached_limit",
     "recorded_verdict",
     "recorded_verdicts",
@@ -54,8 +57,10 @@ __all__ = [
     "run_search",
     "show_dashboard",
     "simplify",
+    "snapshot_of",
     "status_of",
     "submit",
+    "submit_command",
     "transfer_trials",
     "verdict_on_pick",
     "verified_text",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
-from search.config import Config, Plan, make_plan, parse_config
+from evaluators.settings import SettingsError
+from search.config import Config, Plan, describe, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
@@ -85,6 +88,19 @@ def results_of(ledger: Ledger, *, averages: bool = True) -> RunResults:
     """
     trials = ledger.trials() + (ledger.averages() if averages else [])
     return RunResults.of(ledger.header["objectives"], trials)
+
+
+def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
+    """A budget with new limits, where they are given.
+
+    Raises:
+        SettingsError: with every limit that is impossible.
+    """
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    try:
+        return Budget.model_validate({**budget.model_dump(), **given})
+    except ValidationError as error:
+        raise SettingsError(describe(each, Budget) for each in error.errors()) from None
 
 
 def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
