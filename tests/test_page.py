@@ -41,7 +41,7 @@ settings = ServiceSettings(Path(root), cluster, data=(Path(data),))
 uvicorn.run(create_app(settings), port=int(port), log_level="warning")
 """
 SECONDS = 1000.0  # milliseconds
-TRIALS = 12
+TRIALS = 60
 SIZES = {"wide": (1200, 900), "phone": (390, 844)}
 
 
@@ -86,8 +86,9 @@ def browser_page() -> Iterator[Page]:
 
 
 def unexpected(message: Any) -> list[str]:
-    """Errors of the console; that a verdict is not there yet is what the browser is to be told."""
-    if message.type != "error" or "/verdict" in message.location.get("url", ""):
+    """Errors of the console, but for two answers: no verdict yet, and a wrong condition."""
+    asked = message.location.get("url", "")
+    if message.type != "error" or "/verdict" in asked or "pickles" in asked:
         return []
     return [f"{message.text} ({message.location})"]
 
@@ -162,7 +163,7 @@ def watch(page: Page) -> None:
         assert time.monotonic() < deadline, "the search does not end"
         seen.add(points.count())
         page.wait_for_timeout(200)
-    page.wait_for_function(f"document.querySelectorAll('svg circle:not(.pick)').length == {TRIALS}")
+    page.locator("svg .front circle, svg .other circle").nth(TRIALS - 1).wait_for()
     assert len(seen) > 1, "the plot did not change while the search ran"
     assert page.evaluate("window.notReloaded")
 
@@ -182,7 +183,9 @@ def pick(page: Page) -> None:
 
 def ask_where(page: Page) -> None:
     """A box over the plot becomes a condition; a wrong one is explained."""
-    box = page.locator(".plot svg").bounding_box()
+    plot = page.locator(".plot svg")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
     where = page.get_by_role("region", name="Front", exact=True).get_by_label("Where")
     page.mouse.move(box["x"] + 80, box["y"] + 20)
     page.mouse.down()
@@ -190,14 +193,17 @@ def ask_where(page: Page) -> None:
     page.mouse.up()
     assert "picks >= " in where.input_value()
     assert " and text <= " in where.input_value()
+    where.fill("pickles > 1")
+    page.get_by_role("alert").get_by_text("pickles").wait_for()
     page.get_by_role("button", name="Clear").click()
+    page.get_by_role("alert").wait_for(state="detached")
 
 
 def export(page: Page) -> str:
     """Exports the picked trial; the path of the model."""
     page.get_by_role("button", name="Export…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name").fill("chosen")
+    dialog.get_by_role("textbox", name="Name").fill("chosen")
     dialog.get_by_role("button", name="Export").click()
     done = page.locator(".exports li", has_text="chosen").filter(has_text="done")
     done.wait_for(timeout=120 * SECONDS)

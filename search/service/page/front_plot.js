@@ -79,7 +79,12 @@ function useWidth() {
 /** A box drawn with the mouse or a pen; a finger scrolls the page instead. */
 function useBrush(onDrawn) {
     const start = useRef(null);
+    const box = useRef(null);
     const [drawn, setDrawn] = useState(null);
+    const draw = (found) => {
+        box.current = found;
+        setDrawn(found);
+    };
     const place = (event) => {
         const { left, top } = event.currentTarget.getBoundingClientRect();
         return [event.clientX - left, event.clientY - top];
@@ -91,16 +96,15 @@ function useBrush(onDrawn) {
         if (!start.current) return;
         const [[x0, y0], [x1, y1]] = [start.current, place(event)];
         const found = { left: Math.min(x0, x1), top: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
-        if (found.width + found.height > DRAG) setDrawn(found);
-    };
-    const onPointerUp = () => {
-        if (drawn) onDrawn(drawn);
-        start.current = null;
-        setDrawn(null);
+        if (found.width + found.height > DRAG) draw(found);
     };
     const onPointerLeave = () => {
         start.current = null;
-        setDrawn(null);
+        draw(null);
+    };
+    const onPointerUp = () => {
+        if (box.current) onDrawn(box.current);
+        onPointerLeave();
     };
     return [drawn, { onPointerDown, onPointerMove, onPointerUp, onPointerLeave }];
 }
