@@ -58,7 +58,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_exception_handler(Exception, _unexpected)
     for each in ROUTERS:
         app.include_router(each.router)
-    app.mount("/", PageFiles(directory=PAGE, html=True), name="page")
+    files = PageFiles(directory=PAGE)
+    app.add_route("/", files.index, include_in_schema=False)
+    app.mount("/page", files)
     # the last is the first that a request meets
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(Access, tokens=service.tokens, rate=settings.rate)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",  # asked for again, so that a new version of the service has its page
+    "Cache-Control": "no-cache",  # a new version of the service has its own page
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
 class PageFiles(StaticFiles):
     """Files that come with the headers of the page."""
+
+    async def index(self, request: Request) -> Response:
+        """The page itself, for the address of the service."""
+        return await self.get_response("index.html", request.scope)
 
     def file_response(
         self,

@@ -2,10 +2,11 @@
 import { events, get, pathOf, withQuery } from "./api.js";
 import { useEffect, useRef, useState } from "./html.js";
 
-const RETRY = 3000; // milliseconds
+const RETRY = 3000; // milliseconds before a broken stream is opened again
+const AGAIN = 10_000; // before one that has ended is: another may have resumed the search
 const PAGE = 1000; // trials
 
-/** The status, from the stream of events; a stream that breaks is opened again. */
+/** The status, from the stream of events; a stream that breaks or ends is opened again. */
 export function useStatus(name, key) {
     const [state, setState] = useState({ status: null, error: null });
     useEffect(() => {
@@ -18,17 +19,18 @@ export function useStatus(name, key) {
 
 async function follow(name, signal, set) {
     while (!signal.aborted) {
+        let wait = RETRY;
         try {
             for await (const { event, data } of events(`${pathOf(name)}/events`, signal)) {
                 if (event === "status") set({ status: JSON.parse(data), error: null });
-                if (event === "end") return;
+                if (event === "end") wait = AGAIN;
             }
         } catch (error) {
             if (signal.aborted) return;
             set((last) => ({ ...last, error }));
             if (error.status >= 400 && error.status < 500 && error.status !== 429) return;
         }
-        await new Promise((resolve) => setTimeout(resolve, RETRY));
+        await new Promise((resolve) => setTimeout(resolve, wait));
     }
 }
 

@@ -2,8 +2,8 @@
 
 /** A linear scale from the span of some values to pixels, with a margin beside the ends. */
 export function scaleOf(values, from, to) {
-    let low = Math.min(...values);
-    let high = Math.max(...values);
+    let low = values.length ? Math.min(...values) : 0;
+    let high = values.length ? Math.max(...values) : 1;
     if (!(low < high)) [low, high] = [low - Math.abs(low || 1) * 0.05, high + Math.abs(high || 1) * 0.05];
     const margin = (high - low) * 0.06;
     [low, high] = [low - margin, high + margin];

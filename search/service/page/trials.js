@@ -46,7 +46,7 @@ function Row({ trial, names, chosen, onChoose }) {
         <th scope="row" class="number">${can ? html`<button class="link" aria-label=${`show trial ${n}`} onClick=${() => onChoose({ trial: n })}>${n}</button>` : n}</th>
         <td><${State} state=${trial.state} /></td>
         ${names.map((each) => html`<td class="number">${number(trial.scores[each])}</td>`)}
-        <td class="number">${seconds.toFixed(1)}</td>
+        <td class="number">${seconds < 10 ? seconds.toFixed(2) : Math.round(seconds)}</td>
         <td>${trial.cause || trial.proposal.label || ""}</td>
     </tr>`;
 }
