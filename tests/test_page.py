@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +14,8 @@ import yaml
 
 from search.service import Tokens
 from tests.search.conftest import config, world  # noqa: F401 - fixtures
-from tests.test_launch import TOKEN, head, talking  # noqa: F401 - fixtures
+from tests.test_launch import talking  # noqa: F401 - a fixture
+from tests.test_service_ray import free_port, root, served  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,43 +28,18 @@ pytestmark = [
     ),
 ]
 
-SERVER = """
-import sys
-from pathlib import Path
-import uvicorn
-from search.service import ServiceSettings
-from search.service.app import create_app
-root, data, cluster, port = sys.argv[1:]
-settings = ServiceSettings(Path(root), cluster, data=(Path(data),))
-uvicorn.run(create_app(settings), port=int(port), log_level="warning")
-"""
 SECONDS = 1000.0  # milliseconds
 TRIALS = 60
 SIZES = {"wide": (1200, 900), "phone": (390, 844)}
 
 
 @pytest.fixture
-def root(tmp_path) -> Path:
-    return tmp_path / "root"
-
-
-@pytest.fixture
-def address(head, root, tmp_path) -> Iterator[str]:
-    """Of a service, whose searches are jobs of a cluster."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-c", SERVER, root, tmp_path, head, port]
-    here = Path(__file__).parent.parent
-    with subprocess.Popen([*map(str, command)], cwd=here, env={**os.environ, **TOKEN}) as service:
-        for _ in range(200):
-            assert service.poll() is None, "the service has ended"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-        service.terminate()
+def address(root, tmp_path) -> Iterator[str]:
+    """Of a service with a Ray of its own."""
+    service = served(root, tmp_path, port := free_port())
+    yield f"http://127.0.0.1:{port}"
+    service.terminate()
+    service.wait()
 
 
 @pytest.fixture
@@ -156,14 +129,14 @@ def begin(page: Page, text: str) -> None:
 def watch(page: Page) -> None:
     """The front grows without a reload, until the search ends."""
     page.evaluate("window.notReloaded = true")
-    points, seen = page.locator("svg .front circle, svg .other circle"), set()
-    points.first.wait_for(timeout=120 * SECONDS)
+    plot, seen = page.get_by_role("img", name="models on the front"), set()
+    plot.wait_for(timeout=120 * SECONDS)
     deadline = time.monotonic() + 120
     while page.get_by_text("The search is finished.").count() == 0:
         assert time.monotonic() < deadline, "the search does not end"
-        seen.add(points.count())
+        seen.add(plot.get_attribute("aria-label"))
         page.wait_for_timeout(200)
-    page.locator("svg .front circle, svg .other circle").nth(TRIALS - 1).wait_for()
+    page.get_by_role("img", name=f"{TRIALS} scored").wait_for()
     assert len(seen) > 1, "the plot did not change while the search ran"
     assert page.evaluate("window.notReloaded")
 

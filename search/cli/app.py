@@ -12,6 +12,7 @@ from search.cli.export import export
 from search.cli.models import doctor, init, merge
 from search.cli.results import dashboard, front, report, status, verdict
 from search.cli.search import demo, resume, search
+from search.cli.service import serve, token
 from search.cli.show import show
 
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -32,6 +33,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     export: "runs/demo merged --pick knee",
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",
+    serve: "--root /srv/mergefront --data /srv/models",
 }
 
 app = typer.Typer(
@@ -68,6 +70,9 @@ def _options(
 for _command, _arguments in EXAMPLES.items():
     _example = f"Example: mergefront {_command.__name__} {_arguments}"
     app.command(epilog=_example)(_command)
+
+
+app.add_typer(token)
 
 
 def main() -> None:

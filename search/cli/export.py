@@ -11,6 +11,7 @@ from search.cli.byte_size import byte_size
 from search.cli.errors import input_errors, write_errors
 from search.cli.options import Force, Run, Where
 from search.cli.output import console
+from search.cli.remote import Server, export_on
 from search.cli.results import Number, Pick, read_results
 
 Dtype = Annotated[
@@ -44,9 +45,17 @@ def export(
     push: Push = None,
     public: Public = False,
     force: Force = False,
+    server: Server = None,
 ) -> None:
-    """Write a model of the front as an ordinary Hugging Face directory."""
+    """Write a model of the front as an ordinary Hugging Face directory.
+
+    With --server, OUT is the name of the folder that the service makes.
+    """
     with input_errors():
+        if server:
+            options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
+            options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
+            return export_on(server, run, str(out), **options, force=force)
         from search.runs import export as write
         from search.runs import open_run, recorded_verdict
         from workers.upload import check_target
@@ -83,8 +92,7 @@ def export(
         )
     if written.in_parts:
         terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
-    if push:
-        _upload(written.path, push, private=not public)
+    return _upload(written.path, push, private=not public) if push else None
 
 
 def _upload(folder: Path, repo: str, *, private: bool) -> None:

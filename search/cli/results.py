@@ -14,6 +14,7 @@ import typer
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note
+from search.cli.remote import Server, print_status_of, results_from
 from search.cli.session import session_errors
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ Pick = Annotated[
 Number = Annotated[int | None, typer.Option(help="Number of a trial, instead of --pick.")]
 
 
-def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
+def status(run: Run, follow: Follow = False, as_json: Json = False, server: Server = None) -> None:
     """Show the progress of a search, its driver and its problems."""
     with input_errors():
+        if server:
+            return print_status_of(server, run, follow=follow, as_json=as_json)
         from search.cli.tables import status_lines
         from search.ledger import Ledger
         from search.runs import status_of
@@ -43,7 +46,7 @@ def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
             for line in () if as_json else status_lines(found):
                 terminal.print(line, markup=False)
             if not follow or found["state"] != "running":
-                return
+                return None
             time.sleep(FOLLOW_INTERVAL)
 
 
@@ -58,18 +61,16 @@ def front(
         bool, typer.Option("--history", help="Show the hypervolume over the scored trials.")
     ] = False,
     as_json: Json = False,
+    server: Server = None,
 ) -> None:
     """Print the front, beside the base, the models and the uniform soup."""
     with input_errors():
-        from search.ledger import Ledger
-
-        ledger = Ledger(run)
-        results = read_results(ledger, where)
+        results, name = _results_and_name(run, where, server)
         if where and not results.front:
             note("no trial of the front satisfies --where")
         shares = _importance(results) if importance else None
     if as_json:
-        content = results.to_json(ledger.header["name"])
+        content = results.to_json(name)
         content |= {"importance": shares} if importance else {}
         content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
@@ -168,6 +169,17 @@ def default_report(run: str) -> Path:
     if "://" in run:
         raise ValueError(f"{run} is no local folder; name the file to write: report {run} OUT.html")
     return Path(run) / "report.html"
+
+
+def _results_and_name(run: str, where: str | None, server: str | None) -> tuple[RunResults, str]:
+    """The results of a run, here or of a service, and its name."""
+    if server:
+        results = results_from(server, run)
+        return (results.where(where) if where else results), run
+    from search.ledger import Ledger
+
+    ledger = Ledger(run)
+    return read_results(ledger, where), ledger.header["name"]
 
 
 def read_results(ledger: Ledger, where: str | None) -> RunResults:

@@ -12,6 +12,7 @@ from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors
 from search.cli.options import Address, ConfigPath, Logs, Run, Takeover
 from search.cli.output import console, note
+from search.cli.remote import Server, resume_on
 from search.cli.session import run_session
 
 if TYPE_CHECKING:
@@ -67,15 +68,20 @@ def resume(
     address: Address = "local",
     takeover: Takeover = False,
     log_format: Logs = "text",
+    server: Server = None,
 ) -> None:
     """Continue a search that was stopped or has failed."""
     with input_errors(log_format):
+        if server:
+            if config:
+                raise ValueError("--config: a search of a service keeps its config")
+            return resume_on(server, run, trials=trials, hours=hours)
         from search.runs import resume_run
 
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
         budget = _raised(plan.config.budget, trials=trials, hours=hours)
-    run_session(plan, ledger, budget, address, takeover, log_format)
+    return run_session(plan, ledger, budget, address, takeover, log_format)
 
 
 def demo(

@@ -49,7 +49,9 @@ async def trials(
         if as_format == "parquet":
             return bytes(trials_table(found))
         rows = ",".join(trial.to_json() for trial in found[offset : offset + limit])
-        return f'{{"total":{len(found)},"offset":{offset},"trials":[{rows}]}}'.encode()
+        objectives = json.dumps(view.ledger.header["objectives"])
+        head = f'"total":{len(found)},"offset":{offset},"objectives":{objectives}'
+        return f'{{{head},"trials":[{rows}]}}'.encode()
 
     paged = (offset, limit) if as_format == "json" else ()
     content = await _answer(view, ("trials", paged, state, where, as_format), make, "where")
