@@ -93,6 +93,7 @@ def test_a_search_is_begun_watched_and_exported_in_a_browser(
     pick(page)
     ask_where(page)
     model = export(page)
+    ask_for_the_verdict(page)
     from transformers import AutoModelForCausalLM
 
     assert AutoModelForCausalLM.from_pretrained(model).num_parameters() > 0
@@ -181,6 +182,15 @@ def export(page: Page) -> str:
     done = page.locator(".exports li", has_text="chosen").filter(has_text="done")
     done.wait_for(timeout=120 * SECONDS)
     return done.locator("code").inner_text()
+
+
+def ask_for_the_verdict(page: Page) -> None:
+    """Has the pick tested on documents that the search has not seen."""
+    page.get_by_role("button", name="Test on unseen documents").click()
+    page.get_by_role("dialog").get_by_role("button", name="Test").click()
+    table = page.get_by_role("region", name="verdict on picks")
+    table.wait_for(timeout=120 * SECONDS)
+    assert table.get_by_role("row", name="base").is_visible()
 
 
 def look(page: Page, url: str, picture: Path) -> None:

@@ -1,6 +1,6 @@
 // The chosen trial: its recipe, and the verdict on it.
 import { download, get, pathOf, post, withQuery } from "./api.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { Confirm, ErrorBox, number, useAnswer, useTicks } from "./parts.js";
 import { Recipe, useRecipe } from "./recipe.js";
 
@@ -13,22 +13,35 @@ export function Trial({ name, chosen, version, running, me }) {
         <h2 id="trial-title">${recipe ? `Trial ${recipe.trial}, ${how}` : "Trial"}</h2>
         ${recipe && html`<p>${Object.entries(recipe.scores).map(([objective, score]) => `${objective} ${number(score)}`).join(", ")}</p>`}
         <${Recipe} name=${name} recipe=${recipe} error=${error} />
-        <${Verdict} name=${name} chosen=${chosen} running=${running} me=${me} />
+        <${Verdict} key=${JSON.stringify(chosen)} name=${name} chosen=${chosen} running=${running} me=${me} />
     </section>`;
 }
 
 function Verdict({ name, chosen, running, me }) {
-    const [asked, setAsked] = useState(0);
+    const [asked, setAsked] = useState(false);
+    const [failed, setFailed] = useState(null);
     const ticks = useTicks(asked ? WAIT : 0);
     const path = withQuery(`${pathOf(name)}/verdict`, chosen);
-    const { value, error } = useAnswer((signal) => get(path, signal), `${path} ${asked && ticks}`);
+    const key = `${path} ${asked && ticks}`;
+    const { value, error } = useAnswer((signal) => get(path, signal), key);
+    const { value: task } = useAnswer((signal) => (asked ? get(`${pathOf(name)}/verdict/task`, signal) : Promise.resolve(null)), key);
     const missing = error?.status === 404;
+    useEffect(() => {
+        const isOver = ["failed", "stopped"].includes(task?.state);
+        if (isOver) setFailed(task);
+        if (isOver || (value && !error)) setAsked(false);
+    }, [task, value, error]);
+    const begin = () => {
+        setFailed(null);
+        setAsked(true);
+    };
     return html`
         <h3>Verdict</h3>
         ${!missing && html`<${ErrorBox} error=${error} />`}
         ${value && !error && html`<${Comparisons} verdict=${value} />`}
         ${missing && html`<p role="status">${asked ? "The documents that the search has not seen are being scored…" : "Not tested yet: the scores above are of the documents that the search used, and flatter the pick."}</p>`}
-        ${missing && !asked && me.role !== "read" && html`<${Ask} name=${name} chosen=${chosen} running=${running} onAsked=${() => setAsked(1)} />`}
+        ${missing && failed && html`<div class="error" role="alert"><p>The test is over: ${failed.state}. ${failed.message}</p><pre>${failed.log.join("\n")}</pre></div>`}
+        ${missing && !asked && me.role !== "read" && html`<${Ask} name=${name} chosen=${chosen} running=${running} onAsked=${begin} />`}
         <p><button onClick=${() => download(withQuery(`${pathOf(name)}/report`, chosen), `${name}.html`)}>Save the report</button></p>
     `;
 }
@@ -49,9 +62,9 @@ function Ask({ name, chosen, running, onAsked }) {
 
 function Comparisons({ verdict }) {
     return Object.entries(verdict.objectives).map(([objective, each]) => html`
-        <p><strong>${objective}</strong>: ${each.sentence}</p>
+        <p>${each.sentence}</p>
         <div class="scroll" tabindex="0" role="region" aria-label=${`verdict on ${objective}`}><table>
-            <thead><tr><th>compared with</th><th class="number">score</th><th class="number">improvement</th><th>95 % interval</th><th class="number">p (Holm)</th><th>result</th></tr></thead>
+            <thead><tr><th>compared with</th><th class="number">score</th><th class="number">improvement</th><th>95% interval</th><th class="number">p (Holm)</th><th>result</th></tr></thead>
             <tbody>${Object.entries(each.comparisons).map(([label, found]) => html`<tr>
                 <th scope="row">${label}</th>
                 <td class="number">${number(found.score)}</td>
