@@ -66,6 +66,10 @@ class ScoringEngine(Protocol):
         """Of its requests."""
 
     @property
+    def max_length(self) -> int:
+        """The model's context in tokens, prompt and answer together."""
+
+    @property
     def conditions(self) -> Conditions:
         """What the exact value of a score depends on, besides the weights and the documents."""
 
@@ -82,7 +86,10 @@ class ScoringEngine(Protocol):
         """The likeliest tokens after each prompt, at most so many."""
 
     def respond(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        """The responses to requests of one of lm-eval's types."""
+        """The responses to requests of one of lm-eval's types.
+
+        Generated texts may say how they ended (`evaluators.suite.generations`).
+        """
 
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
         """Reduces the batch size so that a batch of the longest requests has at most `tokens`."""

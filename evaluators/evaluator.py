@@ -129,6 +129,10 @@ class Evaluators:
     def score(self, documents: Documents) -> Scores:
         """The scores of each, as one."""
         found = [each.score(some) for each in self.members if (some := _of(each, documents))]
+        if not found:
+            raise ValueError(
+                f"none of the tasks {', '.join(documents)} is one of these evaluators'"
+            )
         values = {task: row for each in found for task, row in each.values.items()}
         responses = [each.responses for each in found if each.responses is not None]
         return Scores(

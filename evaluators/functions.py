@@ -6,9 +6,12 @@ import hashlib
 import importlib
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from evaluators.documents import split
 from evaluators.gate_limits import Probes
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 Function = Callable[[Any, Any, Sequence[int]], Mapping[int, float]]
 """Of the live model, its tokenizer and ids of documents, to a value for each document."""
 METRIC, FILTER = "value", "none"
+SEED = 1234
+"""Of the random numbers that a function may draw: a score repeats."""
 TEXTS = (
     "The capital of France is Paris, and the capital of Japan is Tokyo.",
     "Water boils at 100 degrees Celsius and freezes at 0 degrees.",
@@ -66,7 +71,7 @@ class FunctionEvaluator:
         except ValueError as error:
             raise TaskError(str(error).splitlines()) from None
         self.fingerprints = {
-            each.name: (_source_digest(self._functions[each.name]), str(each.documents))
+            each.name: (_source_digest(each.name, self._functions[each.name]), str(each.documents))
             for each in settings.functions
         }
         self.warnings: Sequence[str] = ()
@@ -100,9 +105,13 @@ class FunctionEvaluator:
         if self._engine is None:
             raise ValueError("bind an engine before scoring")
         engine = self._engine
+        if error := engine.weight_error():
+            raise BrokenModel(error)
         rows: list[Row] = []
         for name, ids in documents.items():
-            values = self._functions[name](engine.model, engine.tokenizer, list(ids))
+            torch.manual_seed(SEED)
+            with torch.no_grad():
+                values = self._functions[name](engine.model, engine.tokenizer, list(ids))
             rows += [self._row(name, i, values) for i in sorted(ids)]
         found = table(rows)
         return Scores(self.aggregate(found), found, engine.conditions)
@@ -142,8 +151,17 @@ def _error(given: FunctionSettings, settings: SuiteSettings) -> str | None:
     try:
         found = _imported(name)
     except Exception as error:  # whatever the user's module raises
-        return f"python: {name} cannot be imported: {error}; write `package.module:function`"
-    return None if callable(found) else f"python: {name} is a {type(found).__name__}, no function"
+        return (
+            f"python: {name} cannot be imported: {error}; write `package.module:function`, and put "
+            "its folder into PYTHONPATH of the driver and the workers, or install it there"
+        )
+    if not callable(found):
+        return f"python: {name} is a {type(found).__name__}, no function"
+    try:
+        _ = _source_digest(name, found)
+    except (OSError, TypeError):
+        return f"python: {name} has no Python source, so a change of it could not be noticed"
+    return None
 
 
 def _imported(name: str) -> Function:
@@ -157,7 +175,12 @@ def _hashes(given: FunctionSettings) -> list[str]:
     return [hashlib.blake2b(each.encode(), digest_size=16).hexdigest() for each in names]
 
 
-def _source_digest(function: Function) -> str:
-    """Of the file that the function is in: its helpers decide scores too."""
-    source = inspect.getsource(inspect.getmodule(function) or function)
-    return hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
+def _source_digest(name: str, function: Function) -> str:
+    """Of the module that names the function, and of the one that it is in, helpers included.
+
+    Raises:
+        OSError, TypeError: if one of them has no Python source.
+    """
+    modules = {sys.modules[name.partition(":")[0]], inspect.getmodule(function) or function}
+    sources = sorted(map(inspect.getsource, modules))
+    return hashlib.blake2b("".join(sources).encode(), digest_size=8).hexdigest()

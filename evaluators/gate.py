@@ -30,11 +30,14 @@ class Gate:
     def __init__(self, settings: GateSettings, engine: ScoringEngine, probes: Probes) -> None:
         self._settings = settings
         self._engine = engine
-        encoded = [engine.tokenizer(text).input_ids[: settings.tokens] for text in probes.texts]
+        room = engine.max_length - 1  # vLLM generates a token after each text
+        most = min(settings.tokens, room)
+        encoded = [engine.tokenizer(text).input_ids[:most] for text in probes.texts]
         self._texts = [tokens for tokens in encoded if len(tokens) > 1][: settings.texts]
         if not self._texts:
             raise ValueError(f"the gate needs texts of at least two tokens, not {probes.texts}")
-        prompts = [engine.tokenizer(text).input_ids[-settings.tokens :] for text in probes.prompts]
+        most = max(1, min(settings.tokens, room - settings.new_tokens))
+        prompts = [engine.tokenizer(text).input_ids[-most:] for text in probes.prompts]
         self._prompts = [tokens for tokens in prompts if tokens][: settings.prompts]
 
     def measure(self) -> Measurements:

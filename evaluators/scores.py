@@ -7,7 +7,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import reduce
 from numbers import Real
-from operator import and_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -126,9 +125,8 @@ def metric_values(documents: pa.Table, task: str, key: str) -> dict[int, Any]:
     """Document id -> the value of a task's "metric,filter", as `raw_values` reads it."""
     metric, _, name = key.partition(",")
     wanted = {"task": task, "metric": metric, "filter": name}
-    rows = documents.filter(
-        reduce(and_, (pc.field(column) == text for column, text in wanted.items()))
-    )
+    matches = (pc.equal(documents[column], text) for column, text in wanted.items())
+    rows = documents.filter(reduce(pc.and_, matches))
     columns = (rows[name].to_pylist() for name in ("doc_id", "value", "value_json"))
     return {
         doc_id: value if text is None else json.loads(text)

@@ -74,7 +74,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             merges[engine].append(_merge_alone(worker, candidate.recipe))
             outcomes[engine].append(worker.evaluate(candidate))
             assert outcomes[engine][-1].state == "scored", outcomes[engine][-1].cause
-    suite_documents = sum(map(len, workers[options.engines[0]]._suite.documents["search"].values()))
+    suite_documents = sum(
+        map(len, workers[options.engines[0]]._evaluator.documents["search"].values())
+    )
     return {
         "parameters": sum(p.numel() for p in _meta(options.size).parameters()),
         "documents": suite_documents,

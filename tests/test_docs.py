@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
 from search.config import Config
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def keys(schema: dict[str, Any]) -> Iterator[str]:
@@ -52,6 +54,36 @@ def test_the_task_that_the_docs_show_can_be_scored(tmp_path):
     (tmp_path / "my_code_task.jsonl").write_text("\n".join(lines))
     suite = Suite(SuiteSettings(tasks=("my_code_task",), folder=tmp_path))
     assert suite.metrics()["my_code_task"]["acc,none"] is True
+
+
+def nav(entries: Any) -> Iterator[str]:
+    """The pages of the site, in its order."""
+    for each in entries:
+        if isinstance(each, str):
+            yield each
+        else:
+            (inside,) = each.values()
+            yield from nav([inside] if isinstance(inside, str) else inside)
+
+
+def test_every_page_is_on_the_site_once():
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    listed = list(nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    assert sorted(listed) == sorted(pages)
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("material", reason="needs the extra `docs`")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "tutorial" / "index.html").exists()
+
+
+def test_the_page_of_commands_is_not_stale():
+    from scripts import cli_docs
+
+    assert cli_docs.PAGE.read_text() == cli_docs.page(), "run scripts/docs"
 
 
 def diffs() -> list[str]:

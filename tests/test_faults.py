@@ -39,11 +39,11 @@ FORK = multiprocessing.get_context("fork")  # begins in milliseconds
 class TellsOnce(Study):
     """A study that refuses to be told of a trial for a second time."""
 
-    def tell(self, number, values, *, broken=False) -> None:
+    def tell(self, number, values, **given) -> None:
         self.told = getattr(self, "told", set())
         assert number not in self.told, f"trial {number} is told twice"
         self.told.add(number)
-        super().tell(number, values, broken=broken)
+        super().tell(number, values, **given)
 
 
 def run_search(

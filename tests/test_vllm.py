@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from evaluators.suite import make_vllm_engine
 from evaluators.tasks import SuiteSettings, TaskError, VllmSettings
 from search.cli.demo import rescore
 from search.runs import export, open_run, results_of
-from tests.search.conftest import write_task
+from tests.search.conftest import write_pick, write_task, write_text
 from tests.workers.makers import MULTI_PART, make_model, make_tokenizer
 from workers.candidate import Candidate
 from workers.checkpoint import load_tokenizer, open_checkpoint
@@ -64,25 +65,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_model(root / name, "llama", seed, **SHAPE)
     tasks = root / "tasks"
     tasks.mkdir()
-    write_task(
-        tasks,
-        "pick",
-        [{"q": f"{WORDS[i % 38]} w2", "choices": ["w1", "w2"], "gold": i % 2} for i in range(40)],
-        output_type="multiple_choice",
-        doc_to_text="{{q}}",
-        doc_to_choice="choices",
-        doc_to_target="gold",
-        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
-    )
-    write_task(
-        tasks,
-        "text",
-        [{"t": " ".join(WORDS[i * j % 38] for j in range(9))} for i in range(1, 40)],
-        output_type="loglikelihood_rolling",
-        doc_to_text="",
-        doc_to_target="{{t}}",
-        metric_list=[{"metric": "bits_per_byte"}],
-    )
+    write_pick(tasks, [f"{WORDS[i % 38]} w2" for i in range(40)], ("w1", "w2"))
+    write_text(tasks, [" ".join(WORDS[i * j % 38] for j in range(9)) for i in range(1, 40)])
     write_task(
         tasks,
         "generate",
@@ -90,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output_type="generate_until",
         doc_to_text="{{q}}",
         doc_to_target="a",
-        generation_kwargs={"until": ["."], "max_gen_toks": 6, "do_sample": False},
+        generation_kwargs={"until": ["w1"], "max_gen_toks": 6, "do_sample": False},
         metric_list=[{"metric": "chrf", "aggregation": "chrf", "higher_is_better": True}],
     )
     return root
@@ -125,7 +109,7 @@ def worker(world: Path) -> Worker:
 
 def responses(worker: Worker, recipe: Recipe) -> list[str]:
     worker._load(recipe)
-    return worker._suite.score({"generate": range(38)}).responses["response"].to_pylist()
+    return worker._evaluator.score({"generate": range(38)}).responses["response"].to_pylist()
 
 
 def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, world):
@@ -139,6 +123,8 @@ def test_scores_follow_the_recipe_and_are_near_those_of_transformers(worker, wor
         assert ours.values["pick"]["acc,none"] == theirs.values["pick"]["acc,none"]
         for task, metric in (("pick", "gold_logprob,none"), ("text", "bits_per_byte,none")):
             assert ours.values[task][metric] == pytest.approx(theirs.values[task][metric], abs=1e-5)
+        cut = "truncated,none"
+        assert ours.values["generate"][cut] == theirs.values["generate"][cut] < 1
     again = worker.evaluate(Candidate(1, recipe_of(world, 0.2)))
     assert again.values == ours.values
 
@@ -182,7 +168,7 @@ def test_a_model_with_logits_that_are_not_finite_is_broken_and_spoils_no_other(w
         worker._load(recipe_of(world, 0.5))
     assert worker._scoring.weight_error() is None
     with pytest.raises(BrokenModel, match="logits are not finite"):
-        worker._suite.score({"generate": range(4)})
+        worker._evaluator.score({"generate": range(4)})
     again = worker.evaluate(Candidate(1, recipe_of(world, 0.5)))
     assert before.state == again.state == "scored"
     assert again.values == before.values
@@ -213,6 +199,14 @@ def test_the_gate_stops_a_model_that_predicts_far_worse_than_its_inputs(worker, 
     outcome = worker.evaluate(Candidate(0, far))
     assert outcome.state == "broken"
     assert "the input models' highest" in outcome.cause
+
+
+def test_the_gate_cuts_texts_to_what_vllm_has_room_for(world, tmp_path):
+    setup = setup_of(world, "vllm", max_model_len=64)
+    write_text(tmp_path, [" ".join(WORDS * 4)] * 40)
+    suite = setup.suite.model_copy(update={"tasks": ("text",), "folder": tmp_path})
+    worker = Worker(replace(setup, suite=suite))
+    assert worker.evaluate(Candidate(0, recipe_of(world, 0.5))).state == "scored"
 
 
 def test_a_document_that_does_not_fit_is_named_when_the_worker_starts(world):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
+from evaluators.steps import begin_step
 from workers import mergekit
 from workers.checkpoint import (
     SHARD_BYTES,
@@ -17,6 +19,7 @@ from workers.checkpoint import (
     check_memory,
     load_model,
     open_checkpoint,
+    open_headers,
     retokenize,
     write_model,
 )
@@ -112,9 +115,11 @@ def merge(
             the others, or has changed since the recipe was made.
         OSError: if writing fails.
     """
+    begin_step("reading the models")
     warnings = check(recipe)
     opened = _aligned(recipe)
     like = _like(opened)
+    begin_step(f"merging into {out}")
     write_model(
         out,
         stream(recipe, {name: opened[name] for name in recipe.sources}),
@@ -165,6 +170,17 @@ def explain(recipe: Recipe) -> list[tuple[Sequence[str], Mapping[str, object]]]:
     return list(groups.values())
 
 
+def tensor_sizes(recipe: Recipe) -> tuple[dict[str, int], int]:
+    """The entries of every merged tensor, and the number of layers.
+
+    Raises:
+        ValueError: if a model cannot be read.
+    """
+    like = _like(align({name: open_headers(s) for name, s in recipe.sources.items()}))
+    entries = {name: math.prod(info.shape) for name, info in like.tensors.items()}
+    return entries, like.n_layers
+
+
 def _is_mergekit(text: str) -> bool:
     try:
         content = yaml.safe_load(text)
@@ -175,15 +191,22 @@ def _is_mergekit(text: str) -> bool:
 
 def _aligned(recipe: Recipe) -> dict[str, Checkpoint]:
     """The models of a recipe by name, with one vocabulary and equal shapes."""
-    found = {name: _open(source) for name, source in recipe.token_sources.items()}
-    return align(retokenize(found, recipe.tokenizer, recipe.chat_template))
+    found = {name: open_verified(source) for name, source in recipe.token_sources.items()}
+    return align(
+        retokenize(found, recipe.tokenizer, recipe.chat_template, recipe.generation_config)
+    )
 
 
 def _like(opened: Mapping[str, Checkpoint]) -> Checkpoint:
     return next(iter(opened.values()))
 
 
-def _open(source: Source) -> Checkpoint:
+def open_verified(source: Source) -> Checkpoint:
+    """A model of a recipe.
+
+    Raises:
+        ValueError: if it cannot be read, or has changed since the recipe was made.
+    """
     checkpoint = open_checkpoint(source)
     if source.fingerprint and source.fingerprint != checkpoint.fingerprint:
         raise ValueError(

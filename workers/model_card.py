@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
@@ -16,6 +17,7 @@ from workers.checkpoint import (
     licence_of,
 )
 from workers.evidence import Evidence
+from workers.inherited import inherited
 from workers.methods import METHODS
 from workers.recipe import Recipe, Source
 
@@ -25,7 +27,7 @@ TEMPLATE = """---
 
 # {{ title }}
 
-A merge of {{ count }} language models, made with mergefront.
+{{ intro }}
 
 ## Models
 
@@ -38,14 +40,14 @@ A merge of {{ count }} language models, made with mergefront.
 ## Method
 
 `{{ method }}`: {{ summary }}{{ paper }}
-Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}.
+Seed {{ seed }}, recipe digest `{{ digest }}`, weights in {{ dtype }}. {{ settings }}
 
 {{ evidence }}
 ## Reproducing it
 
     mergefront merge recipe.json OUT
 
-gives the same weights bit for bit, from the same models. `mergekit_config.yml` is the same recipe
+{{ reproduced }}, from the same models. `mergekit_config.yml` is the same recipe
 for mergekit{{ caveat }}.
 
 <details><summary>The recipe</summary>
@@ -73,27 +75,77 @@ def card(
         evidence: the model's scores.
         title: the model's name.
     """
-    found = evidence or Evidence()
+    data: dict[str, Any] = {
+        "base_model": _base_models(recipe.token_sources.values()),
+        "base_model_relation": "merge",
+        "library_name": "transformers",
+    }
+    texts = {
+        "intro": f"A merge of {len(recipe.sources)} language models, made with mergefront.",
+        "reproduced": "gives the same weights bit for bit",
+        "dtype": recipe.dtype or next(iter(opened.values())).dtype,
+    }
+    return _card(recipe, opened, evidence or Evidence(), title, data, texts)
+
+
+def adapter_card(
+    recipe: Recipe,
+    opened: Mapping[str, Checkpoint],
+    base: Source,
+    evidence: Evidence | None = None,
+    title: str = "Merged adapter",
+) -> str:
+    """The text of an adapter's README.md.
+
+    Args:
+        recipe: what was merged.
+        opened: its models by name.
+        base: the model that the adapter is for.
+        evidence: the scores of the model with it.
+        title: the adapter's name.
+    """
+    data: dict[str, Any] = {
+        "base_model": _short(base.path),
+        "base_model_relation": "adapter",
+        "library_name": "peft",
+    }
+    texts = {
+        "intro": (
+            f"A merge of LoRA adapters on `{_short(base.path)}`, as one LoRA adapter, made with "
+            "mergefront. It is exact up to rounding: its ranks are theirs, side by side."
+        ),
+        "reproduced": "gives the whole merged model, up to rounding",
+        "dtype": "float32",
+    }
+    return _card(recipe, opened, evidence or Evidence(), title, data, texts)
+
+
+def _card(
+    recipe: Recipe,
+    opened: Mapping[str, Checkpoint],
+    evidence: Evidence,
+    title: str,
+    data: Mapping[str, Any],
+    texts: Mapping[str, str],
+) -> str:
     licences = {name: licence_of(checkpoint.path) for name, checkpoint in opened.items()}
     licence = _common_licence(list(opened.values()))
     method = METHODS[recipe.method]
-    data = ModelCardData(
-        base_model=_base_models(recipe.token_sources.values()),
-        base_model_relation="merge",
-        library_name="transformers",
+    metadata = ModelCardData(
+        **data,
         pipeline_tag="text-generation",
         tags=["merge", "mergefront", recipe.method],
         model_name=title,
-        eval_results=[each.eval_result() for each in found.scores] or None,
+        eval_results=[each.eval_result() for each in evidence.scores] or None,
         license=licence.get("license"),
         license_name=licence.get("license_name"),
         license_link=licence.get("license_link"),
     )
     made = ModelCard.from_template(
-        data,
+        metadata,
         template_str=TEMPLATE,
         title=title,
-        count=len(recipe.sources),
+        **texts,
         rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.token_sources.items()),
         licences=_advice(licences),
         method=method.name,
@@ -101,8 +153,8 @@ def card(
         paper=f" ([paper]({method.paper}))" if method.paper else "",
         seed=recipe.seed,
         digest=recipe.digest,
-        dtype=recipe.dtype or next(iter(opened.values())).dtype,
-        evidence=f"{found.section.strip()}\n" if found.section else "",
+        settings=" ".join(each.sentence for each in inherited(recipe)),
+        evidence=f"{evidence.section.strip()}\n" if evidence.section else "",
         caveat=_RANDOM if recipe.method.startswith("dare") else "",
         recipe=yaml.safe_dump(_recipe_without_paths(recipe), sort_keys=False).strip(),
     )

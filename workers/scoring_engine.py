@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from evaluators.suite import make_hf_engine, make_vllm_engine
+from evaluators.suite import make_hf_engine, make_vllm_engine, vllm_error
 from workers.checkpoint import (
     Checkpoint,
     DerivedCheckpoint,
@@ -32,6 +32,16 @@ MakeEngine = Callable[..., "ScoringEngine"]
 
 NOTHING_FITS = 2**62
 """Bytes of GPU memory to leave free, so that `auto` places the models on the host."""
+
+
+def check_installed(settings: SuiteSettings) -> None:
+    """Whether the engine is in this environment, before anything that takes time.
+
+    Raises:
+        ValueError: if it is not, or is too old.
+    """
+    if settings.engine == "vllm" and (error := vllm_error()):
+        raise ValueError(error)
 
 
 def beside_engine(merging: MergeSettings, scoring: SuiteSettings) -> MergeSettings:

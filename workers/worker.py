@@ -26,7 +26,12 @@ from workers.checkpoint import (
 )
 from workers.merging import Engine, MergeSettings, every_tenth
 from workers.recipe import Recipe, Source, TokenizerChoice
-from workers.scoring_engine import MakeEngine, beside_engine, scoring_engine
+from workers.scoring_engine import (
+    MakeEngine,
+    beside_engine,
+    check_installed,
+    scoring_engine,
+)
 from workers.weights import Merge, StackedWeights
 
 log = logging.getLogger(__name__)
@@ -46,6 +51,8 @@ class Setup:
     tokenizer: TokenizerChoice | None = None
     """The vocabulary of every merged model."""
     chat_template: str | None = None
+    """Of every merged model: a name, or the text."""
+    generation_config: str | None = None
     """Of every merged model: a name, or the text."""
     device: str | None = None
     """By default the GPU that Ray assigned to this process, or the CPU if there is none."""
@@ -67,12 +74,16 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         sources = {"base": setup.base, **setup.models}
         opened = {name: open_checkpoint(source) for name, source in sources.items()}
-        models = align(retokenize(opened, setup.tokenizer, setup.chat_template))
+        models = align(
+            retokenize(opened, setup.tokenizer, setup.chat_template, setup.generation_config)
+        )
         base = models.pop("base")
         self._stacks = {source.layers for source in sources.values()}
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         gpus = _own_gpus()
         device = setup.device or ("cuda" if gpus else "cpu")
+        self._evaluator = setup.make_evaluator(setup.suite)
+        check_installed(setup.suite)
         if device == "cpu":
             check_memory(base)
         merging = beside_engine(setup.merging, setup.suite)
@@ -80,13 +91,12 @@ class Worker:
         self._engine.prepare(every_tenth(lambda progress: log.info("%s%s", PREPARING, progress)))
         where, how = self._engine.placement, self._engine.mode
         log.info("%smodels are held %s, merges are %s", PREPARING, where, how)
-        self._suite = setup.make_evaluator(setup.suite)
         self._scoring = setup.make_engine(setup.suite, base, device=device, spread=len(gpus) > 1)
-        self._suite.bind_engine(self._scoring)
-        self._staged = StagedScoring(self._suite)
+        self._evaluator.bind_engine(self._scoring)
+        self._staged = StagedScoring(self._evaluator)
         self._tokenizer = setup.tokenizer.over(setup.models) if setup.tokenizer else None
         self._gate: Gate | None = None
-        probes = self._suite.probes(setup.gate.texts, setup.gate.prompts)
+        probes = self._evaluator.probes(setup.gate.texts, setup.gate.prompts)
         if setup.gate.enabled and probes.texts:
             self._gate = Gate(setup.gate, self._scoring, probes)
             self._inputs = self._measure_inputs(setup, self._gate)
@@ -141,7 +151,7 @@ class Worker:
         with _timed(seconds, "score"):
             if candidate.stages:
                 return self._staged.score(candidate.stages)
-            return self._suite.score(self._suite.documents[candidate.documents]), None
+            return self._evaluator.score(self._evaluator.documents[candidate.documents]), None
 
     def _load(self, recipe: Recipe) -> None:
         is_known = recipe.stacks <= self._stacks

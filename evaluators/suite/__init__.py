@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import logging
 
-from evaluators.suite.engines import best_engine, make_hf_engine, make_vllm_engine, vllm_error
+from evaluators.suite.engines import (
+    best_engine,
+    gpu_count,
+    make_hf_engine,
+    make_vllm_engine,
+    vllm_error,
+)
 from evaluators.suite.suite import Suite
 
-__all__ = ["Suite", "best_engine", "make_hf_engine", "make_vllm_engine", "vllm_error"]
+__all__ = ["Suite", "best_engine", "gpu_count", "make_hf_engine", "make_vllm_engine", "vllm_error"]
 
 logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it logs a line per request otherwise

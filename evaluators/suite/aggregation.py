@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.metrics import mean
 
 from evaluators.scores import BrokenModel, Row, Values
+from evaluators.suite.generations import answer_metrics, fallbacks, take_truncation
 from evaluators.suite.gold import METRIC
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ MetricValues = dict[tuple[str, str], list[Any]]  # (metric, filter) -> one value
 def document_rows(task: Task, answered: Iterable[tuple[Document, list[Instance]]]) -> list[Row]:
     """Every metric of every document, sorted by filter and document."""
     answered = list(answered)
+    truncated = [take_truncation(requests) for _, requests in answered]
     task._instances = [request for _, requests in answered for request in requests]
     task.apply_filters()
     rows: list[Row] = []
+    missing = fallbacks(task)
     for name in task.instances[0].filtered_resps:
-        for document, requests in answered:
+        for (document, requests), cut in zip(answered, truncated, strict=True):
             responses = [request.filtered_resps[name] for request in requests]
             metrics = task.process_results(document.doc, responses)
             if document.gold:
                 metrics.setdefault(METRIC, document.gold.logprob(requests))
+            for metric, share in answer_metrics(cut, responses, missing[name]).items():
+                metrics.setdefault(metric, share)
             key = (task.task_name, requests[0].doc_id, document.doc_hash, document.prompt_hash)
             rows += [Row(*key, metric, name, value) for metric, value in metrics.items()]
     return rows

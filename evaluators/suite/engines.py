@@ -42,6 +42,13 @@ def make_vllm_engine(folder: Path, settings: SuiteSettings) -> ScoringEngine:
     return VllmEngine(folder, settings)
 
 
+def gpu_count() -> int:
+    """The GPUs that this process can use."""
+    import torch  # noqa: PLC0415 - slow
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def best_engine() -> Literal["hf", "vllm"]:
     """What the engine `auto` is: vLLM where it is installed and this machine has a GPU."""
     has_gpu = Path("/proc/driver/nvidia/version").exists()

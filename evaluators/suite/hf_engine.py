@@ -11,6 +11,7 @@ from lm_eval.models.huggingface import HFLM
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.command import SOFTMAX_DTYPE
 from evaluators.suite.context import length_error, request_length
+from evaluators.suite.generations import Generations
 from evaluators.suite.hf_measurements import continuations, text_losses, weight_error
 from evaluators.suite.sampling import SEED
 
@@ -57,6 +58,7 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
 
     def load(self, weights: Weights) -> None:
         """Merges in place; a model of other layers answers in place of the live one."""
+        self._model = self._live  # frees the last model of other layers before the next is made
         self._model = weights.write_into(self._live)
         _without_cache(self._model)
 
@@ -81,12 +83,15 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
         """
         while True:
             torch.manual_seed(SEED)
+            self._generations = self.cache_hook = Generations()
             try:
                 responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
             else:
+                if kind == "generate_until":
+                    return list(self._generations.texts(requests, responses))
                 return responses
             self.batch_size_per_gpu = self.batch_size // 2
             torch.cuda.empty_cache()
@@ -94,7 +99,7 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
         """Reduce the batch size so that a batch of the longest requests has at most `tokens`."""
         longest = min(max(self._lengths(each) for each in requests), self.max_length)
-        self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // longest))
+        self.batch_size_per_gpu = max(1, min(self.batch_size, tokens // max(1, longest)))
 
     def length_error(self, task: str, requests: Sequence[Instance]) -> str | None:
         """Names the documents that lm-eval would truncate and only log; None if it would none."""
@@ -130,7 +135,24 @@ class HfEngine(HFLM):  # type: ignore[misc]  # lm_eval has no types
         tokens: torch.Tensor = super()._model_generate(
             context, logits_processor=[_check_finite], **kwargs
         )
+        length = context.shape[1]
+        limit = kwargs["max_length"] - length
+        self._generations.add_batch(self._truncated(tokens[:, length:], limit, kwargs["stop"]))
         return tokens
+
+    def _truncated(self, texts: torch.Tensor, limit: int, stops: Sequence[str]) -> list[bool]:
+        """Whether each generated text has neither an end token nor a stop text at its limit.
+
+        A text that has ended goes on until all of its batch have.
+        """
+        if texts.shape[1] < limit:
+            return [False] * len(texts)
+        ends = self.model.generation_config.eos_token_id
+        ends = {self.eot_token_id, *(ends if isinstance(ends, list) else [ends])}
+        return [
+            ends.isdisjoint(tokens) and not any(s in self.tok_decode(tokens) for s in stops if s)
+            for tokens in texts.tolist()
+        ]
 
 
 def _without_cache(model: PreTrainedModel) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaluators.scores import BrokenModel
 from evaluators.suite.aggregation import aggregate_metric, document_rows, values_by_metric
+from evaluators.suite.generations import TRUNCATED, UNPARSED, GeneratedText
 from evaluators.suite.gold import METRIC
 from evaluators.suite.requests import build_documents, unanswered
 
@@ -21,7 +22,7 @@ Directions = dict[str, bool | None]  # "metric,filter" -> is higher better; None
 PLACEHOLDERS = {
     "loglikelihood": (-1.0, False),
     "loglikelihood_rolling": -1.0,
-    "generate_until": "",
+    "generate_until": GeneratedText.of("", truncated=False),
 }
 DOCUMENTS = 50  # enough to include every label of a classification task
 
@@ -39,7 +40,8 @@ def task_metrics(task: Task) -> Directions:
         with contextlib.suppress(BrokenModel):  # placeholders may give an infinite aggregate
             if values:
                 aggregate_metric(task, metric, values)
-    higher_is_better = {METRIC: True, **task.higher_is_better()}
+    ours = {METRIC: True, TRUNCATED: False, UNPARSED: False}
+    higher_is_better = {**ours, **task.higher_is_better()}
     return {f"{metric},{name}": higher_is_better.get(metric) for metric, name in found}
 
 

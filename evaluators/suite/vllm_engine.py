@@ -28,6 +28,7 @@ from evaluators.engine import TextLosses
 from evaluators.scores import BrokenModel, Conditions
 from evaluators.suite.context import length_error, request_length
 from evaluators.suite.entropy import entropy_bound
+from evaluators.suite.generations import Generations
 from evaluators.suite.vllm_weights import replace_weights
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
         """
         if self._weight_error:
             raise BrokenModel(self._weight_error)
+        self._generations = self.cache_hook = Generations()
         responses: list[Any] = getattr(self, kind)(requests, disable_tqdm=True)
+        if kind == "generate_until":
+            return list(self._generations.texts(requests, responses))
         return responses
 
     def limit_batch(self, requests: Sequence[Instance], tokens: int) -> None:
@@ -146,6 +150,9 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
             found = super()._model_generate(requests, generate, sampling_params)
         if generate and not all(isfinite(each.outputs[0].cumulative_logprob) for each in found):
             raise BrokenModel("the model's logits are not finite")
+        if generate:
+            reasons = (each.outputs[0].finish_reason for each in found)
+            self._generations.add_batch(reason == "length" for reason in reasons)
         return found
 
     @contextmanager
@@ -167,6 +174,7 @@ class VllmEngine(VLLM):  # type: ignore[misc]  # lm_eval has no types
     def _ask(self, prompts: Sequence[Tokens], wanted: SamplingParams) -> list[RequestOutput]:
         given = [TokensPrompt(prompt_token_ids=list(tokens)) for tokens in prompts]
         found: list[RequestOutput] = self.model.generate(given, wanted, use_tqdm=False)
+        self.model.reset_prefix_cache()  # lm-eval's own command has not asked this before it scores
         return found
 
 

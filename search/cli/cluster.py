@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from search.cli.errors import FAILED, STOPPED, fail, input_errors
-from search.cli.options import LOCAL_DASHBOARD, ConfigPath, Dashboard, Follow, JobName, Logs
+from search.cli.options import LOCAL_DASHBOARD, ConfigPath, Dashboard, Follow, JobName, Json, Logs
 from search.cli.remote import Server, stop_on, submit_to
 
 
@@ -25,12 +27,16 @@ def submit(
     return logs(name, address, follow=True) if follow else None
 
 
-def jobs(address: Dashboard = LOCAL_DASHBOARD) -> None:
+def jobs(address: Dashboard = LOCAL_DASHBOARD, as_json: Json = False) -> None:
     """List the searches of a Ray cluster."""
     with input_errors():
         from workers.pool.jobs import Jobs
 
         found = Jobs(address).jobs()
+    if as_json:
+        rows = [{"name": job.name, "status": job.status, "run": job.run} for job in found]
+        print(json.dumps({"version": 1, "jobs": rows}, indent=2))
+        return
     for job in found:
         print(f"{job.name}  {job.status}  {job.run}")
 

@@ -16,7 +16,10 @@ import yaml
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from evaluators.steps import begin_step
+from search.cli.front_output import print_result
 from search.cli.session import run_session
+from search.cli.steps import clear_steps
 from search.cli.tables import history_table, importance_table
 from search.config import make_plan
 from search.ledger import BASE, UNIFORM
@@ -61,12 +64,14 @@ def run_demo(folder: Path, console: Console) -> None:
         DemoError: if no merge beats all models and their uniform soup, or if lm-eval's own command
             line gives the exported model other scores.
     """
+    clear_steps()
     _make_models(folder, console)
     config = _write_config(folder)
     console.print(f"searching {config}")
     plan = make_plan(config)
     ledger = create_run(plan)
     run_session(plan, ledger, plan.config.budget)
+    print_result(ledger)
     results = results_of(ledger)
     console.print(history_table(results))
     console.print(importance_table(importance(results)))
@@ -74,9 +79,13 @@ def run_demo(folder: Path, console: Console) -> None:
     chosen = results.pick("knee")
     out = Path(plan.config.run) / "merged"
     written = export(plan, chosen, out)
+    clear_steps()
     console.print(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
     console.print(f"  {written.command}", soft_wrap=True)
-    _compare_scores(chosen, rescore(written.recheck), plan.objectives, console)
+    begin_step("lm-eval scores it again")
+    rescored = rescore(written.recheck)
+    clear_steps()
+    _compare_scores(chosen, rescored, plan.objectives, console)
 
 
 def rescore(command: list[str]) -> dict[str, dict[str, float]]:

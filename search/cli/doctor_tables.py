@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from evaluators.wording import counted
@@ -41,7 +42,8 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     """One row per finding, errors first."""
     table = Table("", "model", "finding", show_lines=True)
     for each in sorted(findings, key=lambda finding: finding.level):
-        table.add_row(f"[{COLOURS[each.level]}]{each.level}[/]", each.model, each.message)
+        level = f"[{COLOURS[each.level]}]{each.level}[/]"
+        table.add_row(level, escape(each.model), escape(each.message))
     return table
 
 

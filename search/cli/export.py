@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.byte_size import byte_size
-from search.cli.errors import input_errors, write_errors
+from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
-from search.cli.output import console
+from search.cli.output import console, note
 from search.cli.remote import Server, export_on
 from search.cli.results import Number, Pick, read_results
+
+if TYPE_CHECKING:
+    from search.runs import Exported, Verification
 
 Dtype = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
@@ -20,6 +24,14 @@ Dtype = Annotated[
 ]
 ShardSize = Annotated[
     str, typer.Option(help="Of tensors in one file: `5GB`, `500MB`.", metavar="SIZE")
+]
+Adapter = Annotated[
+    bool,
+    typer.Option(
+        "--adapter",
+        help="Write a LoRA adapter instead: if all models are LoRA adapters on one base, and the "
+        "method adds them up.",
+    ),
 ]
 Push = Annotated[
     str | None,
@@ -33,6 +45,15 @@ Public = Annotated[
     bool, typer.Option("--public", help="Make the repository of --push public if it is new.")
 ]
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Load the directory again, score up to 64 documents of each task, and compare with "
+        "what was recorded; exit status 1, and no upload, if they differ.",
+    ),
+]
+
 
 def export(
     run: Run,
@@ -42,6 +63,8 @@ def export(
     where: Where = None,
     dtype: Dtype = None,
     max_shard_size: ShardSize = "5GB",
+    adapter: Adapter = False,
+    verify: Verify = False,
     push: Push = None,
     public: Public = False,
     force: Force = False,
@@ -53,19 +76,27 @@ def export(
     """
     with input_errors():
         if server:
+            if adapter or verify:
+                raise ValueError(
+                    "--adapter, --verify: a service does not export so yet; leave them out"
+                )
             options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
             options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
             return export_on(server, run, str(out), **options, force=force)
+        begin_step(f"reading {run}")
+        from search.runs import Verification, open_run, recorded_verdict
         from search.runs import export as write
-        from search.runs import open_run, recorded_verdict
         from workers.upload import check_target
 
         shard_bytes = byte_size(max_shard_size, "--max-shard-size")
+        if adapter and dtype:
+            raise ValueError("--dtype: an adapter is written in float32; leave it out")
         if push:
             check_target(push, force=force)
         plan, ledger = open_run(run)
         results = read_results(ledger, where)
         chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        verification = Verification.of(plan, ledger, chosen) if verify else None
         found = recorded_verdict(ledger, pick, chosen.number)
         with write_errors():
             written = write(
@@ -76,6 +107,7 @@ def export(
                 verdict=found,
                 dtype=dtype,
                 shard_bytes=shard_bytes,
+                adapter=adapter,
                 force=force,
             )
     terminal = console()
@@ -83,8 +115,11 @@ def export(
     terminal.print(f"trial {chosen.number} ({scores}) is exported to {written.path}")
     if written.note:
         terminal.print(written.note)
-    terminal.print("Score it again on the same documents:")
-    terminal.print(f"  {written.command}", soft_wrap=True)
+    for warning in written.warnings:
+        note(f"warning: {warning}")
+    if written.recheck:
+        terminal.print("Score it again on the same documents:")
+        terminal.print(f"  {written.command}", soft_wrap=True)
     if written.random_fewshot:
         tasks = ", ".join(written.random_fewshot)
         terminal.print(
@@ -92,7 +127,19 @@ def export(
         )
     if written.in_parts:
         terminal.print("  (it was scored in stages, in other batches: the last bits may differ)")
+    if verification:
+        _verify(verification, written)
     return _upload(written.path, push, private=not public) if push else None
+
+
+def _verify(verification: Verification, written: Exported) -> None:
+    from search.runs import refused_text, verified_text
+
+    with input_errors():
+        found = verification.run(written)
+    if found.failed_tasks:
+        fail(refused_text(found, written.path), FAILED)
+    console().print(verified_text(found))
 
 
 def _upload(folder: Path, repo: str, *, private: bool) -> None:

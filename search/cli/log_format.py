@@ -7,6 +7,9 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
+from evaluators.steps import STEPS
+from search.cli.output import is_quiet, messages
+
 LogFormat = Literal["text", "json"]
 
 TEXT = "%(asctime)s %(levelname).1s %(name)s  %(message)s"
@@ -29,10 +32,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(event, ensure_ascii=False)
 
 
+class _Messages:
+    """The console of the progress as a stream: it puts log lines above the progress."""
+
+    def write(self, text: str) -> None:
+        messages().print(text, end="", soft_wrap=True, markup=False)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
 def set_up_logging(log_format: LogFormat) -> None:
     """Sends log lines to standard error; JSON includes the events that people see as progress."""
-    handler = logging.StreamHandler()
+    is_shared = log_format == "text" and not is_quiet()
+    handler = logging.StreamHandler(_Messages() if is_shared else None)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for package in PACKAGES if log_format == "json" else ():
+    level = logging.ERROR if is_quiet() else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for package in PACKAGES if log_format == "json" and not is_quiet() else ():
         logging.getLogger(package).setLevel(logging.INFO)
+    STEPS.setLevel(logging.INFO)
+    STEPS.propagate = log_format == "json" and not is_quiet()

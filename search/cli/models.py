@@ -1,17 +1,24 @@
-"""The commands about models, which need no run: doctor and merge."""
+"""The commands about models, which need no run: init, doctor and merge."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.errors import WRONG_INPUT, input_errors, write_errors
 from search.cli.options import Force, Json
 from search.cli.output import console, note
+from search.cli.steps import clear_steps
+
+if TYPE_CHECKING:
+    from search.config import Draft
 
 
 def doctor(
@@ -31,6 +38,7 @@ def doctor(
 ) -> None:
     """Show what would fail or surprise in a search of CONFIG, or in a merge of the models."""
     with input_errors():
+        begin_step(f"checking {', '.join(inputs)}")
         from search.config import ConfigError, diagnose
 
         try:
@@ -55,8 +63,15 @@ def doctor(
 
 def init(
     models: Annotated[
-        list[str], typer.Argument(help="The fine-tuned models: directories or hub ids.")
-    ],
+        list[str] | None,
+        typer.Argument(help="The fine-tuned models: directories or hub ids.", show_default=False),
+    ] = None,
+    evolve: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Translate this config of mergekit-evolve.", metavar="EVOLVE.YML"
+        ),
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="The model that they were fine-tuned from.")
     ] = None,
@@ -74,25 +89,50 @@ def init(
     The base is looked for among the models, in their cards and configs.
     """
     with input_errors():
-        from search.config import BaseError, draft_config
-
+        begin_step("reading the models")
         if out.exists() and not force:
             raise ValueError(f"{out} exists already; name another file with --out, or use --force")
-        wanted = _tasks(tasks, task_folder)
-        try:
-            draft = draft_config(models, wanted, base=base, folder=task_folder, file=out)
-        except BaseError:
-            if not sys.stdin.isatty():
-                raise
-            base = typer.prompt("Which model were they fine-tuned from")
-            draft = draft_config(models, wanted, base=base, folder=task_folder, file=out)
+        if bool(models) is (evolve is not None):
+            raise ValueError("name either the models, or a config of mergekit-evolve with --from")
+        if evolve and tasks:
+            raise ValueError("--tasks: the tasks are those of the file that --from names")
+        make = partial(_draft, models or [], evolve, tasks, task_folder, out)
+        draft = _with_base(make, base)
         with write_errors():
             out.write_text(draft.text, encoding="utf-8")
-    for finding in draft.warnings:
-        note(f"warning: {finding}")
+    for warning in draft.warnings:
+        note(f"warning: {warning}")
     terminal = console()
     terminal.print(f"{out} is ready; the base is {draft.base}", soft_wrap=True)
     terminal.print(f"Next: mergefront doctor {out}, then mergefront search {out}", soft_wrap=True)
+
+
+def _draft(
+    models: list[str],
+    evolve: Path | None,
+    tasks: str | None,
+    folder: Path | None,
+    out: Path,
+    base: str | None,
+) -> Draft:
+    from search.config import draft_config, translate_evolve
+
+    if evolve:
+        return translate_evolve(evolve, base=base, folder=folder, file=out)
+    return draft_config(models, _tasks(tasks, folder), base=base, folder=folder, file=out)
+
+
+def _with_base(make: Callable[[str | None], Draft], base: str | None) -> Draft:
+    """A draft; at a terminal, the base is asked for if nothing names it."""
+    from search.config import BaseError
+
+    try:
+        return make(base)
+    except BaseError:
+        if not sys.stdin.isatty():
+            raise
+        clear_steps()
+        return make(typer.prompt("Which model were they fine-tuned from"))
 
 
 def _tasks(given: str | None, folder: Path | None) -> list[str]:
@@ -100,8 +140,12 @@ def _tasks(given: str | None, folder: Path | None) -> list[str]:
     if given is None and folder is not None:
         from evaluators.tasks import read_folder
 
-        return list(read_folder(folder))
+        files = read_folder(folder)
+        groups = {name for name, each in files.items() if each.children}
+        whole = {name for name in groups if set(files[name].children) <= files.keys()}
+        return [name for name in files if name not in whole]
     if given is None and sys.stdin.isatty():
+        clear_steps()
         given = typer.prompt("Which tasks to score on, with commas between them")
     return [task.strip() for task in (given or "").split(",") if task.strip()]
 
@@ -123,6 +167,7 @@ def merge(
 ) -> None:
     """Write one merged model from a recipe file, or only --explain the recipe."""
     with input_errors():
+        begin_step(f"reading {recipe}")
         from workers.merge import merge as write
         from workers.merge import read_chain
         from workers.merge_chain import merge_chain
@@ -137,6 +182,7 @@ def merge(
             from search.cli.recipe_table import recipe_table
             from workers.merge import explain as explained
 
+            clear_steps()
             console().print(recipe_table(checked, explained(checked)))
         if out is None:
             return

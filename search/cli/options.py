@@ -17,6 +17,9 @@ ConfigPath = Annotated[
     Path, typer.Argument(help="The YAML file that describes the search.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but the result, and errors.")
+]
 Address = Annotated[
     str,
     typer.Option(

@@ -70,10 +70,10 @@ def print_status_of(server: str, name: str, *, follow: bool, as_json: bool) -> N
                 return
 
 
-def results_from(server: str, name: str) -> RunResults:
-    """The results of a search, from all its trials."""
+def results_from(server: str, name: str) -> tuple[RunResults, list[dict[str, Any]]]:
+    """The results of a search, from all its trials, and the verdicts on them."""
     with client(server) as service:
-        return service.results(name)
+        return service.results(name), service.front(name)["verdicts"]
 
 
 def stop_on(server: str, name: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evaluators.steps import begin_step
 from search.cli.errors import FAILED, fail, input_errors, write_errors
+from search.cli.front_output import front_json, print_front, verdicts_of
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note
 from search.cli.remote import Server, print_status_of, results_from
@@ -19,7 +21,9 @@ from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
+    from search.objectives import Objective
     from search.results import RunResults
+    from search.runs import RunVerdict
 
 FOLLOW_INTERVAL = 5.0  # seconds
 
@@ -34,20 +38,21 @@ def status(run: Run, follow: Follow = False, as_json: Json = False, server: Serv
     with input_errors():
         if server:
             return print_status_of(server, run, follow=follow, as_json=as_json)
+        if follow:
+            begin_step(f"reading {run}")
         from search.cli.tables import status_lines
         from search.ledger import Ledger
         from search.runs import status_of
 
-        ledger, terminal = Ledger(run), console()
-        while True:
-            found = status_of(ledger)
-            if as_json:
-                print(json.dumps(found, indent=None if follow else 2), flush=True)
-            for line in () if as_json else status_lines(found):
-                terminal.print(line, markup=False)
-            if not follow or found["state"] != "running":
-                return None
-            time.sleep(FOLLOW_INTERVAL)
+        ledger = Ledger(run)
+        if follow:
+            return _follow(ledger, as_json)
+        found = status_of(ledger)
+        if as_json:
+            print(json.dumps(found, indent=2))
+        for line in () if as_json else status_lines(found):
+            console().print(line, markup=False)
+    return None
 
 
 def front(
@@ -60,25 +65,30 @@ def front(
     history: Annotated[
         bool, typer.Option("--history", help="Show the hypervolume over the scored trials.")
     ] = False,
+    objectives: Annotated[
+        str | None,
+        typer.Option(help="Show only these objectives, with commas between them."),
+    ] = None,
     as_json: Json = False,
     server: Server = None,
 ) -> None:
     """Print the front, beside the base, the models and the uniform soup."""
     with input_errors():
-        results, name = _results_and_name(run, where, server)
+        read = _front_of_service if server else _front_of_run
+        results, verdicts, content = read(server or run, run, where)
         if where and not results.front:
             note("no trial of the front satisfies --where")
+        shown = _chosen(results, objectives)
         shares = _importance(results) if importance else None
     if as_json:
-        content = results.to_json(name)
         content |= {"importance": shares} if importance else {}
         content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
         return
-    from search.cli.tables import front_table, history_table, importance_table
+    from search.cli.tables import history_table, importance_table
 
+    print_front(results, verdicts, shown)
     terminal = console()
-    terminal.print(front_table(results))
     if shares:
         terminal.print(importance_table(shares))
     if history and results.scored:
@@ -99,6 +109,7 @@ def verdict(
     the uniform soup are scored on the report documents, each once.
     """
     with input_errors():
+        begin_step(f"reading {run}")
         from search.ledger import Ledger
         from search.runs import ScoringError, verdict_on_pick
 
@@ -107,7 +118,7 @@ def verdict(
         with session_errors(run, again):
             try:
                 found = verdict_on_pick(
-                    ledger, pick, trial, address=address, takeover=takeover, say=note
+                    ledger, pick, trial, address=address, takeover=takeover, say=begin_step
                 )
             except ScoringError as error:
                 fail(str(error), FAILED)
@@ -139,6 +150,7 @@ def report(
     The verdict is on it if `mergefront verdict` has been asked for the same pick.
     """
     with input_errors():
+        begin_step(f"reading {run}")
         from search.report import make_report, write_report
 
         file = out or default_report(run)
@@ -160,6 +172,28 @@ def dashboard(
         show_dashboard(run, host, port, say=note)
 
 
+def _follow(ledger: Ledger, as_json: bool) -> None:
+    """Shows the progress again and again, until no driver works on the run."""
+    from search.cli.progress import ProgressDisplay
+    from search.runs import progress_of, status_of
+
+    if as_json:
+        while True:
+            found = status_of(ledger)
+            print(json.dumps(found), flush=True)
+            if found["state"] != "running":
+                return
+            time.sleep(FOLLOW_INTERVAL)
+    display = ProgressDisplay(console(), ledger.root)
+    with display.shown():
+        while True:
+            progress = progress_of(ledger)
+            display.show(progress)
+            if progress.state != "running":
+                return
+            time.sleep(FOLLOW_INTERVAL)
+
+
 def default_report(run: str) -> Path:
     """The file of a report in a local run's folder.
 
@@ -171,15 +205,22 @@ def default_report(run: str) -> Path:
     return Path(run) / "report.html"
 
 
-def _results_and_name(run: str, where: str | None, server: str | None) -> tuple[RunResults, str]:
-    """The results of a run, here or of a service, and its name."""
-    if server:
-        results = results_from(server, run)
-        return (results.where(where) if where else results), run
+Front = tuple["RunResults", "Sequence[RunVerdict]", dict[str, Any]]
+"""Results, the verdicts on them, and both as `--json` prints them."""
+
+
+def _front_of_service(server: str, name: str, where: str | None) -> Front:
+    results, verdicts = results_from(server, name)
+    results = results.where(where) if where else results
+    return results, (), {**results.to_json(name), "verdicts": verdicts}
+
+
+def _front_of_run(root: str, _name: str, where: str | None) -> Front:
     from search.ledger import Ledger
 
-    ledger = Ledger(run)
-    return read_results(ledger, where), ledger.header["name"]
+    ledger = Ledger(root)
+    results, verdicts = read_results(ledger, where), verdicts_of(ledger)
+    return results, verdicts, front_json(ledger, results, verdicts)
 
 
 def read_results(ledger: Ledger, where: str | None) -> RunResults:
@@ -188,6 +229,20 @@ def read_results(ledger: Ledger, where: str | None) -> RunResults:
 
     results = results_of(ledger)
     return results.where(where) if where else results
+
+
+def _chosen(results: RunResults, names: str | None) -> list[Objective] | None:
+    """The objectives that are named, in this order; None stands for all."""
+    from evaluators.settings import suggestion
+
+    if names is None:
+        return None
+    known = {each.name: each for each in results.objectives}
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"--objectives: {name!r} is none; {suggestion(name, known)}")
+    return [known[name] for name in wanted]
 
 
 def _importance(results: RunResults) -> Mapping[str, Mapping[str, float]] | None:

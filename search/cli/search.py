@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evaluators.steps import begin_step
 from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors
-from search.cli.options import Address, ConfigPath, Logs, Run, Takeover
+from search.cli.front_output import print_result
+from search.cli.options import Address, ConfigPath, Json, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.remote import Server, resume_on
 from search.cli.session import run_session
+from search.cli.verdict_step import judge_pick
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -33,9 +36,11 @@ def search(
     ] = False,
     takeover: Takeover = False,
     log_format: Logs = "text",
+    as_json: Json = False,
 ) -> None:
     """Run the search that CONFIG describes and print its front."""
     with input_errors(log_format):
+        begin_step(f"checking {config}")
         from search.config import make_plan
         from search.ledger import Ledger
         from search.runs import create_run, resume_run
@@ -52,6 +57,8 @@ def search(
     for finding in plan.warnings:
         note(f"warning: {finding}")
     run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
+    judge_pick(plan, ledger, address, log_format)
+    print_result(ledger, as_json)
 
 
 def resume(
@@ -68,6 +75,7 @@ def resume(
     address: Address = "local",
     takeover: Takeover = False,
     log_format: Logs = "text",
+    as_json: Json = False,
     server: Server = None,
 ) -> None:
     """Continue a search that was stopped or has failed."""
@@ -76,12 +84,15 @@ def resume(
             if config:
                 raise ValueError("--config: a search of a service keeps its config")
             return resume_on(server, run, trials=trials, hours=hours)
+        begin_step(f"reading {run}")
         from search.runs import resume_run
 
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
         budget = _raised(plan.config.budget, trials=trials, hours=hours)
-    return run_session(plan, ledger, budget, address, takeover, log_format)
+    run_session(plan, ledger, budget, address, takeover, log_format)
+    judge_pick(plan, ledger, address, log_format)
+    return print_result(ledger, as_json)
 
 
 def demo(
@@ -91,6 +102,7 @@ def demo(
 ) -> None:
     """Make small real models, search their merges, export the best and score it again."""
     with input_errors():
+        begin_step("loading torch and transformers")
         from search.cli.demo import DemoError, run_demo
 
         try:

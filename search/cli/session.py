@@ -6,12 +6,11 @@ import logging
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from evaluators.wording import counted
 from search.cli.errors import STOPPED, WRONG_INPUT, fail
-from search.cli.output import console
+from search.cli.output import console, messages, note
 
 if TYPE_CHECKING:
     from search.cli.log_format import LogFormat
@@ -28,7 +27,7 @@ def run_session(
     takeover: bool = False,
     log_format: LogFormat = "text",
 ) -> None:
-    """Searches until the budget is spent, shows the progress, and prints the front.
+    """Searches until the budget is spent, and shows the progress.
 
     If the search stops early, the program ends with the exit status and the command to continue.
     """
@@ -37,21 +36,24 @@ def run_session(
     from search.runs import reached_limit, run_search
 
     report: Callable[[str], None] = logging.getLogger(__name__).info
-    terminal = console(stderr=True, quiet=log_format == "json")
-    if log_format == "text":
-        report = partial(terminal.print, soft_wrap=True)
+    terminal = messages()
+    if log_format == "json":  # the log lines are for a program; they say it all
+        terminal = console(stderr=True)
+        terminal.quiet = True
+    else:
+        report = note
         report(f"run {ledger.root}")
     if limit := reached_limit(ledger, budget):  # nothing is started
         report(f"nothing to do: {limit}; raise the budget to continue")
-        return _print_front(ledger)
-    with session_errors(ledger.root, _advice(ledger)), Progress(terminal).shown() as watch:
+        return
+    progress = Progress(terminal, ledger.header["name"], ledger.root).shown()
+    with session_errors(ledger.root, _advice(ledger)), progress as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
     if not driver.finished:
         done = f"{len(driver.trials)} of {counted(budget.trials, 'trial')}"
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
     effort = str(Effort.of(driver.trials))
     report(f"the search is over: {driver.reason}" + (f"; scored: {effort}" if effort else ""))
-    return _print_front(ledger)
 
 
 @contextmanager
@@ -78,10 +80,3 @@ def session_errors(root: str, advice: str) -> Iterator[None]:
 
 def _advice(ledger: Ledger) -> str:
     return f"Continue with: mergefront resume {shlex.quote(ledger.root)}"
-
-
-def _print_front(ledger: Ledger) -> None:
-    from search.cli.tables import front_table
-    from search.runs import results_of
-
-    console().print(front_table(results_of(ledger)))

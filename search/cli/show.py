@@ -31,7 +31,10 @@ def show(
         results = results_of(Ledger(run))
         found = next((each for each in results.trials if each.number == trial), None)
         if found is None:
-            raise ValueError(f"{run}: has no finished trial {trial}; it has {len(results.trials)}")
+            count = counted(len(results.trials), "trial")
+            raise ValueError(
+                f"{run}: has no finished trial {trial}; it has {count}, counted from 0"
+            )
     if as_json:
         print(json.dumps({"version": 1, **json.loads(found.to_json())}, indent=2))
         return

@@ -1,4 +1,4 @@
-"""The results and the status of a run as tables and lines for a terminal."""
+"""The course, importance and status of a run as tables and lines for a terminal."""
 
 from __future__ import annotations
 
@@ -11,42 +11,15 @@ from rich.table import Table
 
 from evaluators.wording import counted
 from search.cli.duration import duration
-from search.ledger import BASE, UNIFORM
-from search.results import Effort, constant_warnings
+from search.objectives import EXACT
+from search.results import Effort
 
 if TYPE_CHECKING:
-    from search.ledger import Trial
     from search.results import RunResults
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 BAR_WIDTH = 30  # characters of the longest bar
 TOP_PARAMETERS = 8  # in a table of importance
-
-
-def front_table(results: RunResults) -> Table:
-    """The front, then the base, the models and the uniform soup."""
-    table = Table(title="Pareto front", title_justify="left", caption_justify="left")
-    table.caption = "\n".join(
-        [
-            "mean: over the objectives, where 0 is the worst and 1 the best of base and models",
-            *constant_warnings(results.constant, len(results.scored)),
-        ]
-    )
-    table.add_column("trial", justify="right")
-    for each in results.objectives:
-        table.add_column(f"{each.name} {ARROWS[each.direction]}", justify="right")
-    table.add_column("mean", justify="right")
-    table.add_column("recipe", overflow="fold")
-    knee = results.pick("knee") if results.front else None
-    for trial in results.front:
-        table.add_row(
-            *_row(results, trial, _description(trial) + ("  ← knee" if trial is knee else ""))
-        )
-    table.add_section()
-    for label in (BASE, *results.models, UNIFORM):
-        if reference := results.baselines.get(label):
-            table.add_row(*_row(results, reference, label), style="dim")
-    return table
 
 
 def history_table(results: RunResults) -> Table:
@@ -59,6 +32,7 @@ def history_table(results: RunResults) -> Table:
     table.caption = (
         "0 is the worst and 1 the best of base and models; the reference point, just behind the "
         f"worst, is {reference}"
+        + ("; the volumes are estimates" if len(results.objectives) > EXACT else "")
     )
     for column in ("scored trials", "hypervolume", ""):
         table.add_column(column, justify="left" if not column else "right")
@@ -114,18 +88,6 @@ def _driver_lines(status: Mapping[str, Any]) -> list[str]:
         f"workers: {workers['workers']}, {workers['busy']} busy, {workers['starting']} starting"
         + (f" ({status['preparing']})" if status["preparing"] else ""),
     ]
-
-
-def _row(results: RunResults, trial: Trial, description: str) -> list[str]:
-    values = [f"{trial.scores[each.name]:.4f}" for each in results.objectives]
-    return [str(trial.number), *values, f"{results.mean(trial):.3f}", description]
-
-
-def _description(trial: Trial) -> str:
-    if trial.label:
-        return trial.label
-    recipe = trial.proposal.recipe
-    return f"{recipe.method} of {', '.join(recipe.models)}"
 
 
 def _steps(history: list[float]) -> Iterator[tuple[int, float]]:

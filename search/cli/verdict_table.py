@@ -10,7 +10,7 @@ from rich.table import Table
 from search.cli.tables import ARROWS
 
 if TYPE_CHECKING:
-    from search.results import Comparison, ObjectiveVerdict
+    from search.results import Comparison
     from search.runs import RunVerdict
 
 NOTE = (
@@ -26,7 +26,9 @@ def verdict_table(verdict: RunVerdict) -> Table:
     table.add_column("")
     for each in verdict.objectives:
         table.add_column(f"{each.objective.name} {ARROWS[each.objective.direction]}")
-    table.add_row(f"trial {verdict.trial.number}", *map(_own, verdict.objectives))
+    table.add_row(
+        f"trial {verdict.trial.number}", *(escape(each.report_text) for each in verdict.objectives)
+    )
     table.add_row("  in the search", *(f"{each.search:.4f}" for each in verdict.objectives))
     table.add_section()
     labels = verdict.objectives[0].comparisons if verdict.objectives else ()
@@ -38,24 +40,17 @@ def verdict_table(verdict: RunVerdict) -> Table:
 
 
 def verdict_lines(verdict: RunVerdict) -> list[str]:
-    """Which trial it is, and a sentence for each objective."""
+    """Which trial it is, a sentence for each objective, how answers ended, and what is odd."""
     on = "selection" if verdict.selection else "search"
     how = f", picked by {verdict.pick} on the {on} documents" if verdict.pick else ""
     label = f" ({verdict.trial.label})" if verdict.trial.label else ""
     return [
         f"trial {verdict.trial.number}{label}{how}:",
         *(f"  {each.sentence}" for each in verdict.objectives),
+        *(f"  {each.sentence}" for each in verdict.answers),
+        *(f"warning: {warning}" for warning in verdict.warnings),
     ]
 
 
-def _own(verdict: ObjectiveVerdict) -> str:
-    low, high = verdict.interval
-    return escape(f"{verdict.report:.4f} [{low:.4f}, {high:.4f}]")
-
-
 def _other(comparison: Comparison) -> str:
-    test = comparison.test
-    return (
-        f"{comparison.score:.4f}  {test.difference:+.4f} ± {test.half_width:.4f}  "
-        f"p={comparison.p_holm:.2g}"
-    )
+    return f"{comparison.score:.4f}  {comparison.improvement_text}  p={comparison.p_holm:.2g}"

@@ -2,6 +2,7 @@
 
 from search.config.doctor import Diagnosis, diagnose
 from search.config.draft import BaseError, Draft, draft_config
+from search.config.evolve_draft import translate_evolve
 from search.config.file import ConfigFile, parse_config
 from search.config.messages import describe
 from search.config.plan import Plan, make_plan
@@ -22,4 +23,5 @@ __all__ = [
     "make_plan",
     "parse_config",
     "suite_settings",
+    "translate_evolve",
 ]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.steps import begin_step
 from evaluators.wording import counted
 from search.config.plan import Plan, make_plan
 from search.space import recommended_trials
+from search.trackers import missing_extra
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -82,13 +84,18 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     """
     is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     plan = make_plan(Path(inputs[0])) if is_config else None
-    from workers.doctor import compare_weights, estimate, examine  # imports torch
+    begin_step("estimating memory and time" if plan else "reading the models")
+    from workers.doctor import Finding, compare_weights, estimate, examine  # imports torch
 
     base, models = (plan.base, plan.models) if plan else _models(inputs)
     findings = plan.warnings if plan else examine(base, models, live=False)
+    if plan and plan.config.track and (message := missing_extra(plan.config.track)):
+        findings = [*findings, Finding("error", "", message)]
     if any(finding.level == "error" for finding in findings):
         return Diagnosis(findings, None)
     tokenizer = plan.config.tokenizer if plan else None
+    if deep and base:
+        begin_step("comparing the weights of the models")
     differences = compare_weights(base, models, tokenizer) if deep and base else ()
     return Diagnosis(findings, estimate(base, models, tokenizer), plan, differences)
 

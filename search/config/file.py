@@ -59,10 +59,6 @@ class ConfigFile:
         if self._is_own_folder(self["run"]):
             self.errors.append("run: is the config's own folder; the run needs another one")
 
-    def is_valid(self, field: str) -> bool:
-        """Whether a field is valid on its own."""
-        return field in self._fields
-
     def __getitem__(self, field: str) -> Any:
         """The value or default of a field; None if it is invalid."""
         return self._fields.get(field)
@@ -115,7 +111,8 @@ class ConfigFile:
         """
         if self.errors or self.config is None:
             raise ConfigError(self.path, self.errors)
-        config, cache = self.config, self.config.merging.cache
+        config, cache, track = self.config, self.config.merging.cache, self.config.track
+        folder = getattr(track, "folder", None)
         return config.model_copy(
             update={
                 "base": self.source(config.base),
@@ -125,6 +122,9 @@ class ConfigFile:
                 "merging": config.merging.model_copy(
                     update={"cache": self.absolute(cache) if cache else None}
                 ),
+                "track": track.model_copy(update={"folder": self.absolute(folder)})
+                if track and folder
+                else track,
                 "run": self.absolute(config.run) if isinstance(config.run, Path) else config.run,
             }
         )
@@ -170,7 +170,11 @@ def _read(path: Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError(path, ["there is no such file"]) from None
-    except (yaml.YAMLError, ValueError, IsADirectoryError) as error:  # a date with month 13
+    except IsADirectoryError:
+        raise ConfigError(path, ["is a directory; name the config file in it"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f"is no text in UTF-8: {error}"]) from None
+    except (yaml.YAMLError, ValueError) as error:  # a date with month 13
         raise ConfigError(path, [f"not valid YAML: {error}"]) from None
     if not isinstance(raw, dict):
         raise ConfigError(path, ["a config is a mapping of keys to values; see `docs/config.md`"])

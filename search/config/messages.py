@@ -12,6 +12,22 @@ from evaluators.settings import suggestion
 
 Schema = Mapping[str, Any]
 
+EXPECTED = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of keys to values",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list, such as [one, two]",
+    "model_attributes_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list, such as [one, two]",
+}
+"""Type of an error of pydantic's -> what a value must be."""
 REMOVED_TYPES = {"evolution": "this sampler was removed, replace its settings by {type: auto}"}
 
 
@@ -31,7 +47,20 @@ def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}"
     shown = "" if isinstance(given, dict | list) and not given else f" (got {given!r})"
-    return f"{where}: {error['msg']}{shown}"
+    return f"{where}: {_in_words(error)}{shown}"
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """What is wrong with a value, without pydantic's names for types."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "too_short":
+        return f"needs at least {context['min_length']}, not {context['actual_length']}"
+    if kind == "literal_error":
+        known = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        hint = suggestion(str(error["input"]), known)
+        close = f"; {hint}" if hint.startswith("did you mean") else ""
+        return f"must be {context['expected']}{close}"
+    return EXPECTED.get(kind) or error["msg"].replace("Input should be", "must be")
 
 
 def _keys(schema: Schema, path: Sequence[str]) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError, suggestion
+from evaluators.steps import begin_step
+from search.config.chosen_texts import chosen_texts, text_errors
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
 from search.config.schema import Config, ConfigError
@@ -25,7 +27,6 @@ from search.config.tasks import (
 )
 from search.samplers import Auto, Cmaes
 from search.space import Space
-from workers.recipe import template_errors
 
 if TYPE_CHECKING:
     from evaluators.tasks import SuiteSettings
@@ -68,21 +69,24 @@ def make_plan(path: Path) -> Plan:
         *_sampler_errors(file),
         *_tokenizer_errors(file),
         *tolerance_errors(file),
+        *_verdict_errors(file),
     ]
     if file.errors:
         raise ConfigError(path, file.errors)
+    begin_step("reading the models")
     findings = _examine_models(file)
+    begin_step("loading the tasks")
     objectives, tasks = check_objectives(file)
     file.errors += [str(finding) for finding in findings if finding.level == "error"]
     file.errors += [
         *tasks.errors,
         *engine_errors(file),
         *size_errors(file, tasks.staged),
-        *_template_errors(file),
+        *text_errors(file),
     ]
     file.errors += _space_errors(file)
     config = file.resolved()
-    config = config.model_copy(update={"scoring": with_engine(config.scoring)})
+    config = config.model_copy(update={"scoring": with_engine(config.scoring, config.workers.gpus)})
     from workers.doctor import Finding
 
     warnings = [finding for finding in findings if finding.level == "warning"]
@@ -97,18 +101,22 @@ def _plan(
     tasks: LoadedTasks,
     warnings: list[Finding],
 ) -> Plan:
-    from workers.checkpoint import chosen_template, open_checkpoint
+    from workers.checkpoint import open_checkpoint
 
+    begin_step("comparing the models with their fingerprints")
     base = _with_fingerprint(config.base)
     models = {name: _with_fingerprint(source) for name, source in config.models.items()}
     layers = open_checkpoint(base).n_layers
     tokenizer = config.tokenizer.over(models) if config.tokenizer else None
-    template = config.chat_template
-    if template in ("base", *models):  # the text, since a recipe may leave the model out
-        opened = {name: open_checkpoint(each) for name, each in {"base": base, **models}.items()}
-        template = chosen_template(template, opened)
     space = Space(
-        tuple(config.methods), models, base, layers, config.space, config.seed, tokenizer, template
+        tuple(config.methods),
+        models,
+        base,
+        layers,
+        config.space,
+        config.seed,
+        tokenizer,
+        *chosen_texts(config, {"base": base, **models}),
     )
     try:
         recipes = read_recipes(config.recipes, space)
@@ -136,38 +144,17 @@ def _with_fingerprint(source: Source) -> Source:
 
 
 def _examine_models(file: ConfigFile) -> list[Finding]:
-    base, models = file["base"], file["models"] or {}
-    if base is None:
-        return []
     from workers.doctor import examine
 
-    sources = {name: file.source(each) for name, each in models.items()}
+    sources = {name: file.source(each) for name, each in file["models"].items()}
     tokenizer = file["tokenizer"]
-    in_place = with_engine(file["scoring"]).engine != "vllm"
-    return examine(file.source(base), sources, tokenizer=tokenizer, in_place=in_place)
+    in_place = with_engine(file["scoring"], file["workers"].gpus).engine != "vllm"
+    return examine(file.source(file["base"]), sources, tokenizer=tokenizer, in_place=in_place)
 
 
 def _tokenizer_errors(file: ConfigFile) -> list[str]:
     tokenizer, models = file["tokenizer"], file["models"]
     return list(tokenizer.errors(list(models))) if tokenizer and models else []
-
-
-def _template_errors(file: ConfigFile) -> list[str]:
-    """Why the chat template cannot be used; of a model it is read from its files."""
-    choice, base, models = file["chat_template"], file["base"], file["models"]
-    if choice is None or base is None or not models:
-        return []
-    if errors := template_errors(choice, list(models)):
-        return errors
-    from workers.checkpoint import chosen_template, open_headers
-
-    try:
-        sources = {name: file.source(each) for name, each in {"base": base, **models}.items()}
-        chosen = {name: open_headers(each) for name, each in sources.items() if name == choice}
-        chosen_template(choice, chosen)
-    except ValueError as error:
-        return [str(error)]
-    return []
 
 
 def _sampler_errors(file: ConfigFile) -> list[str]:
@@ -184,6 +171,21 @@ def _sampler_errors(file: ConfigFile) -> list[str]:
             f"prefer.{name}: is not an objective; {suggestion(name, objectives)}"
             for name in unknown
         ]
+    return errors
+
+
+def _verdict_errors(file: ConfigFile) -> list[str]:
+    """Why the verdict at the end of the search would be impossible."""
+    objectives, documents, pick = (file[key] for key in ("objectives", "documents", "verdict"))
+    errors = []
+    best, _, name = (pick or "").partition(":")
+    if best == "best" and objectives and name not in objectives:
+        errors.append(f"verdict: {name!r} is not an objective; {suggestion(name, objectives)}")
+    if pick and documents is not None and not documents.report:
+        errors.append(
+            "verdict: `documents` leaves no report documents; use {search: 0.6, selection: 0.2, "
+            "report: 0.2}, or remove this key"
+        )
     return errors
 
 
@@ -205,16 +207,14 @@ def _space_errors(file: ConfigFile) -> list[str]:
     except SettingsError as error:
         errors += error.errors
     try:
-        read_recipes([file.absolute(recipe) for recipe in file["recipes"] or []], space)
+        read_recipes([file.absolute(recipe) for recipe in file["recipes"]], space)
     except SettingsError as error:
         errors += error.errors
     return errors
 
 
 def _space_from_headers(file: ConfigFile) -> Space | None:
-    """The space of models without fingerprints; None if anything that it needs is unreadable."""
-    if not all(map(file.is_valid, ("methods", "base", "models", "space"))):
-        return None
+    """The space of models without fingerprints; None if their headers cannot be read."""
     from workers.checkpoint import open_headers
 
     base = file.source(file["base"])

@@ -52,6 +52,7 @@ def _with_models_of_run(recipe: Recipe, space: Space) -> Recipe:
         base=space.base,
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
         chat_template=space.chat_template,
+        generation_config=space.generation_config,
     )
 
 
@@ -78,6 +79,7 @@ def _stacks_of_run(recipe: Recipe, space: Space) -> Recipe:
         base=of_run("base", recipe.base) if recipe.base else None,
         tokenizer=_tokenizer_of_run(recipe.tokenizer, names, space),
         chat_template=space.chat_template,
+        generation_config=space.generation_config,
     )
     check(found)
     return found

@@ -26,6 +26,7 @@ from search.driver import Budget
 from search.objectives import ObjectiveSettings, Weight
 from search.samplers import Auto, SamplerSettings
 from search.space import SpaceSettings
+from search.trackers import TrackerSettings
 from workers.methods import METHODS
 from workers.pool import PoolSettings
 from workers.recipe import Source, TokenizerChoice
@@ -117,6 +118,19 @@ Prefer = Annotated[
 """A wide front, the best mean of the objectives, or their best weighted mean."""
 
 
+def _valid_pick(given: Any) -> Any:
+    if given in (None, False):
+        return None
+    is_pick = isinstance(given, str) and (given in ("knee", "mean") or given.startswith("best:"))
+    if not is_pick:
+        raise ValueError(f"{given!r} is neither `knee`, `mean`, `best:OBJECTIVE` nor `false`")
+    return given
+
+
+Pick = Annotated[str | None, BeforeValidator(_valid_pick)]
+"""Which trial of the front a verdict is on; None: no verdict."""
+
+
 class Config(Settings):
     """One search."""
 
@@ -126,6 +140,7 @@ class Config(Settings):
     merge: Literal["language", "all"] = "language"
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
+    generation_config: str | None = None
     methods: Annotated[
         list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
     ]
@@ -144,6 +159,8 @@ class Config(Settings):
     sampler: SamplerSettings = Auto()
     budget: Budget = Budget()
     workers: PoolSettings = PoolSettings()
+    verdict: Pick = None
+    track: TrackerSettings | None = None
     run: RunPath = Path("runs/run")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

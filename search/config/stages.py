@@ -30,10 +30,9 @@ def tolerance_errors(file: ConfigFile) -> list[str]:
 
 def size_errors(file: ConfigFile, tasks: StagedTasks) -> list[str]:
     """Why there are no stages of these sizes, if the tasks could be loaded."""
-    stages, objectives = file["stages"], file["objectives"]
     try:
-        if stages is not None and objectives and tasks.documents:
-            _sizes(stages, objectives, tasks)
+        if tasks.documents:
+            _sizes(file["stages"], file["objectives"], tasks)
     except ValueError as error:
         return [f"stages.{error}"]
     return []

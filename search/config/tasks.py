@@ -39,11 +39,11 @@ def check_objectives(file: ConfigFile) -> tuple[list[Objective], LoadedTasks]:
     tasks = _load_tasks(file)
     loaded = {
         name: each
-        for name, each in (file["objectives"] or {}).items()
+        for name, each in file["objectives"].items()
         if all(one.task in tasks.metrics for one in each.metrics.values())
     }
     objectives, metric_errors = resolve(loaded, tasks.metrics)
-    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"] or {})]
+    errors = [*tasks.errors, *metric_errors, *_function_errors(file["objectives"])]
     return objectives, replace(tasks, errors=errors)
 
 
@@ -68,9 +68,8 @@ def suite_settings(config: Config) -> SuiteSettings:
 
 
 def _load_tasks(file: ConfigFile) -> LoadedTasks:
-    objectives, documents, scoring = file["objectives"], file["documents"], file["scoring"]
-    if not objectives or documents is None or scoring is None or not file.is_valid("tasks"):
-        return LoadedTasks()
+    objectives, documents = file["objectives"], file["documents"]
+    scoring = with_engine(file["scoring"], file["workers"].gpus)
     folder = file.absolute(file["tasks"]) if file["tasks"] else None
     try:
         _ = read_folder(folder) if folder else None
@@ -103,7 +102,7 @@ def _load_one_by_one(
         except TaskError as single:
             errors[task] = single.errors
     with_objective = [
-        f"objectives.{name}.{place}task: {message}"
+        f"objectives.{name}.{place}{'python' if each.python else 'task'}: {message}"
         for name, each in objectives.items()
         for place, one in each.metrics.items()
         for message in errors.get(one.task, ())
@@ -131,14 +130,21 @@ def _suite_settings(
         functions=tuple(functions.values()),
         folder=folder,
         documents=documents,
-        **with_engine(scoring).model_dump(),
+        **scoring.model_dump(),
     )
 
 
-def with_engine(scoring: ScoringSettings) -> ScoringSettings:
-    """The settings with the engine that `auto` is on this machine."""
+def with_engine(scoring: ScoringSettings, gpus: float | None) -> ScoringSettings:
+    """The settings with the engine that `auto` is on this machine.
+
+    Args:
+        scoring: as the config has them.
+        gpus: of a worker; vLLM is for one, or a share of one.
+    """
     if scoring.engine != "auto":
         return scoring
+    if gpus is not None and not 0 < gpus <= 1:
+        return scoring.model_copy(update={"engine": "hf"})
     from evaluators.suite import best_engine  # imports lm_eval
 
     return scoring.model_copy(update={"engine": best_engine()})
@@ -146,8 +152,9 @@ def with_engine(scoring: ScoringSettings) -> ScoringSettings:
 
 def engine_errors(file: ConfigFile) -> list[str]:
     """Why the workers cannot have the engine; of an environment of their own only they know."""
-    scoring, workers = file["scoring"], file["workers"]
-    if scoring is None or workers is None or with_engine(scoring).engine != "vllm":
+    workers = file["workers"]
+    scoring = with_engine(file["scoring"], workers.gpus)
+    if scoring.engine != "vllm":
         return []
     errors = _gpu_errors(workers.gpus, scoring.vllm.gpu_memory_utilization)
     if workers.runtime_env:

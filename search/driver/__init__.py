@@ -4,6 +4,7 @@ from search.driver.baselines import Baseline, Baselines, baselines
 from search.driver.budget import Budget, Patience, wall_hours, worker_hours
 from search.driver.driver import LAST_WAIT, Driver
 from search.driver.outcome import OutcomeReader
+from search.driver.pace import seconds_left, spent_share, trials_per_second
 from search.driver.signals import stopped_by_signals
 from search.driver.stage_builder import StageBuilder, StageRules
 
@@ -18,7 +19,10 @@ __all__ = [
     "StageBuilder",
     "StageRules",
     "baselines",
+    "seconds_left",
+    "spent_share",
     "stopped_by_signals",
+    "trials_per_second",
     "wall_hours",
     "worker_hours",
 ]

@@ -121,6 +121,11 @@ class Driver:
         return self._history.trials
 
     @property
+    def clock(self) -> float:
+        """Seconds that drivers have run, the time between sessions left out."""
+        return self._history.clock
+
+    @property
     def finished(self) -> bool:
         """Whether a limit is reached, or there is nothing left to try."""
         return self.reason is not None

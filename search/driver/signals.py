@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,8 +19,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stopped_by_signals(driver: Driver) -> Iterator[None]:
     """The first signal stops the search, the second leaves at once, the third even skips clean-up.
 
-    Installed after Ray has started, which installs a SIGTERM handler of its own.
+    Installed after Ray has started, which installs a SIGTERM handler of its own. Outside the main
+    thread, where Python allows no handlers, signals are left as they are.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def stop() -> None:
         driver.stop()

@@ -10,6 +10,8 @@
     order.json                      task -> document ids in the order in which stages take them
     selection/000012.parquet        scores of a trial on the selection documents, as in finished/
     report/000012.parquet           the same on the report documents
+    simplified/selection-….parquet  scores of a shorter recipe than a trial's, by its digest
+    search/1000000.parquet          an average of trials, scored for a verdict on search documents
     budgets/000000.json             the budget, each time it was changed
     drivers/4e0c….json              the record of the driver, renewed while it lives
 
@@ -22,11 +24,12 @@ from search.ledger.driver_record import DriverRecord
 from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Ledger
 from search.ledger.parquet import trials_table
-from search.ledger.trial import BASE, UNIFORM, Proposal, Trial
+from search.ledger.trial import BASE, FIRST_AVERAGE, UNIFORM, Proposal, Trial
 
 __all__ = [
     "BASE",
     "CONFIG",
+    "FIRST_AVERAGE",
     "UNIFORM",
     "Contents",
     "DriverRecord",

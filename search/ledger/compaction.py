@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from search.ledger import parquet
 from search.ledger.paths import (
+    AVERAGES,
     BUDGETS,
     FINISHED,
     INDEXED,
     PROPOSED,
     REPORT,
     SELECTION,
+    SIMPLIFIED,
     finished_name,
     is_number,
     is_range,
@@ -63,7 +65,8 @@ def recover(store: Store, reader: Reader) -> dict[int, Trial]:
     Returns:
         The trials in small files, by number.
     """
-    for folder in (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT):
+    folders = (PROPOSED, FINISHED, INDEXED, BUDGETS, SELECTION, REPORT, AVERAGES, SIMPLIFIED)
+    for folder in folders:
         store.remove_partial_files(folder)
     proposed = {int(name[:-5]) for name in store.files(PROPOSED) if is_number(name)}
     small = reader.finished(is_number, [])  # damaged files are reported by `contents`

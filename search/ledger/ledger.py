@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from search.ledger.compaction import compact, recover
 from search.ledger.driver_record import DriverRecord, is_alive, read_records
 from search.ledger.lease import Lease
 from search.ledger.paths import (
+    AVERAGES,
     BUDGETS,
     FINISHED,
     ORDER,
@@ -22,6 +24,7 @@ from search.ledger.paths import (
     is_number,
     proposed_name,
     scores_name,
+    simplified_name,
 )
 from search.ledger.reader import Reader
 from search.ledger.store import Store
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     from search.ledger.contents import Contents
     from search.ledger.trial import Proposal, Trial
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 HEADER, CONFIG = "run.json", "config.yaml"
@@ -61,7 +66,10 @@ class Ledger:
                 f"{root} is a file, not a run; give the folder that `run:` of a config names"
             ) from None
         except FileNotFoundError:
-            raise ValueError(f"{root} is not a run: it has no {HEADER}") from None
+            raise ValueError(
+                f"{root} is not a run: it has no {HEADER}; give the folder that `run:` of a config "
+                "names"
+            ) from None
         except ValueError as error:
             raise ValueError(f"{self._store.location(HEADER)} is damaged: {error}") from None
         if self.header.get("format") != FORMAT:
@@ -150,7 +158,7 @@ class Ledger:
     @property
     def version(self) -> Hashable:
         """Another value after each change of the trials, proposals or budget; reads no file."""
-        folders = (FINISHED, PROPOSED, BUDGETS)
+        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES)
         files = (each for folder in folders for each in self._store.files(folder).values())
         return tuple((each.path, each.size, each.mtime_ns) for each in files)
 
@@ -181,8 +189,13 @@ class Ledger:
             self._compact()
 
     def record_scores(self, documents: str, trial: Trial, table: pa.Table) -> None:
-        """Records a trial's scores on the `selection` or `report` documents."""
+        """Records a trial's scores on the `selection` or `report` documents, or an average's."""
         self._write(scores_name(documents, trial.number), parquet.trial_file(trial, table))
+
+    def record_simplified(self, documents: str, trial: Trial, table: pa.Table | None) -> None:
+        """Records the scores of a shorter recipe than a trial's, under its digest."""
+        name = simplified_name(documents, trial.proposal.digest)
+        self._write(name, parquet.trial_file(trial, table))
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
         if self._lease:
@@ -223,16 +236,37 @@ class Ledger:
         Raises:
             ValueError: if the file is damaged.
         """
-        name = scores_name(documents, number)
-        source = self._store.source(name)
+        return self._scores(scores_name(documents, number))
+
+    def simplified(self, documents: str, digest: str) -> tuple[Trial, pa.Table] | None:
+        """The recorded scores of a shorter recipe; None if it has not been scored.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        name = simplified_name(documents, digest)
+        return self._scores(name) if self._store.exists(name) else None
+
+    def _scores(self, name: str) -> tuple[Trial, pa.Table]:
         try:
-            (trial,) = parquet.read_trials(source)
+            (trial,) = parquet.read_trials(self._store.source(name))
             return trial, parquet.read_documents(self._store.source(name))
         except ValueError as error:
             raise ValueError(
-                f"{self._store.location(name)}: {error}; "
-                "if you delete it, the trial is scored again"
+                f"{self._store.location(name)}: {error}; if you delete it, it is scored again"
             ) from None
+
+    def averages(self) -> list[Trial]:
+        """The averages of trials that a verdict has scored on the search documents, by number."""
+        found: list[Trial] = []
+        for number in sorted(self.scored_on(AVERAGES)):
+            name = scores_name(AVERAGES, number)
+            try:
+                found += parquet.read_trials(self._store.source(name))
+            except ValueError as error:
+                where = self._store.location(name)
+                log.warning("%s: %s; if you delete it, it is scored again", where, error)
+        return found
 
     # -- the driver
 

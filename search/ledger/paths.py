@@ -7,7 +7,9 @@ from collections.abc import Collection
 
 PROPOSED, FINISHED, INDEXED, BUDGETS = "proposed", "finished", "trials", "budgets"
 ORDER = "order.json"
+SIMPLIFIED = "simplified"  # shorter recipes than those of trials
 SELECTION, REPORT = "selection", "report"  # the sets of documents that a search does not see
+AVERAGES = "search"  # averages of trials, scored as these are, on the search documents
 
 
 def proposed_name(number: int) -> str:
@@ -23,6 +25,11 @@ def finished_name(number: int) -> str:
 def scores_name(documents: str, number: int) -> str:
     """The file of one trial's scores on another set of documents than that of the search."""
     return f"{documents}/{number:06}.parquet"
+
+
+def simplified_name(documents: str, digest: str) -> str:
+    """The file of the scores of a recipe that is shorter than a trial's."""
+    return f"{SIMPLIFIED}/{documents}-{digest}.parquet"
 
 
 def range_name(numbers: Collection[int]) -> str:

@@ -16,6 +16,9 @@ TrialState = Literal["scored", "stopped", "broken", "failed", "duplicate"]
 BASE, UNIFORM = "base", "uniform soup"
 """Labels of the two baselines that every result is compared with."""
 
+FIRST_AVERAGE = 1_000_000
+"""Number of the first average of trials: a search may be resumed, and counts on from its last."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -67,6 +70,11 @@ class Proposal:
     def is_input(self) -> bool:
         """Whether it is the base or a model alone: every other label has a space in it."""
         return self.label is not None and " " not in self.label
+
+    @property
+    def is_average(self) -> bool:
+        """Whether it is an average of trials, which a verdict tries and no search knows."""
+        return self.number >= FIRST_AVERAGE
 
     def to_json(self) -> str:
         """One JSON object; `from_dict` reads it."""

@@ -9,7 +9,8 @@ from search.objectives.front import (
     normalised,
     ranks,
 )
-from search.objectives.hypervolume import MARGIN, hypervolume, reference_point, volumes
+from search.objectives.hypervolume import EXACT, MARGIN, hypervolume, reference_point, volumes
+from search.objectives.neighbours import neighbours
 from search.objectives.objective import (
     Direction,
     Metric,
@@ -22,6 +23,7 @@ from search.objectives.objective import (
 )
 
 __all__ = [
+    "EXACT",
     "MARGIN",
     "Direction",
     "Losses",
@@ -36,6 +38,7 @@ __all__ = [
     "hypervolume",
     "knee",
     "losses",
+    "neighbours",
     "normalised",
     "ranks",
     "reference_point",

@@ -172,6 +172,8 @@ def _verdict(verdict: RunVerdict | None) -> Section:
         "Verdict on report documents",
         texts=[
             *(each.sentence for each in verdict.objectives),
+            *(each.sentence for each in verdict.answers),
+            *(f"Warning: {warning}." for warning in verdict.warnings),
             "In brackets: 95 % intervals. p: of paired tests, Holm-corrected over all of them.",
         ],
         tables=[verdict_table(verdict)],

@@ -45,14 +45,12 @@ def verdict_table(verdict: RunVerdict) -> Table:
     """The pick's scores on report documents and those of what it came from."""
     rows = []
     for each in verdict.objectives:
-        low, high = each.interval
-        own = f"{each.report:.4f} [{low:.4f}, {high:.4f}]"
         others = [
             f"{other.score:.4f} ({other.result}, p={other.p_holm:.2g})"
             for other in each.comparisons.values()
         ]
         gap = f"{each.report - each.search:+.4f}"
-        rows.append([each.objective.name, own, gap, *others])
+        rows.append([each.objective.name, each.report_text, gap, *others])
     labels = verdict.objectives[0].comparisons if verdict.objectives else ()
     pick = f"trial {verdict.trial.number}"
     return Table(["objective", pick, "report − search", *labels], rows)

@@ -1,5 +1,6 @@
 """What the finished trials of a run show: its front, picks and importance; knows no files."""
 
+from search.results.answers import TaskAnswers, task_answers
 from search.results.constant_objectives import (
     ENOUGH,
     ConstantError,
@@ -12,22 +13,32 @@ from search.results.importance import importance
 from search.results.recipe_text import recipe_lines
 from search.results.results import RunResults
 from search.results.shrinkage import shrink
+from search.results.simpler_recipe import Tensors, collapsed, count_numbers, steps
+from search.results.simplification import Contrast, contrasts
 from search.results.verdict import Comparison, ObjectiveVerdict, verdict
 
 __all__ = [
     "ENOUGH",
     "Comparison",
     "ConstantError",
+    "Contrast",
     "DocumentScores",
     "Effort",
     "ObjectiveVerdict",
     "RunResults",
+    "TaskAnswers",
+    "Tensors",
     "check_objectives",
+    "collapsed",
     "constant_warnings",
+    "contrasts",
+    "count_numbers",
     "document_scores",
     "importance",
     "jackknife",
     "recipe_lines",
     "shrink",
+    "steps",
+    "task_answers",
     "verdict",
 ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search.ledger import BASE, UNIFORM, Trial
 from search.objectives import (
+    EXACT,
     MARGIN,
     Losses,
     Objective,
@@ -20,6 +21,7 @@ from search.objectives import (
     hypervolume,
     knee,
     losses,
+    neighbours,
     normalised,
     volumes,
 )
@@ -54,8 +56,12 @@ class RunResults:
 
     @cached_property
     def baselines(self) -> dict[str, Trial]:
-        """The scored trials that the search did not propose, by label."""
-        return {trial.label: trial for trial in self.scored if trial.label}
+        """The scored trials that a search begins with, by label."""
+        return {
+            trial.label: trial
+            for trial in self.scored
+            if trial.label and not trial.proposal.is_average
+        }
 
     @cached_property
     def models(self) -> dict[str, Trial]:
@@ -127,6 +133,11 @@ class RunResults:
         what = "only estimates of scores" if is_stopped else "no scores"
         raise ValueError(f"trial {number} has {what}: {known}")
 
+    def neighbours(self) -> list[tuple[Trial, Trial]]:
+        """Trials side by side on the front, the farthest apart first."""
+        rows = normalised(self._losses(self.front), self._anchors) if self.front else ()
+        return [(self.front[i], self.front[j]) for i, j in neighbours(np.array(rows))]
+
     def best(self) -> dict[str, float]:
         """The best value of each objective so far."""
         return {
@@ -179,7 +190,8 @@ class RunResults:
     def history(self) -> list[float]:
         """The hypervolume after each scored trial, in the order of finishing.
 
-        On the scale on which the worst of base and models is 0 and the best 1, per objective.
+        On the scale on which the worst of base and models is 0 and the best 1, per objective;
+        estimated if there are more than `EXACT` objectives.
         """
         return volumes(*self._normalised) if self.scored else []
 
@@ -190,8 +202,11 @@ class RunResults:
         hypervolume was 0 before them.
         """
         states = [trial.state for trial in self.trials if trial.state in ("scored", "stopped")]
-        rows, reference = self._normalised
         known = states[:-window].count("scored")
+        if len(self.objectives) > EXACT:
+            before = self.history[known - 1] if known else 0.0
+            return self.history[-1] / before - 1 if before > 0 else None
+        rows, reference = self._normalised
         before = hypervolume(rows[:known], reference) if known else 0.0
         return hypervolume(rows, reference) / before - 1 if before > 0 else None
 

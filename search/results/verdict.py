@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,13 @@ class Comparison:
     """Corrected over all comparisons of the verdict."""
 
     @property
+    def improvement_text(self) -> str:
+        """How much better the candidate is, with the interval if there is one."""
+        width = self.test.half_width
+        error = f" ± {width:.4f}" if math.isfinite(width) else ""
+        return f"{self.test.difference:+.4f}{error}"
+
+    @property
     def result(self) -> str:
         """`better`, `worse`, or `not distinguishable`."""
         if self.p_holm > 1 - CONFIDENCE:
@@ -50,23 +57,47 @@ class ObjectiveVerdict:
     """By label: the base, the models, the uniform soup."""
 
     @property
+    def report_text(self) -> str:
+        """The score on the report documents, with its interval if it has one."""
+        low, high = self.interval
+        known = math.isfinite(low) and math.isfinite(high)
+        return f"{self.report:.4f} " + (f"[{low:.4f}, {high:.4f}]" if known else "(no interval)")
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        """Why it may say nothing."""
+        if not all(map(math.isfinite, self.interval)):
+            yield (
+                f"{self.objective.name} has neither intervals nor tests: there are fewer than two "
+                "report documents with scores of their own"
+            )
+        elif len(self.comparisons) > 1 and not any(
+            each.test.difference for each in self.comparisons.values()
+        ):
+            yield f"{self.objective.name} is the same for all on the report documents"
+
+    @property
     def sentence(self) -> str:
         """The comparisons in words."""
         groups = {
             result: {k: v for k, v in self.comparisons.items() if v.result == result}
             for result in ("better", "worse", "not distinguishable")
         }
-        inputs = {label for label in self.comparisons if label != UNIFORM}
-        better, parts = groups["better"], list[str]()
-        if better:
-            some = [label for label in better if label not in inputs]
-            who = ["every input model", *some] if inputs and inputs <= set(better) else list(better)
-            parts.append(f"better than {_listed(who)} ({_least(better)})")
-        if groups["worse"]:
-            parts.append(f"worse than {_listed(groups['worse'])} ({_least(groups['worse'])})")
+        parts = [
+            f"{result} than {self._who(some, 'every input model')} ({_least(some)})"
+            for result in ("better", "worse")
+            if (some := groups[result])
+        ]
         if unclear := groups["not distinguishable"]:
-            parts.append(f"not distinguishable from {_listed(unclear)}")
+            parts.append(f"not distinguishable from {self._who(unclear, 'any input model')}")
         return f"{self.objective.name}: {', '.join(parts) or 'nothing to compare with'}"
+
+    def _who(self, group: Mapping[str, Comparison], inputs: str) -> str:
+        """The others of a group, listed; those that went in have one word if all are in it."""
+        went_in = [label for label in self.comparisons if label != UNIFORM]
+        if len(went_in) < 2 or not group.keys() >= {*went_in}:
+            return _listed(group)
+        return _listed([inputs, *(label for label in group if label not in went_in)])
 
     def to_json(self) -> dict[str, Any]:
         """What `mergefront verdict --json` prints of an objective."""
@@ -137,7 +168,7 @@ def _finite(bounds: Interval) -> list[float] | None:
 def _least(comparisons: Mapping[str, Comparison]) -> str:
     """The smallest difference among them, with its interval, and to whom if there are several."""
     label, least = min(comparisons.items(), key=lambda item: abs(item[1].test.difference))
-    number = f"{least.test.difference:+.4f} ± {least.test.half_width:.4f}"
+    number = least.improvement_text
     return f"{number} to {_named(label)}" if len(comparisons) > 1 else number
 
 

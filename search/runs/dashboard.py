@@ -59,7 +59,7 @@ def mirror_of(root: str, file: Path) -> tuple[Mirror, Ledger]:
 
 def rows_of(ledger: Ledger) -> Iterator[MirroredTrial]:
     """The finished trials of a run, in the order of finishing."""
-    results = results_of(ledger)
+    results = results_of(ledger, averages=False)
     for trial in results.trials:
         scores = [trial.scores[each.name] for each in results.objectives] if trial.scores else None
         shown = {

@@ -72,11 +72,16 @@ def _score(objective: Objective, value: float, documents: str) -> Score:
 def _unseen(verdict: RunVerdict) -> list[str]:
     rows = (
         f"| {each.objective.name} ({_what(each.objective)}) | {_better(each.objective)} "
-        f"| {each.report:.4f} [{each.interval[0]:.4f}, {each.interval[1]:.4f}] |"
+        f"| {each.report_text} |"
         for each in verdict.objectives
     )
     table = "\n".join(["| objective | better | this model |", "|---|---|---|", *rows])
-    return [UNSEEN, table, "\n".join(f"- {each.sentence}" for each in verdict.objectives)]
+    lines = [
+        *(each.sentence for each in verdict.objectives),
+        *(each.sentence for each in verdict.answers),
+        *(f"**Warning:** {warning}." for warning in verdict.warnings),
+    ]
+    return [UNSEEN, table, "\n".join(f"- {each}" for each in lines)]
 
 
 def _search(plan: Plan, trial: Trial, beside: Mapping[str, Trial]) -> list[str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
+from workers.recipe import Source
 
 if TYPE_CHECKING:
+    from evaluators.evaluator import Evaluator
     from search.config import Plan
     from search.ledger import Trial
     from search.runs.verdict import RunVerdict
@@ -25,17 +27,26 @@ OTHER_DTYPE = (
     "for bit what was scored, and their scores may differ."
 )
 
+ADAPTER = (
+    "The scores are of the whole merged model. The adapter gives its weights up to rounding, not "
+    "bit for bit."
+)
+
 
 @dataclass(frozen=True)
 class Exported:
-    """A model directory, and the command that scores it again."""
+    """A model directory or an adapter's, and the command that scores it again."""
 
     path: Path
+    source: Source
+    """The model: the directory, or a base with the adapter in it."""
     recheck: list[str]
     random_fewshot: tuple[str, ...]
     """Tasks whose few-shot examples the command draws anew, and so scores differently."""
     note: str = ""
     """What a user should know of the scores; empty if the weights are those that were scored."""
+    warnings: tuple[str, ...] = ()
+    """Where the models have other chat templates or generation configs than the merged one."""
     in_parts: bool = False
     """Whether the scores are of several scorings, so that the last bits of the command's differ."""
 
@@ -54,6 +65,7 @@ def export(
     verdict: RunVerdict | None = None,
     dtype: str | None = None,
     shard_bytes: int = 5 * 10**9,
+    adapter: bool = False,
     force: bool = False,
 ) -> Exported:
     """Writes the model of a scored trial.
@@ -66,30 +78,48 @@ def export(
         verdict: on this trial; its scores are on unseen documents, so they come first in the card.
         dtype: another one than that of the scored weights: float32, float16 or bfloat16.
         shard_bytes: of tensors in a file, unless a single one is larger.
+        adapter: write a merge of LoRA adapters as a LoRA adapter.
         force: replace `out` if it exists.
 
     Raises:
-        ValueError: if `out` is there already and not to be replaced, a model is gone, or the
-            weights are too large for float16.
+        ValueError: if `out` is there already and not to be replaced, a model is gone, the
+            weights are too large for float16, or the merge is no adapter.
         OSError: if the disk gives up on the way.
     """
     from search.runs.evidence import evidence_of
+    from workers.inherited import inherited
     from workers.merge import merge  # imports torch
+    from workers.merge_adapter import merge_adapter
 
     recipe, note = _in_dtype(trial.proposal.recipe, dtype)
-    merge(
-        recipe,
-        out,
-        files=_files(trial),
-        evidence=evidence_of(plan, trial, beside or {}, verdict, note),
-        force=force,
-        shard_bytes=shard_bytes,
-    )
+    note = ADAPTER if adapter else note
+    files, evidence = _files(trial), evidence_of(plan, trial, beside or {}, verdict, note)
+    if adapter:
+        source = merge_adapter(recipe, out, files=files, evidence=evidence, force=force)
+    else:
+        source = Source(str(out.absolute()))
+        merge(recipe, out, files=files, evidence=evidence, force=force, shard_bytes=shard_bytes)
     suite = make_evaluator(suite_settings(plan.config))
+    command = _command(suite, source, trial)
+    differ = tuple(each.sentence for each in inherited(recipe) if each.others)
+    in_parts = trial.conditions is not None and Conditions(**trial.conditions).parts > 1
+    return Exported(
+        out, source, command, tuple(suite.random_fewshot), note, warnings=differ, in_parts=in_parts
+    )
+
+
+def _command(suite: Evaluator, source: Source, trial: Trial) -> list[str]:
+    """The command that scores a model again, of a base with an adapter if there is one."""
+    from workers.checkpoint import open_headers  # imports torch
+
     conditions = Conditions(**trial.conditions) if trial.conditions else None
-    command = suite.command(suite.documents["search"], out, conditions)
-    in_parts = conditions is not None and conditions.parts > 1
-    return Exported(out, command, tuple(suite.random_fewshot), note, in_parts)
+    folder = open_headers(source).path
+    found = suite.command(suite.documents["search"], folder, conditions)
+    if source.adapter is None:
+        return found
+    key = "lora_local_path" if conditions and conditions.engine != "hf" else "peft"
+    more = f",{key}={source.adapter}"
+    return [f"{each}{more}" if each.startswith("pretrained=") else each for each in found]
 
 
 def _in_dtype(recipe: Recipe, dtype: str | None) -> tuple[Recipe, str]:

@@ -16,16 +16,18 @@ from search.config import Config, Plan, describe, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
-from search.runs.inputs import changed_inputs, changed_keys, inputs
+from search.runs.inputs import changed_inputs, changed_keys, inputs, undo_or_restart
+from search.runs.tracking import check_tracker
 
 
 def create_run(plan: Plan) -> Ledger:
     """A new run folder for a plan.
 
     Raises:
-        ValueError: if there is a run already.
+        ValueError: if there is a run already, or the config's tracker is not installed.
     """
     config = plan.config
+    check_tracker(config)
     header = {
         "name": config.name,
         "objectives": {each.name: each.to_dict() for each in plan.objectives},
@@ -67,19 +69,25 @@ def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledg
         plan, ledger = make_plan(config), Ledger(root)
         own = _with_budget(parse_config(config_of(ledger), Path(CONFIG)), ledger)
         changed, harmless = changed_keys(own, plan.config)
-    if matters := changed_inputs(ledger.header["inputs"], inputs(plan)) + changed:
+    check_tracker(plan.config)
+    if matters := changed_inputs(ledger.header["inputs"], plan) + changed:
         raise ValueError(
             f"{root} cannot be resumed, because its trials would not be comparable:\n"
             + "".join(f"  {each}\n" for each in matters)
-            + "Undo these changes, or start a new run with the trials of this one: set another "
-            f"`run:` in a config and `mergefront search CONFIG --from {root}`"
+            + undo_or_restart(root)
         )
     return plan, ledger, harmless
 
 
-def results_of(ledger: Ledger) -> RunResults:
-    """The results of a run, from its files alone."""
-    return RunResults.of(ledger.header["objectives"], ledger.trials())
+def results_of(ledger: Ledger, *, averages: bool = True) -> RunResults:
+    """The results of a run, from its files alone.
+
+    Args:
+        ledger: of the run.
+        averages: include the averages of trials that a verdict has tried, which no search knows.
+    """
+    trials = ledger.trials() + (ledger.averages() if averages else [])
+    return RunResults.of(ledger.header["objectives"], trials)
 
 
 def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
@@ -97,7 +105,7 @@ def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
 
 def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
     """Which limit of a budget the run has reached, in words, or None; from its files alone."""
-    results = results_of(ledger)
+    results = results_of(ledger, averages=False)
     return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
 
 

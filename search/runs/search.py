@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from evaluators.steps import begin_step
 from search.driver import Budget, Driver, StageBuilder, baselines, stopped_by_signals
+from search.runs.tracking import tracking
 from search.space import MergeFeatures
 
 if TYPE_CHECKING:
@@ -42,21 +44,24 @@ def run_search(
         AddressError: if no search can run through the address.
         PoolError: if no worker can work any more.
     """
-    with ledger.driving(takeover=takeover) as lease:
+    with ledger.driving(takeover=takeover) as lease, tracking(plan, ledger) as track:
         ledger.record_budget(budget.model_dump(mode="json"))
         pool = (make_pool or ray_pool)(plan, address)
+        begin_step("reading the earlier trials")
         driver = _driver(plan, pool, ledger, budget)
-        driver.watch = lambda driver: _report(driver, lease, watch)
+        driver.watch = lambda driver: _report(driver, lease, (track, watch))
         try:
             with stopped_by_signals(driver):
                 driver.run()
         finally:
             pool.close()
+            track(driver)  # the last outcomes come after the last step
     return driver
 
 
 def ray_pool(plan: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
+    begin_step("starting Ray" if address == "local" else f"connecting to Ray at {address}")
     from workers.pool.ray_pool import RayPool  # imports Ray and torch
     from workers.worker import Setup, Worker
 
@@ -68,6 +73,7 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         merging=plan.config.merging,
         tokenizer=plan.config.tokenizer,
         chat_template=plan.space.chat_template,
+        generation_config=plan.space.generation_config,
     )
     return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 
@@ -96,7 +102,8 @@ def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:
     )
 
 
-def _report(driver: Driver, lease: Lease, watch: Callable[[Driver], None]) -> None:
+def _report(driver: Driver, lease: Lease, watches: Sequence[Callable[[Driver], None]]) -> None:
     """Writes the state of the search into the run, where `mergefront status` reads it."""
-    lease.report({"running": sorted(driver.running), **driver.pool.report})
-    watch(driver)
+    lease.report({"running": sorted(driver.running), "clock": driver.clock, **driver.pool.report})
+    for watch in watches:
+        watch(driver)

@@ -1,17 +1,16 @@
-"""The progress of a run, from its files alone."""
+"""The progress of a run as plain JSON values, from its files alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from search.driver import Budget, wall_hours, worker_hours
-from search.results import Effort, RunResults, constant_warnings
+from search.driver import wall_hours, worker_hours
+from search.results import RunResults
+from search.runs.progress import progress_of_contents
 
 if TYPE_CHECKING:
-    from search.ledger import Contents, Ledger, Trial
-
-WINDOW = 30  # finished trials from which the pace is computed
+    from search.ledger import Contents, Ledger
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,17 @@ class Snapshot:
 
     contents: Contents
     results: RunResults
+    """Of the search alone, as a status counts them."""
+    shown: RunResults
+    """With the averages of trials that a verdict has tried, as a front shows them."""
 
 
 def snapshot_of(ledger: Ledger) -> Snapshot:
     """Reads the trials of a run; those that the ledger has read before are not read again."""
-    contents = ledger.contents()
-    return Snapshot(contents, RunResults.of(ledger.header["objectives"], contents.trials))
+    contents, averages = ledger.contents(), ledger.averages()
+    results = RunResults.of(ledger.header["objectives"], contents.trials)
+    shown = replace(results, trials=[*contents.trials, *averages]) if averages else results
+    return Snapshot(contents, results, shown)
 
 
 def status_of(ledger: Ledger, snapshot: Snapshot | None = None) -> dict[str, Any]:
@@ -35,24 +39,21 @@ def status_of(ledger: Ledger, snapshot: Snapshot | None = None) -> dict[str, Any
         ledger: of the run.
         snapshot: of its trials; by default they are read now.
     """
-    snapshot = snapshot or snapshot_of(ledger)
-    contents, found = snapshot.contents, snapshot.results
-    budget, done = Budget.model_validate(ledger.budget), len(contents.trials)
-    hours = wall_hours(contents.trials)
-    is_spent = budget.reached(contents.trials, hours, found.objectives) is not None
+    if snapshot:
+        contents, results = snapshot.contents, snapshot.results
+    else:
+        contents, results = ledger.contents(), None
     driver = ledger.driver
-    report = dict(driver.report) if driver else {}
-    running = report.get("running", [])
-    warnings = constant_warnings(found.constant, len(found.scored))
-    effort = Effort.of(contents.trials)
+    progress = progress_of_contents(ledger, contents, driver, results)
+    found, budget, done = progress.results, progress.budget, len(contents.trials)
     return {
         "version": 1,
-        "run": ledger.header["name"],
-        "state": "running" if driver else "finished" if is_spent else "stopped",
+        "run": progress.name,
+        "state": progress.state,
         "trials": {
             "proposed": done + len(contents.waiting),
-            "running": len(running),
-            **_counts(contents.trials),
+            "running": len(progress.running),
+            **progress.counts,
         },
         "front": len(found.front),
         "best": found.best(),
@@ -60,35 +61,19 @@ def status_of(ledger: Ledger, snapshot: Snapshot | None = None) -> dict[str, Any
         "budget": {
             "trials": budget.trials,
             "spent": done,
-            "hours": hours,
+            "hours": wall_hours(contents.trials),
             "worker_hours": worker_hours(contents.trials),
-            "scorings": effort.scorings,
+            "scorings": progress.effort.scorings,
         },
-        "documents": effort.to_json(),
+        "documents": progress.effort.to_json(),
         "driver": {"who": driver.who, "since": driver.since} if driver else None,
-        "workers": {name: report.get(name, 0) for name in ("workers", "starting", "busy")},
-        "preparing": report.get("preparing", ""),
-        "troubles": [*report.get("troubles", []), *contents.damage, *warnings],
-        "seconds_left": _left(contents.trials, budget.trials) if driver else None,
+        "workers": progress.workers,
+        "preparing": progress.report.get("preparing", ""),
+        "troubles": progress.troubles,
+        "seconds_left": progress.seconds_left,
     }
 
 
 def _pick(found: RunResults, how: str) -> dict[str, Any]:
     trial = found.pick(how)
     return {"trial": trial.number, "mean": found.mean(trial), "scores": dict(trial.scores)}
-
-
-def _left(trials: list[Trial], budget: int) -> float | None:
-    """Seconds until the budget of trials is spent, at the pace of the last trials."""
-    clocks = [trial.clock for trial in trials][-WINDOW:]
-    if len(clocks) < 2 or clocks[-1] <= clocks[0]:
-        return None
-    return float(budget - len(trials)) * (clocks[-1] - clocks[0]) / (len(clocks) - 1)
-
-
-def _counts(trials: list[Trial]) -> dict[str, int]:
-    """How many trials ended in each state."""
-    found = dict.fromkeys(("scored", "stopped", "broken", "failed", "duplicate"), 0)
-    for trial in trials:
-        found[trial.state] += 1
-    return found

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template")
+SCORE_KEYS = ("documents", "scoring", "tokenizer", "chat_template", "generation_config")
 """Keys of a config that decide scores."""
 
 
@@ -45,10 +45,11 @@ def transfer_trials(plan: Plan, old: Ledger, new: Ledger) -> Transfer:
     """
     if _are_scores_valid(plan, old, new):
         return Transfer(_copy(plan, old, new), scored=True)
-    front = [dict(params) for trial in results_of(old).front if (params := trial.proposal.params)]
+    known = results_of(old, averages=False).front
+    front = [dict(params) for trial in known if (params := trial.proposal.params)]
     points = [params for params in front if _has(plan, params)]
-    known = baselines(plan.space, plan.recipes).known
-    labels = {each.recipe.digest: each.label for each in known}
+    first = baselines(plan.space, plan.recipes).known
+    labels = {each.recipe.digest: each.label for each in first}
     for number, params in enumerate(points):
         recipe = plan.space.recipe(params)
         new.propose(Proposal.create(number, recipe, params, labels.get(recipe.digest)))

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evaluators.documents import DocumentSettings
-from evaluators.evaluator import make_evaluator
-from evaluators.scores import raw_values
-from search.config import parse_config, suite_settings
-from search.ledger import CONFIG, UNIFORM, Ledger, Trial
-from search.results import (
-    DocumentScores,
-    ObjectiveVerdict,
-    RunResults,
-    document_scores,
-    jackknife,
-    shrink,
-    verdict,
-)
+from search.ledger import UNIFORM, Ledger, Trial
+from search.results import ObjectiveVerdict, RunResults, TaskAnswers, shrink, verdict
+from search.runs.averages import with_averages
+from search.runs.known_scores import KnownScores
 from search.runs.run import config_of, results_of
-from search.runs.scoring import DocumentScoring
+from search.runs.scoring import DocumentScoring, UnscoredError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from evaluators.evaluator import Evaluator
-    from search.objectives import Objective
     from search.runs.search import MakePool
 
 SHARES = "documents: {search: 0.6, selection: 0.2, report: 0.2}"
@@ -48,6 +31,22 @@ class RunVerdict:
     selection: Mapping[int, Mapping[str, float]]
     """Trial -> the scores by which the pick was made, if there are selection documents."""
     objectives: Sequence[ObjectiveVerdict]
+    answers: Sequence[TaskAnswers] = ()
+    """How its generated answers to the report documents ended."""
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        label = f" ({self.trial.label})" if self.trial.label else ""
+        said = "; ".join(each.sentence for each in self.objectives)
+        return f"verdict on trial {self.trial.number}{label}, on unseen documents: {said}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is suspicious about the scores."""
+        found = [each.warnings for each in self.objectives]
+        found += [each.warnings for each in self.answers]
+        return [text for each in found for text in each]
 
     def to_json(self) -> dict[str, Any]:
         """What `mergefront verdict --json` prints; the keys are kept stable."""
@@ -63,6 +62,9 @@ class RunVerdict:
                 for number, scores in self.selection.items()
             ],
             "objectives": {each.objective.name: each.to_json() for each in self.objectives},
+            "sentence": self.sentence,
+            "warnings": self.warnings,
+            "answers": {each.task: each.to_json() for each in self.answers},
         }
 
 
@@ -116,7 +118,9 @@ def verdict_on_pick(
         only_recorded=only_recorded,
     )
     with scoring:
-        known = _Scores(ledger, results)
+        if shares.selection and number is None:
+            results = with_averages(results, ledger, scoring)
+        known = KnownScores(ledger, results)
         rescored: dict[int, Mapping[str, float]] = {}
         if shares.selection and number is None:
             again = _reselect(known, scoring)
@@ -127,8 +131,9 @@ def verdict_on_pick(
             for label, trial in _inputs(results).items()
             if trial.number != chosen.number
         }
-        scoring.score("report", [chosen, *others.values()])
-    own, *rest = known.on("report", [chosen, *others.values()])
+        compared = [chosen, *others.values()]
+        scoring.score("report", [each.proposal for each in compared])
+    own, *rest = known.on("report", compared)
     beside = dict(zip(others, rest, strict=True))
     return RunVerdict(
         run=ledger.header["name"],
@@ -136,6 +141,7 @@ def verdict_on_pick(
         pick=pick if number is None else None,
         selection=rescored,
         objectives=verdict(results.objectives, chosen.scores, own, beside),
+        answers=known.answers("report", chosen),
     )
 
 
@@ -148,74 +154,63 @@ def _inputs(results: RunResults) -> dict[str, Trial]:
     }
 
 
-def _reselect(known: _Scores, scoring: DocumentScoring) -> RunResults:
-    """The front and the inputs with scores on the selection documents; the front's are shrunk."""
+def _reselect(known: KnownScores, scoring: DocumentScoring) -> RunResults:
+    """The front, the averages and the inputs with scores on the selection documents.
+
+    The first two are shrunk, each among themselves: only the front was picked by search scores.
+    """
     results = known.results
-    inputs = [each for each in _inputs(results).values() if each not in results.front]
-    scored = scoring.score("selection", [*results.front, *inputs])
-    members = [each for each in results.front if each.number in scored]
+    searched = replace(results, trials=[t for t in results.trials if not t.proposal.is_average])
+    averages = [trial for trial in results.scored if trial.proposal.is_average]
+    inputs = [each for each in _inputs(results).values() if each not in searched.front]
+    wanted = [*searched.front, *averages, *inputs]
+    scored = scoring.score("selection", [each.proposal for each in wanted])
     rows: dict[int, dict[str, float]] = {n: dict(scores) for n, scores in scored.items()}
-    both = [known.on(documents, members) for documents in ("search", "selection")]
-    for each in results.objectives:
-        search, selection = ([row[each.name] for row in some] for some in both)
-        for trial, value in zip(members, shrink(search, selection) if members else (), strict=True):
-            rows[trial.number][each.name] = float(value)
+    for group in (searched.front, averages):
+        members = [each for each in group if each.number in scored]
+        for trial, shrunk in zip(members, _shrunk(known, members), strict=True):
+            rows[trial.number] = shrunk
     trials = [replace(results.trial(number), scores=scores) for number, scores in rows.items()]
     return RunResults(results.objectives, trials)
 
 
+def _shrunk(known: KnownScores, members: Sequence[Trial]) -> list[dict[str, float]]:
+    """The scores of some trials on the selection documents, shrunk towards their search scores."""
+    if not members:
+        return []
+    search, selection = (known.on(documents, members) for documents in ("search", "selection"))
+    columns = {
+        each.name: shrink([row[each.name] for row in search], [row[each.name] for row in selection])
+        for each in known.results.objectives
+    }
+    return [
+        {name: float(column[i]) for name, column in columns.items()} for i in range(len(members))
+    ]
+
+
 def recorded_verdict(ledger: Ledger, pick: str, number: int | None) -> RunVerdict | None:
-    """The verdict that `mergefront verdict` has found before; None if it has not been asked."""
+    """The verdict that `mergefront verdict` has found before; None if it has not been asked.
+
+    Raises:
+        ValueError: if its record is damaged, or there is no such trial.
+    """
+    if not ledger.scored_on("report"):
+        return None
     try:
         return verdict_on_pick(ledger, pick, number, only_recorded=True)
-    except ValueError:  # not scored, or there are no report documents
+    except UnscoredError:
         return None
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """The scores of trials and how each document changes them, from the files of a run."""
+def recorded_verdicts(ledger: Ledger) -> list[RunVerdict]:
+    """Every verdict that has been asked: on the knee of the front first, then by trial.
 
-    ledger: Ledger
-    results: RunResults
-
-    def on(self, documents: str, trials: Sequence[Trial]) -> list[dict[str, DocumentScores]]:
-        """By objective, for each trial.
-
-        Raises:
-            ValueError: if a file is damaged.
-        """
-        read = [self._read(documents, trial) for trial in trials]
-        raws = [raw_values(table) for _, table in read]
-        rows: list[dict[str, DocumentScores]] = [{} for _ in trials]
-        for each in self.results.objectives:
-            scores = [trial.scores[each.name] for trial, _ in read]
-            found = [document_scores(each, *pair) for pair in zip(scores, raws, strict=True)]
-            if None in found:  # all by one method: a median may be a mean by chance
-                tables = (table for _, table in read)
-                found = [self._jackknife(each, *p) for p in zip(scores, tables, strict=True)]
-            for row, one in zip(rows, found, strict=True):
-                assert one is not None
-                row[each.name] = one
-        return rows
-
-    def _read(self, documents: str, trial: Trial) -> tuple[Trial, pa.Table]:
-        if documents == "search":
-            return trial, self.ledger.documents(trial.number)
-        return self.ledger.scores_on(documents, trial.number)
-
-    @cached_property
-    def _suite(self) -> Evaluator:
-        """The tasks, which only scores need that are no means or ratios of documents."""
-        return make_evaluator(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
-
-    def _jackknife(self, objective: Objective, score: float, table: pa.Table) -> DocumentScores:
-        tasks = np.array(table["task"].to_pylist())
-        documents = np.array(table["doc_id"].to_pylist())
-        ids = {task: np.unique(documents[tasks == task]) for task in dict.fromkeys(tasks.tolist())}
-
-        def without(task: str, block: Iterable[int]) -> float:
-            out = (tasks == task) & np.isin(documents, ids[task][list(block)])
-            return objective.value(self._suite.aggregate(table.take(np.flatnonzero(~out))))
-
-        return jackknife(score, {task: len(some) for task, some in ids.items()}, without)
+    Raises:
+        ValueError: if a record is damaged.
+    """
+    knee = recorded_verdict(ledger, "knee", None)
+    shown = {knee.trial.number} if knee else set()
+    inputs = {trial.number for trial in _inputs(results_of(ledger)).values()}
+    numbers = sorted(ledger.scored_on("report") - inputs - shown)
+    found = [knee, *(recorded_verdict(ledger, "knee", number) for number in numbers)]
+    return [each for each in found if each]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from evaluators.settings import Count, Settings
 
@@ -146,6 +146,8 @@ class Auto(Settings):
         return AutoSampler(problem)
 
 
+_Settings = Annotated[Auto | Gp | Tpe | Nsga2 | Nsga3 | Random | Cmaes, Field(discriminator="type")]
 SamplerSettings = Annotated[
-    Auto | Gp | Tpe | Nsga2 | Nsga3 | Random | Cmaes, Field(discriminator="type")
+    _Settings, BeforeValidator(lambda given: {"type": given} if isinstance(given, str) else given)
 ]
+"""A sampler with its settings, or the name of one alone."""

@@ -74,7 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for folder in (settings.runs, settings.exports):
         folder.mkdir(parents=True, exist_ok=True)
     yield
-    await app.state.service.feeds.end()
+    app.state.service.feeds.end()
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:

@@ -50,11 +50,11 @@ class Feeds:
                 self._feeds.pop(view.name, None)
                 feed.close()
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Ends every stream, because the service ends."""
         self.closing.set()
         for feed in list(self._feeds.values()):
-            await feed.wake()
+            feed.wake()
 
     def check(self) -> None:
         """Makes sure that one more stream can be opened.
@@ -76,7 +76,7 @@ class _Feed:
 
     def __init__(self, view: RunView) -> None:
         self._view = view
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()  # a new one after each change
         self._version = 0
         self._shown: object = None
         self._poller: asyncio.Task[None] | None = None
@@ -92,7 +92,7 @@ class _Feed:
                 yield b"event: status\ndata: " + self._view.status_json + b"\n\n"
                 if self._view.status["state"] in OVER:
                     break
-            elif not await self._wait(seen):
+            elif not await self._wait():
                 yield b": alive\n\n"
         yield b"event: end\ndata: {}\n\n"
 
@@ -101,19 +101,17 @@ class _Feed:
         if self._poller:
             self._poller.cancel()
 
-    async def wake(self) -> None:
-        """Has every listener look whether the service ends."""
-        async with self._changed:
-            self._changed.notify_all()
+    def wake(self) -> None:
+        """Has every listener look what has changed, or whether the service ends."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-    async def _wait(self, seen: int) -> bool:
-        async with self._changed:
-            if seen != self._version:
-                return True
-            try:
-                await asyncio.wait_for(self._changed.wait(), HEARTBEAT)
-            except TimeoutError:
-                return False
+    async def _wait(self) -> bool:
+        """Whether something has changed before it is time for a heartbeat."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), HEARTBEAT)
+        except TimeoutError:
+            return False
         return True
 
     async def _poll(self) -> None:
@@ -127,7 +125,7 @@ class _Feed:
             if shown != self._shown:
                 self._shown = shown
                 self._version += 1
-                await self.wake()
+                self.wake()
 
 
 def _without_volatile(status: dict[str, Any]) -> str:

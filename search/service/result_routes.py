@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Response
 from search.ledger import trials_table
 from search.report import make_report, page, recipe_maps
 from search.results import RunResults, importance, recipe_lines
-from search.runs import Snapshot, recorded_verdict
+from search.runs import Snapshot, recorded_verdict, recorded_verdicts
 from search.service.bodies import PICK
 from search.service.problems import Problem
 from search.service.search_routes import JSON, Offset
@@ -45,7 +45,7 @@ async def trials(
     """Finished trials in the order of finishing: a page as JSON, or all that match as Parquet."""
 
     def make(snapshot: Snapshot) -> bytes:
-        found = _matching(snapshot.results, state, where)
+        found = _matching(snapshot.shown, state, where)
         if as_format == "parquet":
             return bytes(trials_table(found))
         rows = ",".join(trial.to_json() for trial in found[offset : offset + limit])
@@ -63,7 +63,7 @@ async def trial(view: View, number: Annotated[int, Path(ge=0, le=10**9)]) -> Res
     """One finished trial."""
 
     def make(snapshot: Snapshot) -> bytes:
-        for each in snapshot.results.trials:
+        for each in snapshot.shown.trials:
             if each.number == number:
                 return each.to_json().encode()
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no finished trial {number}", field="number")
@@ -82,14 +82,15 @@ async def front(
     """The front beside base, models and uniform soup."""
 
     def make(snapshot: Snapshot) -> bytes:
-        results = _where(snapshot.results, where)
+        results = _where(snapshot.shown, where)
         content = results.to_json(view.ledger.header["name"])
+        content["verdicts"] = _verdicts(view)
         content["pick"] = results.pick(pick).number if pick and results.front else None
         content |= results.history_json() if history else {}
         content |= {"importance": _importance(results)} if with_importance else {}
         return json.dumps(content).encode()
 
-    key = ("front", where, pick, history, with_importance)
+    key = ("front", where, pick, history, with_importance, _scored_later(view))
     return Response(await _answer(view, key, make, "where"), media_type=JSON)
 
 
@@ -104,7 +105,7 @@ async def recipe(
     """The recipe of a trial: in words, as a file, and as heat maps."""
 
     def make(snapshot: Snapshot) -> bytes:
-        chosen = _chosen(_where(snapshot.results, where), pick, trial)
+        chosen = _chosen(_where(snapshot.shown, where), pick, trial)
         found = chosen.proposal.recipe
         if as_format == "yaml":
             return found.to_yaml().encode()
@@ -181,6 +182,14 @@ def _chosen(results: RunResults, pick: str, number: int | None) -> Trial:
 def _matching(results: RunResults, state: str | None, where: str | None) -> list[Trial]:
     found = results.matching(where) if where else list(results.trials)
     return [each for each in found if state in (None, each.state)]
+
+
+def _verdicts(view: RunView) -> list[Any]:
+    """Those that have been asked; none if their record is damaged."""
+    try:
+        return [each.to_json() for each in recorded_verdicts(view.ledger)]
+    except ValueError:
+        return []
 
 
 def _importance(results: RunResults) -> Any:

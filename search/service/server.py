@@ -41,7 +41,7 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             super().handle_exit(sig, frame)
-            loop.call_soon_threadsafe(lambda: asyncio.ensure_future(app.state.service.feeds.end()))
+            loop.call_soon_threadsafe(app.state.service.feeds.end)
 
     config = uvicorn.Config(
         app,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -12,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from search.ledger import Ledger
 from search.runs import Snapshot, snapshot_of, status_of
+from search.service.problems import without_secrets
 
 if TYPE_CHECKING:
     from workers.pool.jobs import Job
 
 FRESH = 1.0  # seconds for which a snapshot is used before the run is looked at again
+STALE = 5.0  # seconds after which a request waits for that
 MAX_RUNS = 64  # in memory
 MAX_ANSWERS = 32  # in memory, per run
+
+Answers = OrderedDict[Hashable, "bytes | asyncio.Task[bytes]"]
 
 
 class RunView:
@@ -33,11 +38,11 @@ class RunView:
         self.ledger = Ledger(folder)
         self.name = folder.name
         self._job_of = job_of
-        self._lock = asyncio.Lock()
-        self._looked = -FRESH
+        self._reading: asyncio.Task[None] | None = None
+        self._looked = self._changed = -math.inf
         self._files: Hashable = None
         self._snapshot: Snapshot | None = None
-        self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._answers: Answers = OrderedDict()
         self.status: dict[str, Any] = {}
         self.status_json = b""
 
@@ -48,29 +53,51 @@ class RunView:
         return self._snapshot
 
     async def look(self) -> None:
-        """Reads what is new, unless another request has done so just now."""
-        async with self._lock:
-            if time.monotonic() - self._looked >= FRESH:
-                await asyncio.to_thread(self._read)
-                self._looked = time.monotonic()
+        """Has the run read if that is long ago; waits only if it is too long ago."""
+        now = time.monotonic()
+        if now - self._looked >= FRESH:
+            self._begin()
+        while self._snapshot is None or self._looked < max(self._changed, now - STALE):
+            await asyncio.shield(self._begin())
 
     def look_again(self) -> None:
-        """Has the next request read the run, because it was changed."""
-        self._looked = -FRESH
+        """Has the next request wait for what was changed just now."""
+        self._changed = time.monotonic()
 
     async def answer(self, key: Hashable, make: Callable[[Snapshot], bytes]) -> bytes:
         """An answer that depends on the trials only, computed once as long as they stay."""
         await self.look()
-        if key not in self._answers:
-            snapshot = self.snapshot
-            found = await asyncio.to_thread(make, snapshot)
-            if snapshot is not self.snapshot:
-                return found  # it is older than what the next request will see
-            self._answers[key] = found
-            if len(self._answers) > MAX_ANSWERS:
-                self._answers.popitem(last=False)
-        self._answers.move_to_end(key)
-        return self._answers[key]
+        answers, snapshot = self._answers, self.snapshot
+        if key not in answers:
+            answers[key] = asyncio.create_task(asyncio.to_thread(make, snapshot))
+            if len(answers) > MAX_ANSWERS:
+                answers.popitem(last=False)
+        answers.move_to_end(key)
+        found = answers[key]
+        try:
+            return found if isinstance(found, bytes) else await self._made(answers, key, found)
+        except BaseException:
+            answers.pop(key, None)
+            raise
+
+    async def _made(self, answers: Answers, key: Hashable, task: asyncio.Task[bytes]) -> bytes:
+        answers[key] = content = await asyncio.shield(task)
+        return content
+
+    def _begin(self) -> asyncio.Task[None]:
+        """The task that reads the run: one at a time."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._look())
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._reading
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        try:
+            await asyncio.to_thread(self._read)
+            self._looked = began
+        finally:
+            self._reading = None
 
     def _read(self) -> None:
         files = self.ledger.version  # before the content: a change meanwhile is seen next time
@@ -80,8 +107,9 @@ class RunView:
             self._answers = OrderedDict()
         status = status_of(self.ledger, self._snapshot)
         job = self._job_of(self.name)
-        self.status = {**status, **_with_job(self.name, status["state"], job)}
-        self.status_json = json.dumps(self.status).encode()
+        found = {**status, **_with_job(self.name, status["state"], job)}
+        text = without_secrets(json.dumps(found))  # a job's message repeats what it was given
+        self.status, self.status_json = json.loads(text), text.encode()
 
 
 class RunViews:

@@ -102,6 +102,9 @@ class Submissions:
         merging = file["merging"]
         if merging and merging.cache is not None:
             yield "merging.cache: the service chooses it; leave it out"
+        for key in ("folder", "uri"):
+            if getattr(file["track"], key, None) is not None:
+                yield f"track.{key}: the service's operator chooses it; leave it out"
 
     def _model_errors(self, where: str, source: Source) -> Iterator[str]:
         for path in filter(None, (source.path, source.adapter)):

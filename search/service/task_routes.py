@@ -62,7 +62,7 @@ async def verdict_task(service: InService, view: View) -> dict[str, Any]:
 
 def _check_pick(view: RunView, body: VerdictBody) -> None:
     """Says at once what a job would say after a minute."""
-    results = view.snapshot.results
+    results = view.snapshot.shown
     try:
         if isinstance(body, ExportBody) and body.where:
             results = results.where(body.where)

@@ -37,6 +37,7 @@ class Space:
     tokenizer: TokenizerChoice | None = None
     """Of every recipe: the choice over all models, also those that a recipe leaves out."""
     chat_template: str | None = None
+    generation_config: str | None = None
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -73,7 +74,7 @@ class Space:
     def merge(
         self, method: str, models: Mapping[str, Source], groups: tuple[Group, ...] = (Group({}),)
     ) -> Recipe:
-        """A recipe with the base, seed, tokenizer and chat template of the run."""
+        """A recipe with all that every recipe of the run has."""
         return Recipe(
             method,
             models,
@@ -82,6 +83,7 @@ class Space:
             seed=self.seed,
             tokenizer=self.tokenizer,
             chat_template=self.chat_template,
+            generation_config=self.generation_config,
         )
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
@@ -230,8 +232,8 @@ def _without_groups(recipe: Recipe) -> tuple[object, ...]:
     """All of a recipe except its groups; sums depend on the order of the models."""
     models = [(name, source.identity()) for name, source in recipe.models.items()]
     base = recipe.base.identity() if recipe.base else None
-    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer, recipe.chat_template)
-    return recipe.method, models, base, *scalars
+    texts = (recipe.tokenizer, recipe.chat_template, recipe.generation_config)
+    return recipe.method, models, base, recipe.seed, recipe.dtype, recipe.compat, *texts
 
 
 def _parameters_at(recipe: Recipe, position: Position) -> Mapping[str, Value]:

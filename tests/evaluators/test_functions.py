@@ -30,6 +30,7 @@ def forgetful(model, tokenizer, ids):
     return {}
 
 number = 3
+from math import sqrt
 '''
 
 
@@ -99,6 +100,7 @@ def test_functions_alone_have_general_texts_for_the_gate(settings_of, engine):
         ),
         ("missing", {}, "mine:missing cannot be imported: module 'mine' has no attribute"),
         ("number", {}, "mine:number is a int, no function"),
+        ("sqrt", {}, "mine:sqrt has no Python source, so a change of it could not be noticed"),
         ("brevity", {"documents": 2}, "2 documents split into"),
     ],
 )
@@ -122,3 +124,16 @@ def test_values_that_are_no_numbers_are_named(settings_of, engine):
         broken.score({"mine:infinite": [1]})
     with pytest.raises(ValueError, match="mine:forgetful gave no value for document 1"):
         forgetful.score({"mine:forgetful": [1]})
+
+
+def test_gradients_are_off_and_random_numbers_repeat(settings_of, engine, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "def draw(model, tokenizer, ids):\n"
+        "    assert not model(torch.tensor([[1, 2]])).logits.requires_grad\n"
+        "    return {i: float(torch.rand(())) for i in ids}\n"
+    )
+    evaluator = make_evaluator(settings_of("draw"))
+    evaluator.bind_engine(engine)
+    first, again = (evaluator.score({"mine:draw": [1, 2]}) for _ in range(2))
+    assert first.values == again.values

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from lm_eval.api.instance import Instance
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from evaluators.gate import Gate
 from evaluators.gate_limits import GateSettings, Measurements, Probes, violation
@@ -170,3 +173,18 @@ def test_a_model_is_compared_with_the_worst_input_model(
     ]
     found = violation(replace(HEALTHY, **change), inputs, SETTINGS)
     assert found is None if reason is None else found is not None and found.startswith(reason)
+
+
+def test_a_tokenizer_without_tokens_for_the_texts_is_named(trained):
+    """As where transformers takes a tokenizer's words for bytes, because of the model's type."""
+    empty = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(BPE({"<s>": 0, "</s>": 1}, [])),
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+    )
+    engine = HfEngine(trained[0], empty)
+    request = Instance("loglikelihood", {}, ("code", " yes"), 0)
+    engine.limit_batch([request], 1000)
+    with pytest.raises(ValueError, match="the gate needs texts of at least two tokens"):
+        Gate(SETTINGS, engine, Probes(("code yes",), ("code",)))

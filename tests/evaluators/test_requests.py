@@ -80,6 +80,7 @@ def test_a_limit_on_generation_is_lm_evals_own(
     )
     assert result
     assert [sample["resps"][0][0] for sample in result["samples"]["say"]] == texts
+    assert scores.values["say"].pop("truncated,none") > 0.5
     assert scores.values["say"].items() <= result["results"]["say"].items()
 
 

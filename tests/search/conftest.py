@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from search.config import Plan
@@ -18,6 +20,7 @@ from search.ledger import Ledger, Proposal, Trial
 from search.objectives import Objective
 from search.runs import create_run
 from search.space import Space, SpaceSettings
+from tests.search.hub import Hub
 from tests.workers.makers import WORDS, make_tokenizer
 from workers.recipe import Source
 
@@ -57,6 +60,33 @@ def write_task(folder: Path, name: str, docs: list[dict[str, Any]], **config: An
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
 
 
+def write_pick(folder: Path, questions: list[str], choices: tuple[str, str]) -> None:
+    """A multiple-choice task: the right choice is the first one and the second in turn."""
+    write_task(
+        folder,
+        "pick",
+        [{"q": q, "choices": choices, "gold": i % 2} for i, q in enumerate(questions)],
+        output_type="multiple_choice",
+        doc_to_text="{{q}}",
+        doc_to_choice="choices",
+        doc_to_target="gold",
+        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    )
+
+
+def write_text(folder: Path, texts: list[str]) -> None:
+    """A task that measures how well texts are predicted."""
+    write_task(
+        folder,
+        "text",
+        [{"t": text} for text in texts],
+        output_type="loglikelihood_rolling",
+        doc_to_text="",
+        doc_to_target="{{t}}",
+        metric_list=[{"metric": "bits_per_byte"}],
+    )
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
@@ -66,25 +96,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(root / "wide", 9, hidden_size=32)
     tasks = root / "tasks"
     tasks.mkdir()
-    write_task(
-        tasks,
-        "pick",
-        [{"q": f"q{i}", "choices": ["x", "y"], "gold": i % 2} for i in range(40)],
-        output_type="multiple_choice",
-        doc_to_text="{{q}}",
-        doc_to_choice="choices",
-        doc_to_target="gold",
-        metric_list=[{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
-    )
-    write_task(
-        tasks,
-        "text",
-        [{"t": f"text number {i}"} for i in range(40)],
-        output_type="loglikelihood_rolling",
-        doc_to_text="",
-        doc_to_target="{{t}}",
-        metric_list=[{"metric": "bits_per_byte"}],
-    )
+    write_pick(tasks, [f"q{i}" for i in range(40)], ("x", "y"))
+    write_text(tasks, [f"text number {i}" for i in range(40)])
     return root
 
 
@@ -117,6 +130,17 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    with Hub() as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", "good")
+        yield server
+        server.shutdown()
 
 
 def begin_scored(plan: Plan, texts: Sequence[float]) -> Ledger:

@@ -80,7 +80,7 @@ def test_front_shows_the_front_beside_base_models_and_uniform_soup(run, finished
 
 
 def test_front_as_json_keeps_its_contract(run, finished):
-    content = json.loads(run("front", finished.root, "--json").output)
+    content = json.loads(run("front", finished.root, "--json").stdout)
     assert content["version"] == 1
     assert content["objectives"] == {"picks": "maximize", "text": "minimize"}
     assert content["base"] == {"picks": 0.0, "text": 3.0}
@@ -91,7 +91,7 @@ def test_front_as_json_keeps_its_contract(run, finished):
 
 
 def test_status_as_json_keeps_its_contract(run, finished):
-    content = json.loads(run("status", finished.root, "--json").output)
+    content = json.loads(run("status", finished.root, "--json").stdout)
     assert content["state"] == "stopped"
     assert content["trials"]["scored"] == content["trials"]["proposed"] == 5
     assert (content["front"], content["best"]) == (1, {"picks": 0.4, "text": 2.0})
@@ -180,7 +180,7 @@ def test_doctor_accepts_a_valid_config_and_lists_its_parameters(run, write, conf
     path = write(config)
     done = run("doctor", path)
     assert done.exit_code == 0
-    content = json.loads(run("doctor", path, "--json").output)
+    content = json.loads(run("doctor", path, "--json").stdout)
     assert content["version"] == 1
     assert "weight[a].1" in content["parameters"]
 

@@ -98,10 +98,10 @@ def test_a_resolved_config_is_a_config(write, config, layers):
     [
         ({"metods": ["linear"]}, "metods: unknown key; did you mean 'methods'?"),
         ({"budget": {"trial": 5}}, "budget.trial: unknown key; did you mean 'trials'?"),
-        ({"budget": {"trials": 0}}, "budget.trials: Input should be greater than 0 (got 0)"),
+        ({"budget": {"trials": 0}}, "budget.trials: must be greater than 0 (got 0)"),
         ({"methods": ["tie"]}, "methods.0: unknown merge method 'tie'; did you mean 'ties'?"),
-        ({"methods": []}, "methods: List should have at least 1 item"),
-        ({"objectives": {}}, "objectives: Dictionary should have at least 1 item"),
+        ({"methods": []}, "methods: needs at least 1, not 0"),
+        ({"objectives": {}}, "objectives: needs at least 1, not 0"),
         (
             {"objectives": {"x": {"task": "pick", "metric": "accc"}}},
             "objectives.x.metric: task 'pick' does not report 'accc'; did you mean 'acc'?",
@@ -140,13 +140,22 @@ def test_a_resolved_config_is_a_config(write, config, layers):
             {"space": {"depth": {"group": 4}}},
             "space.depth.group: unknown key; did you mean 'groups'?",
         ),
-        ({"seed": -1}, "seed: Input should be greater than or equal to 0 (got -1)"),
-        ({"seed": 2**63}, "seed: Input should be less than 9223372036854775808"),
+        ({"seed": -1}, "seed: must be greater than or equal to 0 (got -1)"),
+        ({"seed": 2**63}, "seed: must be less than 9223372036854775808"),
         (
             {"prefer": "median"},
             "prefer: 'median' is neither `front`, `mean` nor weights by objective",
         ),
         ({"prefer": {"pics": 2}}, "prefer.pics: is not an objective; did you mean 'picks'?"),
+        (
+            {"verdict": "best"},
+            "verdict: 'best' is neither `knee`, `mean`, `best:OBJECTIVE` nor `false`",
+        ),
+        ({"verdict": "best:pics"}, "verdict: 'pics' is not an objective; did you mean 'picks'?"),
+        (
+            {"verdict": "knee", "documents": "all"},
+            "verdict: `documents` leaves no report documents",
+        ),
         ({"prefer": {}}, "prefer: gives no objective a weight"),
         (
             {"prefer": "mean", "sampler": {"type": "tpe"}},
@@ -165,8 +174,8 @@ def test_a_resolved_config_is_a_config(write, config, layers):
             {"objectives": {"x": {"mean": [{"task": "t", "metrik": "acc"}]}}},
             "objectives.x.mean.0.metrik: unknown key; did you mean 'metric'?",
         ),
-        ({"workers": {"cpus": 0}}, "workers.cpus: Input should be greater than or equal to 0.01"),
-        ({"seed": "x"}, "seed: Input should be a valid integer"),
+        ({"workers": {"cpus": 0}}, "workers.cpus: must be greater than or equal to 0.01"),
+        ({"seed": "x"}, "seed: must be a whole number"),
         ({"stages": "on"}, "stages.sizes: 'on' is neither `off`, `auto` nor a list such as [64"),
         ({"stages": True}, "stages.sizes: True is neither `off`, `auto` nor a list such as [64"),
         ({"stages": 64}, "stages.sizes: 64 is neither `off`, `auto` nor a list such as [64"),
@@ -176,12 +185,12 @@ def test_a_resolved_config_is_a_config(write, config, layers):
         ({"stages": [64, 16]}, "stages.sizes: the sizes [64, 16] must rise from stage to stage"),
         ({"stages": [64, 64]}, "stages.sizes: the sizes [64, 64] must rise from stage to stage"),
         ({"stages": {"size": [16]}}, "stages.size: unknown key; did you mean 'sizes'?"),
-        ({"stages": {"confidence": 1}}, "stages.confidence: Input should be less than 1 (got 1)"),
+        ({"stages": {"confidence": 1}}, "stages.confidence: must be less than 1 (got 1)"),
         (
             {"stages": {"tolerance": {"pics": 0.1}}},
             "stages.tolerance.pics: is not an objective; did you mean 'picks'?",
         ),
-        ({"stages": {"tolerance": {"picks": -1}}}, "stages.tolerance.picks: Input should be great"),
+        ({"stages": {"tolerance": {"picks": -1}}}, "stages.tolerance.picks: must be great"),
         (
             {"stages": [32, 64]},
             "stages.sizes: the first stage has 32 documents of each task, and no task has more "

@@ -29,7 +29,7 @@ def test_models_that_can_be_merged_pass(doctor, world: Path):
 def test_models_that_cannot_be_merged_are_wrong_input(doctor, world: Path):
     done = doctor(world / "base", world / "wide", "--json")
     assert done.exit_code == 2
-    content = json.loads(done.output)
+    content = json.loads(done.stdout)
     assert content["version"] == 1
     assert content["estimate"] is None
     assert any("hidden_size is 32, base has 16" in error for error in content["errors"])
@@ -39,7 +39,7 @@ def test_models_that_cannot_be_merged_are_wrong_input(doctor, world: Path):
 def test_errors_of_a_config_can_be_json(doctor, write, config):
     done = doctor(write({**config, "metods": []}), "--json")
     assert done.exit_code == 2
-    assert json.loads(done.output)["errors"] == ["metods: unknown key; did you mean 'methods'?"]
+    assert json.loads(done.stdout)["errors"] == ["metods: unknown key; did you mean 'methods'?"]
 
 
 def test_deep_shows_and_draws_where_models_conflict(doctor, world: Path, tmp_path):
@@ -48,7 +48,7 @@ def test_deep_shows_and_draws_where_models_conflict(doctor, world: Path, tmp_pat
     assert done.exit_code == 0
     assert "Task vectors" in done.output
     assert page.read_text().startswith("<!doctype html>")
-    content = json.loads(doctor(world / "base", world / "a", "--deep", "--json").output)
+    content = json.loads(doctor(world / "base", world / "a", "--deep", "--json").stdout)
     assert content["deep"][0].keys() == {
         "layer",
         "module",
@@ -60,7 +60,7 @@ def test_deep_shows_and_draws_where_models_conflict(doctor, world: Path, tmp_pat
 
 
 def test_the_json_of_a_config_has_its_estimates(doctor, write, config):
-    content = json.loads(doctor(write(config), "--json").output)
+    content = json.loads(doctor(write(config), "--json").stdout)
     assert content["errors"] == []
     assert content["estimate"]["export_disk"] > 0
     assert content["trials"] == 12
@@ -101,7 +101,7 @@ def test_a_task_that_samples_is_a_warning_that_says_what_it_costs(
     )
     objectives = {"draw": {"task": "draw", "metric": "exact_match"}}
     file = write({**config, "tasks": str(tmp_path / "tasks"), "objectives": objectives})
-    warnings = json.loads(doctor(file, "--json").output)["warnings"]
+    warnings = json.loads(doctor(file, "--json").stdout)["warnings"]
     assert len(warnings) == bool(cause)
     for warning in warnings:
         assert warning.startswith(f"task draw: draws its tokens at random ({cause}): part of a di")
@@ -128,7 +128,7 @@ def test_an_impossible_setting_of_vllm_is_named_with_its_key(config, write):
         make_plan(write({**config, "scoring": {"engine": "vllm", "vllm": settings}}))
     text = str(error.value)
     assert "scoring.vllm.tensor_parallel_size: 2 is not supported" in text
-    assert "scoring.vllm.gpu_memory_utilization: Input should be less than or equal to 1" in text
+    assert "scoring.vllm.gpu_memory_utilization: must be less than or equal to 1" in text
     assert "scoring.vllm.dtyp: unknown key; did you mean 'dtype'?" in text
 
 
@@ -160,3 +160,11 @@ def test_one_function_with_two_numbers_of_documents_is_named(config, write, monk
     assert "objectives.other.documents: 50, and objectives.one has the same function with 40" in (
         str(error.value)
     )
+
+
+@pytest.mark.parametrize(("gpus", "engine"), [(None, "vllm"), (0.5, "vllm"), (0, "hf"), (2, "hf")])
+def test_auto_is_hf_for_workers_that_vllm_cannot_use(gpus, engine, config, write, monkeypatch):
+    monkeypatch.setattr("evaluators.suite.best_engine", lambda: "vllm")
+    workers = {"gpus": gpus, "runtime_env": {"py_executable": "/opt/vllm/bin/python"}}
+    plan = make_plan(write({**config, "scoring": {"engine": "auto"}, "workers": workers}))
+    assert plan.config.scoring.engine == engine

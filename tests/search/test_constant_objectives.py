@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from search.cli.tables import front_table
+from search.cli.front_table import front_tables
 from search.ledger import Ledger
 from search.results import ENOUGH, ConstantError, RunResults
 from search.runs import status_of
@@ -60,7 +60,7 @@ def test_front_and_its_history_are_defined_and_name_the_objective(tmp_path):
     found = RunResults(OBJECTIVES, driver.trials)
     assert found.constant == {"text": 1.0}
     assert found.to_json("run")["constant"] == {"text": 1.0}
-    assert "objective text is 1 for all" in str(front_table(found).caption)
+    assert "objective text is 1 for all" in str(front_tables(found, 100)[0].caption)
     assert 0 < found.history[-1] < 10
     assert found.pick("knee").scores["picks"] == max(t.scores["picks"] for t in found.scored)
 

@@ -50,7 +50,7 @@ def test_history_and_importance_are_printed_as_tables(show):
 
 
 def test_history_and_importance_are_printed_as_json(show):
-    content = json.loads(show("--history", "--importance", "--json").output)
+    content = json.loads(show("--history", "--importance", "--json").stdout)
     assert content["importance"].keys() == {"picks", "text"}
     assert content["history"]["reference"].keys() == {"picks", "text"}
     volumes = content["history"]["hypervolume"]
@@ -59,10 +59,10 @@ def test_history_and_importance_are_printed_as_json(show):
 
 
 def test_where_selects_a_part_of_the_front(show):
-    everything = json.loads(show("--json").output)
+    everything = json.loads(show("--json").stdout)
     best = max(member["scores"]["picks"] for member in everything["front"])
     where = f"picks >= {best} and text >= 0 * base.text"
-    some = json.loads(show("--json", "--where", where).output)
+    some = json.loads(show("--json", "--where", where).stdout)
     assert {member["scores"]["picks"] for member in some["front"]} == {best}
     assert len(some["front"]) < len(everything["front"])
 

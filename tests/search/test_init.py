@@ -76,11 +76,67 @@ def test_models_of_similar_names_all_get_one_of_their_own(models):
     assert [each.path for each in plan.models.values()] == [str(models / path) for path in given]
 
 
+def test_names_that_yaml_reads_as_something_else_are_quoted(models):
+    names = ("no", "1e5", "a, b", "x: y")
+    for name in names:
+        shutil.copytree(models / "models/a", models / "models" / name)
+    for file, name in (("on", "on"), ("odd", "odd: name")):
+        task = yaml.safe_load((models / "tasks/pick.yaml").read_text()) | {"task": name}
+        (models / "tasks" / f"{file}.yaml").write_text(yaml.safe_dump(task))
+    given = [f"models/{name}" for name in names]
+    done = init(
+        *given, "--base", "models/base", "--tasks", "on,odd: name,pick", "--task-folder", "tasks"
+    )
+    assert done.exit_code == 0, done.output
+    plan = make_plan(models / "my-search.yaml")
+    assert [each.path for each in plan.models.values()] == [str(models / path) for path in given]
+    assert list(plan.models) == ["no", "model-1e5", "a-b", "x-y"]
+    assert [each.metrics[0].task for each in plan.objectives] == ["on", "odd: name", "pick"]
+
+
+def test_a_base_that_is_not_there_is_not_taken(models):
+    for name in ("a", "b"):
+        (models / "models" / name / "README.md").unlink()
+        config = models / "models" / name / "config.json"
+        content = json.loads(config.read_text()) | {"_name_or_path": "/home/me/train/last"}
+        config.write_text(json.dumps(content))
+    done = init("models/a", "models/b", "--task-folder", "tasks")
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert "these models name /home/me/train/last, which cannot be read; name the base" in said
+
+
+def test_a_tag_becomes_the_mean_of_its_tasks(models):
+    for name in ("pick", "pick2"):
+        task = yaml.safe_load((models / "tasks/pick.yaml").read_text())
+        text = yaml.safe_dump(task | {"task": name, "tag": "picks"})
+        (models / "tasks" / f"{name}.yaml").write_text(text)
+    done = init(
+        "models/a",
+        "models/b",
+        "--base",
+        "models/base",
+        "--tasks",
+        "picks,text",
+        "--task-folder",
+        "tasks",
+    )
+    assert done.exit_code == 0, done.output
+    content = yaml.safe_load((models / "my-search.yaml").read_text())
+    assert content["objectives"]["picks"] == {
+        "mean": [{"task": name, "metric": "acc"} for name in ("pick", "pick2")]
+    }
+    assert len(make_plan(models / "my-search.yaml").objectives) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("models/a", "models/base"), "needs two models beside the base models/base, not 1"),
-        (("models/a", "models/b", "--tasks", "pikc"), "unknown task 'pikc'"),
+        (
+            ("models/a", "models/b", "--base", "models/base", "--tasks", "pikc"),
+            "unknown task 'pikc'",
+        ),
         (("models/a", "models/none", "--tasks", "pick"), "models/none: not a local directory"),
         (("models/a", "models/base", "models/b", "--tasks", ""), "name the tasks to score on"),
     ],
@@ -99,7 +155,7 @@ def test_a_base_that_nobody_names_is_asked_for_by_its_option(models):
         (models / "models" / name / "README.md").unlink()
     done = init("models/a", "models/b", "--task-folder", "tasks")
     assert done.exit_code == 2
-    assert "name it: --base MODEL" in " ".join(done.output.split())
+    assert "name the base: --base MODEL" in " ".join(done.output.split())
 
 
 def test_a_config_is_not_overwritten_without_being_told(models):

@@ -357,7 +357,9 @@ def test_damaged_scores_on_other_documents_are_named(ledger, root):
     (trial,) = fill(ledger, [3])
     ledger.record_scores("report", trial, documents())
     (root / "report" / "000003.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"report/000003.parquet: .*; if you delete it, the trial"):
+    with pytest.raises(
+        ValueError, match=r"report/000003.parquet: .*; if you delete it, it is scored"
+    ):
         ledger.scores_on("report", 3)
 
 

@@ -152,7 +152,7 @@ def test_a_trial_is_shown_in_words_or_with_its_cause(tmp_path):
     assert "cause: perplexity 73.5, over 2 times" in broken.output
     assert missing.exit_code == 2
     assert "has no finished trial 99; it has 24" in missing.output
-    assert json.loads(as_json.output)["scores"].keys() == {"o0", "o1"}
+    assert json.loads(as_json.stdout)["scores"].keys() == {"o0", "o1"}
 
 
 @pytest.mark.slow

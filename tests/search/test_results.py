@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from search.cli.doctor_tables import preview_table
-from search.cli.tables import front_table, history_table, importance_table
+from search.cli.front_table import front_tables
+from search.cli.tables import history_table, importance_table
 from search.ledger import Proposal, Trial
 from search.objectives import Objective, hypervolume, normalised
 from search.results import RunResults, importance
@@ -162,7 +163,7 @@ def test_an_objective_that_never_changes_makes_no_parameter_important():
 
 def test_tables_can_be_made_of_any_run():
     for results in (RunResults(OBJECTIVES, []), make_results(1), make_results(40)):
-        front_table(results)
+        assert front_tables(results, 100)
         if results.scored:
             assert history_table(results).row_count >= 1
     assert importance_table(importance(make_results(150))).row_count == 8

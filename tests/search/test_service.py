@@ -79,6 +79,7 @@ def test_the_front_is_that_of_the_command_line_and_its_pick_is_named(call, ledge
     results = results_of(ledger)
     shown = call("GET", f"{SEARCH}/front?pick=best:text").json()
     assert shown.pop("pick") == results.pick("best:text").number
+    assert shown.pop("verdicts") == []
     assert shown == json.loads(json.dumps(results.to_json("demo")))
 
 
@@ -305,6 +306,16 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "tasks outside": (config(tasks="/etc"), 422, OUTSIDE),
     "recipe outside": (config(recipes=["/etc/passwd"]), 422, OUTSIDE),
     "cache anywhere": (config(merging={"cache": "/tmp/x"}), 422, "merging.cache"),
+    "record of trials anywhere": (
+        config(track={"type": "tensorboard", "folder": "/tmp/x"}),
+        422,
+        "track.folder",
+    ),
+    "record of trials to a stranger": (
+        config(track={"type": "mlflow", "uri": "http://169.254.169.254"}),
+        422,
+        "track.uri",
+    ),
     "run anywhere": (config(run="/tmp/x"), 422, "run"),
     "run on a store": (config(run="s3://b/x"), 422, "run"),
     "traversal in the name": (config(name="../x"), 422, "cannot name a search"),

@@ -11,18 +11,18 @@ from functools import partial
 import numpy as np
 import optuna
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from evaluators.scores import Estimate, count_documents
 from evaluators.stages import StagedTasks
 from search.cli.app import app
-from search.cli.progress import Progress
+from search.cli.live_view import plain_line
 from search.driver import Budget, Driver, Patience, StageBuilder, StageRules, baselines
 from search.ledger import Ledger
 from search.ledger import ledger as ledger_module
 from search.objectives import losses
 from search.results import Effort, RunResults, importance
+from search.runs import progress_of
 from search.runs.dashboard import rows_of
 from search.samplers import Auto, Mirror, Nsga2, Random, Study, Tpe
 from tests.search.conftest import OBJECTIVES, make_space
@@ -422,7 +422,7 @@ def test_status_report_and_dashboard_say_what_was_stopped_and_saved(searched, tm
     done = CliRunner().invoke(app, ["report", root, str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
     assert f"scored: {effort}" in (tmp_path / "page.html").read_text()
-    assert str(effort) in Progress(Console()).line(searched)
+    assert str(effort) in plain_line(progress_of(searched.ledger))
 
 
 def test_the_dashboard_has_stopped_trials_without_values(searched, tmp_path):

@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
+import search.runs.document_effects as document_effects_module
 import search.runs.scoring as scoring_module
 from evaluators.scores import Row, table
 from evaluators.suite import Suite
@@ -23,7 +24,6 @@ from search.cli.app import app
 from search.config import make_plan, suite_settings
 from search.ledger import Ledger, Trial
 from search.runs import ScoringError, results_of, verdict_on_pick
-from search.runs.verdict import _Scores
 from tests.search.conftest import begin_scored
 from workers.candidate import Candidate, Outcome
 from workers.pool import InProcessPool
@@ -73,6 +73,10 @@ class Workers:
 
 @pytest.fixture
 def ledger(write, config) -> Ledger:
+    return soup_on_the_front(write, config)
+
+
+def soup_on_the_front(write, config) -> Ledger:
     """A run with only the baselines; the uniform soup is the only member of the front."""
     ledger = begin_scored(make_plan(write(config)), texts=())
     for trial in begin_trials(write, config):
@@ -119,19 +123,25 @@ def test_a_named_trial_needs_no_selection_and_is_compared_with_all_others(ledger
 
 def test_the_front_is_ranked_again_by_what_it_scores_on_selection_documents(write, config, workers):
     """Trials 1 and 2 look alike in the search; the selection documents show that 1 is better."""
-    ledger = begin_scored(make_plan(write(config)), texts=())
-    for trial in begin_trials(write, config):
-        picks = {1: 0.60, 2: 0.61}.get(trial.number, 0.1)
-        scores = {"picks": picks, "text": 8.9 if trial.number == 1 else 9.0}
-        ledger.propose(trial.proposal)
-        ledger.finish(replace(trial, scores=scores), with_scores(scores))
-    workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1})
+    ledger = two_on_the_front(write, config)
+    workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1, 1_000_000: 0.1})
     found = verdict_on_pick(ledger, "best:picks", make_pool=workers)
     assert (found.trial.number, found.pick) == (1, "best:picks")
     assert found.objectives[0].search == 0.60
     assert set(found.selection) == {1}  # which dominates the other there
     measured = ledger.scores_on("selection", 1)[0].scores
     assert found.selection[1]["picks"] < measured["picks"]  # shrunk towards the search scores
+
+
+def two_on_the_front(write, config) -> Ledger:
+    """A run whose models a and b, trials 1 and 2, look alike and better than all others."""
+    ledger = begin_scored(make_plan(write(config)), texts=())
+    for trial in begin_trials(write, config):
+        picks = {1: 0.60, 2: 0.61}.get(trial.number, 0.1)
+        scores = {"picks": picks, "text": 8.9 if trial.number == 1 else 9.0}
+        ledger.propose(trial.proposal)
+        ledger.finish(replace(trial, scores=scores), with_scores(scores))
+    return ledger
 
 
 def with_scores(scores: dict[str, float]) -> pa.Table:
@@ -177,10 +187,9 @@ def test_a_score_that_is_no_mean_of_documents_has_its_interval_by_the_jackknife(
     assert Suite(suite_settings(plan.config)).aggregate(documents) == {
         name: pytest.approx(values) for name, values in outcome.values.items()
     }
-    known = _Scores(ledger, results_of(ledger))
-    bits = known.results.objectives[1]
     score = outcome.values["text"]["bits_per_byte,none"]
-    found = known._jackknife(bits, score, documents)
+    suite = Suite(suite_settings(plan.config))
+    found = document_effects_module._by_jackknife(plan.objectives[1], score, documents, suite)
     assert set(found.influences) == {"text"}
     assert len(found.influences["text"]) == 30
 

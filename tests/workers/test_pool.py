@@ -19,8 +19,9 @@ import pytest
 import ray
 from rich.console import Console
 
-from search.cli.progress import Progress
-from search.runs import status_of
+from search.cli.progress import ProgressDisplay
+from search.results import RunResults
+from search.runs import RunProgress, status_of
 from tests.search import formula, test_stages
 from tests.search.test_driver import make_driver
 from workers.candidate import Candidate, Outcome
@@ -220,9 +221,11 @@ def test_workers_that_refuse_their_models_say_why_at_once_and_end_the_search(on_
     assert pool.report["troubles"] == [cause]
     for is_terminal in (True, False):
         console = Console(file=StringIO(), force_terminal=is_terminal, width=200)
-        with Progress(console).shown() as progress:
-            progress(driver)
-        assert f"starting workers · {cause}" in console.file.getvalue()
+        display = ProgressDisplay(console, "runs/test")
+        results = RunResults(driver.objectives, [])
+        with display.shown():
+            display.show(RunProgress("test", "running", results, driver.budget, report=pool.report))
+        assert cause in console.file.getvalue()
     with driver.ledger.driving() as lease:
         lease.report(pool.report)
         lease._renew()

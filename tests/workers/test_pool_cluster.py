@@ -77,8 +77,10 @@ def test_a_pool_grows_with_the_machines_and_loses_no_candidate_when_one_is_kille
 def test_a_cluster_is_asked_for_the_workers_that_do_not_fit_yet(machines, make_pool):
     pool = make_pool(PoolSettings(cpus=1, max=3))
     until(lambda: ready(pool) == 1, pool)
-    report = {"workers": 3, "starting": 2, "busy": 0, "preparing": "", "troubles": []}
-    assert pool.report == report
+    report = pool.report
+    assert sorted(each["stage"] for each in report.pop("states")) == ["idle", "placing", "placing"]
+    expected = {"workers": 3, "starting": 2, "busy": 0, "preparing": "", "troubles": []}
+    assert report == expected
     assert {each.state for each in run_all(pool, [0, 1]).values()} == {"scored"}
 
 

@@ -1,5 +1,7 @@
 """Reads and writes models on disk and the hub; does not know what a merge method is."""
 
+from workers.checkpoint.adapter import Adapter
+from workers.checkpoint.adapter_writer import Term, write_adapter
 from workers.checkpoint.alignment import align
 from workers.checkpoint.atomic_directory import check_absent, temporary_directory
 from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, with_vocabulary_rows
@@ -27,7 +29,9 @@ from workers.checkpoint.transformers_config import normalised_config
 from workers.checkpoint.vocabulary import (
     SPECIAL_IDS,
     Vocabulary,
+    chosen_generation,
     chosen_template,
+    generation_settings,
     merge_vocabularies,
     retokenize,
     template_of,
@@ -40,11 +44,13 @@ __all__ = [
     "SHARD_BYTES",
     "SPECIAL_IDS",
     "UNKNOWN_LICENCE",
+    "Adapter",
     "Checkpoint",
     "DerivedCheckpoint",
     "Difference",
     "MetaModel",
     "TensorInfo",
+    "Term",
     "Vocabulary",
     "align",
     "available_memory",
@@ -52,8 +58,10 @@ __all__ = [
     "by_checkpoint_name",
     "check_absent",
     "check_memory",
+    "chosen_generation",
     "chosen_template",
     "differences",
+    "generation_settings",
     "is_hub_id",
     "language_config",
     "licence_keys",
@@ -78,6 +86,7 @@ __all__ = [
     "with_prefix",
     "with_towers",
     "with_vocabulary_rows",
+    "write_adapter",
     "write_config",
     "write_model",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workers.checkpoint.headers import TensorInfo, read_header, read_json
 from workers.checkpoint.location import ADAPTER, ADAPTER_CONFIG, adapter_folder
@@ -62,18 +62,38 @@ class Adapter:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it only adds s·B·A to weight matrices W."""
-        special = [k for k, v in self.config.items() if v and k not in _NEUTRAL and v != "none"]
+        """Whether it only adds s·B·A to weight matrices W, with one s."""
+        return not self.special_settings and self.has_only_products
+
+    @property
+    def special_settings(self) -> list[str]:
+        """The keys of its config by which it does more than to add s·B·A."""
+        keys = [k for k, v in self.config.items() if v and k not in _NEUTRAL and v != "none"]
         init = self.config.get("init_lora_weights", True)
-        plain_init = isinstance(init, bool) or init == "gaussian"
-        parts = {part for parts in self.targets.values() for part in parts}
-        return not special and plain_init and parts <= {LORA_A, LORA_B}
+        return (
+            keys if isinstance(init, bool) or init == "gaussian" else [*keys, "init_lora_weights"]
+        )
+
+    @property
+    def has_only_products(self) -> bool:
+        """Whether all its tensors are the A and B of weight matrices."""
+        return {part for parts in self.targets.values() for part in parts} <= {LORA_A, LORA_B}
 
     @property
     def scale(self) -> float:
-        """The factor s of B·A: alpha / r, or alpha / √r for rsLoRA."""
-        alpha, rank = self.config["lora_alpha"], self.config["r"]
+        """The factor s of B·A, unless it differs between modules."""
+        return self.scale_of("")
+
+    def scale_of(self, module: str) -> float:
+        """The factor s of a module's B·A: alpha / r, or alpha / √r for rsLoRA."""
+        alpha, rank = self.setting_of(module, "lora_alpha"), self.setting_of(module, "r")
         return float(alpha / math.sqrt(rank) if self.config.get("use_rslora") else alpha / rank)
+
+    def setting_of(self, module: str, key: Literal["r", "lora_alpha"]) -> Any:
+        """Rank or alpha of a module; some may have their own."""
+        patterns = self.config.get("rank_pattern" if key == "r" else "alpha_pattern") or {}
+        matching = (v for each, v in patterns.items() if re.match(rf"(.*\.)?({each})$", module))
+        return next(matching, self.config[key])
 
     @cached_property
     def targets(self) -> Mapping[str, Mapping[str, str]]:
@@ -144,9 +164,7 @@ def _check_config(file: Path, config: Mapping[str, Any]) -> None:
 
 def _check_ranks(adapter: Adapter, module: str, parts: Mapping[str, str]) -> None:
     """Checks that a low-rank update is complete and has the rank that the config says."""
-    patterns = adapter.config.get("rank_pattern") or {}
-    matching = (r for key, r in patterns.items() if re.match(rf"(.*\.)?({key})$", module))
-    rank = next(matching, adapter.config["r"])
+    rank = adapter.setting_of(module, "r")
     for part, dimension in _RANK.items():
         if part not in parts:
             continue

@@ -84,7 +84,7 @@ def write_model(
             (folder / name).write_text(text, encoding="utf-8")
         # last, so that the directory of a killed writer cannot be loaded
         _write_json(folder / "config.json", _config(like, dtype))
-        _write_manifest(folder, digests)
+        write_manifest(folder, digests)
 
 
 def write_config(folder: Path, like: Checkpoint) -> None:
@@ -163,7 +163,7 @@ def _copy(names: Iterable[str], source: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / name)
 
 
-def _write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
+def write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
     """Writes size and SHA-256 of every file; the hub uses the same digest for large files."""
     entries = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": digest}

@@ -16,6 +16,7 @@ from workers.checkpoint import (
 )
 from workers.doctor.configs import compare_configs
 from workers.doctor.finding import Finding
+from workers.doctor.generation import compare_generation
 from workers.doctor.single_model import check_model
 from workers.doctor.tensors import compare_tensors
 from workers.doctor.vocabulary import check_vocabularies, compare_vocabularies
@@ -75,6 +76,7 @@ def _compared(
         if configs[name]["model_type"] == configs[first]["model_type"]:
             yield from compare_tensors(name, ours, first, theirs)
             yield from compare_vocabularies(name, ours, first, theirs, tokenizer)
+            yield from compare_generation(name, ours, first, theirs, tokenizer)
 
 
 def _towers(name: str, checkpoint: Checkpoint) -> Iterator[Finding]:

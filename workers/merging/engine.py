@@ -22,6 +22,7 @@ from workers.settings import MergeSettings
 
 if TYPE_CHECKING:
     from workers.checkpoint import Checkpoint
+    from workers.methods import Pass
     from workers.recipe import Recipe
 
 
@@ -110,6 +111,15 @@ class Engine:
             ValueError: if the recipe's models are not the engine's.
         """
         return self._stream(recipe, self.names)
+
+    def plans(self, recipe: Recipe, tensors: Iterable[str]) -> dict[str, Pass]:
+        """The pass of each of these tensors.
+
+        Raises:
+            ValueError: if the recipe's models are not the engine's.
+        """
+        planner = Planner(self._model_set, self._get_statistics(), recipe)
+        return {tensor: planner.plan(tensor) for tensor in tensors}
 
     def apply(self, recipe: Recipe, model: Any) -> Merged:
         """Merges into a live transformers model, in place.

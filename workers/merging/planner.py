@@ -15,7 +15,7 @@ from workers.merging.recipe_statistics import RecipeStatistics
 from workers.merging.rescale import match_l1
 from workers.merging.statistics import BASE, Statistics, magnitudes
 from workers.merging.tables import Floats
-from workers.methods import METHODS, Bound
+from workers.methods import METHODS, Bound, Pass
 
 if TYPE_CHECKING:
     from workers.recipe import Recipe
@@ -47,8 +47,12 @@ class Planner:
         """The kernel call of one tensor."""
         recipe = self._recipe
         keys = [masks.key(recipe.seed, name, tensor) for name in self.names]
-        plan = self._method.plan(self._statistics_of(tensor), self._parameters(tensor))
-        return kernel_call(match_l1(plan, keys, lambda j: self._delta(j, tensor)), keys)
+        found = match_l1(self.plan(tensor), keys, lambda j: self._delta(j, tensor))
+        return kernel_call(found, keys)
+
+    def plan(self, tensor: str) -> Pass:
+        """The pass of one tensor, before task vectors are scaled to an L1 norm."""
+        return self._method.plan(self._statistics_of(tensor), self._parameters(tensor))
 
     def models_read(self, call: KernelCall) -> list[str]:
         """The models that a kernel reads, in the order of its inputs."""

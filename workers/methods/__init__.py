@@ -11,7 +11,7 @@ from types import MappingProxyType
 from workers.methods.linear import linear, passthrough, task_arithmetic
 from workers.methods.method import Bound, Method, merge_method
 from workers.methods.model_stock import model_stock
-from workers.methods.parameter import Parameter, PerModel, Range, as_float
+from workers.methods.parameter import Parameter, PerModel, Range, as_float, by_model
 from workers.methods.passes import (
     ElectedSum,
     LinearCombination,
@@ -58,5 +58,6 @@ __all__ = [
     "Range",
     "TensorStatistics",
     "as_float",
+    "by_model",
     "merge_method",
 ]

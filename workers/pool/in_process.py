@@ -33,6 +33,10 @@ class InProcessPool:
             "starting": 0,
             "busy": len(self._queue),
             "preparing": "",
+            "states": [
+                {"name": "this process", "stage": "busy", "trial": each.trial, "seconds": 0.0}
+                for each in self._queue
+            ],
             "troubles": [],
         }
 

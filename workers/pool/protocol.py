@@ -83,7 +83,8 @@ class Pool(Protocol):
 
         `workers`, `starting` and `busy` are counts, `troubles` lists closed slots and nodes, and
         why a worker could not start; `preparing` is the progress of a worker that is starting,
-        empty if unknown.
+        empty if unknown. `states` lists the first workers: their `name`, empty until they are
+        placed on a node, `stage`, `trial` or None, and `seconds` in this stage.
         """
 
     def submit(self, candidate: Candidate) -> None:

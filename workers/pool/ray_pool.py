@@ -27,7 +27,7 @@ from workers.pool.failures import cause_of, is_input_error, log_tail, summary
 from workers.pool.health import Health
 from workers.pool.metrics import Metrics
 from workers.pool.protocol import PoolSettings
-from workers.pool.slot import Slot
+from workers.pool.slot import Slot, states
 from workers.pool.worker_set import WorkerSet
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class RayPool:
             "starting": stages["starting"] + stages["placing"],
             "busy": stages["busy"],
             "preparing": self._start_progress(),
+            "states": states(self._worker_set.slots),
             "troubles": [
                 *(f"node {node} is closed: {summary(cause)}" for node, cause in nodes),
                 *(f"node {node} has {counted(count, 'closed slot')}" for node, count in slots),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from workers.candidate import Candidate
 from workers.pool.actor import Process
 
+SHOWN = 64  # slots whose states are reported: a driver writes them into its run every few seconds
 Stage = Literal["placing", "starting", "idle", "busy"]
 
 
@@ -36,6 +37,20 @@ class Slot:
         """Begins another stage."""
         self.stage, self.pending, self.candidate = stage, pending, candidate
         self.since = time.monotonic()
+
+
+def states(slots: Sequence[Slot]) -> list[dict[str, Any]]:
+    """What the first slots are doing, as plain JSON values."""
+    now = time.monotonic()
+    return [
+        {
+            "name": str(slot.process or ""),
+            "stage": slot.stage,
+            "trial": slot.candidate.trial if slot.candidate else None,
+            "seconds": round(now - slot.since, 1),
+        }
+        for slot in slots[:SHOWN]
+    ]
 
 
 def choose_slot(slots: Sequence[Slot], deaths: Collection[tuple[str, int]]) -> Slot | None:

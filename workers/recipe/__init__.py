@@ -1,6 +1,8 @@
 """Describes one merged model completely; does not know how it is computed."""
 
+from workers.recipe.average import average
 from workers.recipe.chat_templates import TEMPLATES, is_template, template_errors
+from workers.recipe.generation import generation_errors, is_settings
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import is_count
 from workers.recipe.recipe import DTYPES, Recipe
@@ -30,9 +32,12 @@ __all__ = [
     "TokenRow",
     "TokenizerChoice",
     "Value",
+    "average",
     "classes_of",
     "depth_of",
+    "generation_errors",
     "is_count",
+    "is_settings",
     "is_template",
     "is_vocabulary",
     "layer_of",

@@ -15,6 +15,7 @@ import yaml
 from evaluators.wording import counted
 from workers.methods import METHODS, Method
 from workers.recipe.chat_templates import template_errors
+from workers.recipe.generation import generation_errors
 from workers.recipe.group import Group, Value
 from workers.recipe.mappings import check_keys, without_none
 from workers.recipe.source import Layers, Source
@@ -22,7 +23,7 @@ from workers.recipe.tensors import depth_of, module_of
 from workers.recipe.tokenizer import TokenizerChoice
 
 DTYPES = ("float32", "float16", "bfloat16")
-_SCALARS = ("seed", "dtype", "compat", "chat_template")
+_SCALARS = ("seed", "dtype", "compat", "chat_template", "generation_config")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Recipe:
     """The vocabulary, as a choice or the text of one; without it, rows are matched by position."""
     chat_template: str | None = None
     """Of the merged model: a model's name, that of a standard one, or the text; None: no other."""
+    generation_config: str | None = None
+    """Of the merged model: a model's name, or its JSON text; None: that of the tokenizer's."""
     _method: Method = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +159,10 @@ class Recipe:
             raise ValueError(f"not valid YAML: {error}") from None
         if not isinstance(content, dict):
             raise ValueError(f"a recipe is a mapping, not {type(content).__name__}")
+        if "objectives" in content:
+            raise ValueError(
+                "is the config of a search, not a recipe; run it by `mergefront search`"
+            )
         return cls.from_dict(content)
 
     def _model_errors(self) -> list[str]:
@@ -176,6 +183,7 @@ class Recipe:
             errors.append(f"compat {self.compat!r} is not 'mergekit'")
         errors += self.tokenizer.errors(names) if self.tokenizer else []
         errors += template_errors(self.chat_template, list(self.token_sources))
+        errors += generation_errors(self.generation_config, list(self.token_sources))
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             errors.append(f"seed {self.seed!r} is not a whole number from 0 to 2**63 - 1")
         return errors

@@ -11,7 +11,7 @@ import transformers
 
 from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, read_tensor
 from workers.checkpoint.live.file_names import FileNames
-from workers.checkpoint.parts import auto_class
+from workers.checkpoint.parts import auto_class, language_config
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.stacked_checkpoint import StackedCheckpoint
 from workers.checkpoint.transformers_config import transformers_config
@@ -107,9 +107,10 @@ def _is_tied(model: Any) -> bool:
 
 def _use_settings_of(folder: Path, checkpoint: Checkpoint, model: Any) -> None:
     """Takes over the special tokens and generation settings that an export would have."""
+    settings = {**language_config(checkpoint.config), **checkpoint.config}
     for key in SPECIAL_IDS:
         for config in (model.config, model.config.get_text_config()):
-            setattr(config, key, checkpoint.config.get(key))
+            setattr(config, key, settings.get(key))
     if (folder / GENERATION_CONFIG).is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     else:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from workers.checkpoint.checkpoint import Checkpoint, with_vocabulary_rows
 from workers.checkpoint.parts import language_config, with_language_config
 from workers.checkpoint.vocabulary.chat_template import chosen_template
+from workers.checkpoint.vocabulary.generation import chosen_generation, generation_directory
 from workers.checkpoint.vocabulary.merged_tokenizer import tokenizer_directory, with_template
 from workers.checkpoint.vocabulary.merged_vocabulary import MergedVocabulary, merge_vocabularies
 from workers.checkpoint.vocabulary.retokenized_checkpoint import RetokenizedCheckpoint
@@ -19,6 +20,7 @@ def retokenize(
     models: Mapping[str, Checkpoint],
     choice: TokenizerChoice | None,
     chat_template: str | None = None,
+    generation_config: str | None = None,
 ) -> dict[str, Checkpoint]:
     """The models with the vocabulary of the chosen tokenizer; the first also has its files.
 
@@ -26,17 +28,25 @@ def retokenize(
         models: by name, the base first.
         choice: of the tokenizer; None leaves the rows as they are.
         chat_template: a model's name, that of a standard template, or its text.
+        generation_config: a model's name, or its JSON text.
 
     Raises:
-        ValueError: if the vocabularies cannot be merged, or there is no such template.
+        ValueError: if the vocabularies cannot be merged, or there is no such template or
+            generation config.
     """
     found = _with_vocabulary(models, choice) if choice else dict(models)
-    if chat_template is None:
+    if chat_template is None and generation_config is None:
         return found
     first, *_ = models
-    base, template = found[first], chosen_template(chat_template, models)
-    wrapped = base if isinstance(base, RetokenizedCheckpoint) else _wrapped(base)
-    return {**found, first: replace(wrapped, tokenizer=with_template(wrapped.tokenizer, template))}
+    base = found[first]
+    changed = base if isinstance(base, RetokenizedCheckpoint) else _wrapped(base)
+    if chat_template is not None:
+        template = chosen_template(chat_template, models)
+        changed = replace(changed, tokenizer=with_template(changed.tokenizer, template))
+    if generation_config is not None:
+        text = chosen_generation(generation_config, models)
+        changed = replace(changed, generation=generation_directory(text))
+    return {**found, first: changed}
 
 
 def _with_vocabulary(

@@ -1,0 +1,60 @@
+"""Prints a front, with what a verdict has said of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from search.cli.output import console, note
+
+if TYPE_CHECKING:
+    from search.ledger import Ledger
+    from search.objectives import Objective
+    from search.results import RunResults
+    from search.runs import RunVerdict
+
+
+def print_result(ledger: Ledger, as_json: bool = False) -> None:
+    """Prints the front of a run as `mergefront front` does."""
+    from search.runs import results_of
+
+    results, verdicts = results_of(ledger, averages=True), verdicts_of(ledger)
+    if as_json:
+        print(json.dumps(front_json(ledger, results, verdicts), indent=2))
+    else:
+        print_front(results, verdicts)
+
+
+def print_front(
+    results: RunResults,
+    verdicts: Sequence[RunVerdict] = (),
+    objectives: Sequence[Objective] | None = None,
+) -> None:
+    """Prints a front as a table that fits the terminal, and each verdict's sentence."""
+    from search.cli.front_table import front_tables
+
+    terminal = console()
+    for table in front_tables(results, terminal.width, objectives):
+        terminal.print(table)
+    for each in verdicts:
+        terminal.print(each.sentence, markup=False, soft_wrap=True)
+
+
+def front_json(
+    ledger: Ledger, results: RunResults, verdicts: Sequence[RunVerdict]
+) -> dict[str, Any]:
+    """What `--json` prints of a front; the keys are kept stable."""
+    content = results.to_json(ledger.header["name"])
+    return {**content, "verdicts": [each.to_json() for each in verdicts]}
+
+
+def verdicts_of(ledger: Ledger) -> Sequence[RunVerdict]:
+    """The verdicts that have been asked; none, with a note, if their record is damaged."""
+    from search.runs import recorded_verdicts
+
+    try:
+        return recorded_verdicts(ledger)
+    except ValueError as error:
+        note(f"the verdict cannot be read: {error}")
+        return ()
