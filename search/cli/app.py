@@ -41,6 +41,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",
     serve: "--root /srv/mergefront --data /srv/models",
+    token: "create ada --role run --root /srv/mergefront",
 }
 
 app = typer.Typer(
@@ -95,9 +96,6 @@ def _with_quiet(command: Callable[..., None]) -> Callable[..., None]:
 for _command, _arguments in EXAMPLES.items():
     _example = f"Example: mergefront {_command.__name__} {_arguments}"
     app.command(epilog=_example)(_with_quiet(_command))
-
-
-app.add_typer(token)
 
 
 def main() -> None:

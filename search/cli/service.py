@@ -1,14 +1,17 @@
-"""The commands of the service: serve, and token create, list and revoke."""
+"""The commands of the service: serve and token."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from search.cli.errors import FAILED, fail, input_errors
 from search.cli.output import note
+
+if TYPE_CHECKING:
+    from search.service import Tokens
 
 Root = Annotated[
     Path,
@@ -40,8 +43,6 @@ Role = Annotated[
     Literal["read", "run", "admin"],
     typer.Option(help="Each may do what those before it may: read, run, admin."),
 ]
-
-token = typer.Typer(name="token", no_args_is_help=True, help="Tokens that open the service.")
 
 
 def serve(
@@ -84,42 +85,40 @@ def serve(
         serve_until_stopped(settings, host, port)
 
 
-@token.command()
-def create(
-    name: Annotated[str, typer.Argument(help="Whose it is, for people.", show_default=False)],
+def token(
+    action: Annotated[
+        Literal["create", "list", "revoke"],
+        typer.Argument(help="`create NAME`, `list` or `revoke ID`.", show_default=False),
+    ],
     root: Root,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Whose it is, for people; to revoke it, its ID of the list.", show_default=False
+        ),
+    ] = None,
     role: Role = "read",
-    days: Annotated[float, typer.Option(help="Until it expires; 0 is never.")] = 90,
+    days: Annotated[float, typer.Option(help="Until a new one expires; 0 is never.")] = 90,
 ) -> None:
-    """Create a token and print it: it is shown only now."""
+    """Create, list or revoke the tokens that open a service; a new one is shown only once."""
     with input_errors():
         from search.service import Tokens
 
-        _, text = Tokens(root / "tokens").create(name, role, days or None)
-    print(text)
+        tokens = Tokens(root.expanduser() / "tokens")
+        if action == "list":
+            return _print_tokens(tokens)
+        if name is None:
+            raise ValueError(f"token {action}: {'NAME' if action == 'create' else 'ID'} is missing")
+        if action == "create":
+            return print(tokens.create(name, role, days or None)[1])
+        tokens.revoke(name)
+    return print(f"token {name} is revoked")
 
 
-@token.command(name="list")
-def list_tokens(root: Root) -> None:
-    """List the tokens, without their secrets."""
-    with input_errors():
-        from search.service import Tokens
-
-        for each in Tokens(root / "tokens").all():
-            state = "expired" if each.is_expired else f"until {each.expires or 'revoked'}"
-            print(f"{each.id}  {each.role:5}  {state}  {each.name}")
-
-
-@token.command()
-def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="Of the list.")], root: Root
-) -> None:
-    """End a token at once."""
-    with input_errors():
-        from search.service import Tokens
-
-        Tokens(root / "tokens").revoke(token_id)
-    print(f"token {token_id} is revoked")
+def _print_tokens(tokens: Tokens) -> None:
+    for each in tokens.all():
+        state = "expired" if each.is_expired else f"until {each.expires or 'revoked'}"
+        print(f"{each.id}  {each.role:5}  {state}  {each.name}")
 
 
 def _local_ray(root: Path) -> str:
