@@ -64,7 +64,7 @@ function Comparisons({ verdict }) {
     return Object.entries(verdict.objectives).map(([objective, each]) => html`
         <p>${each.sentence}</p>
         <div class="scroll" tabindex="0" role="region" aria-label=${`verdict on ${objective}`}><table>
-            <thead><tr><th>compared with</th><th class="number">score</th><th class="number">improvement</th><th>95% interval</th><th class="number">p (Holm)</th><th>result</th></tr></thead>
+            <thead><tr><th>compared with</th><th class="number">score</th><th class="number">improvement</th><th>95 % interval</th><th class="number">p (Holm)</th><th>result</th></tr></thead>
             <tbody>${Object.entries(each.comparisons).map(([label, found]) => html`<tr>
                 <th scope="row">${label}</th>
                 <td class="number">${number(found.score)}</td>
