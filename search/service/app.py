@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from search.service import (
@@ -26,14 +25,15 @@ from search.service import (
 from search.service.access import Access
 from search.service.limits import BodyLimit
 from search.service.metrics import Answers, Metrics
+from search.service.page_files import PageFiles
 from search.service.problems import Problem
 from search.service.settings import ServiceSettings
 from search.service.state import Service
 
 log = logging.getLogger(__name__)
 
-PAGE = Path(__file__).parent / "page" / "dist"
-"""The built page, if there is one."""
+PAGE = Path(__file__).parent / "page"
+"""The files of the page, as the browser reads them."""
 ROUTERS = (operation_routes, search_routes, result_routes, task_routes, token_routes)
 
 
@@ -58,8 +58,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_exception_handler(Exception, _unexpected)
     for each in ROUTERS:
         app.include_router(each.router)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    files = PageFiles(directory=PAGE)
+    app.add_route("/", files.index, include_in_schema=False)
+    app.mount("/page", files)
     # the last is the first that a request meets
     app.add_middleware(BodyLimit, limit=settings.max_body)
     app.add_middleware(Access, tokens=service.tokens, rate=settings.rate)

@@ -54,6 +54,12 @@ async def create_verdict(service: InService, view: View, body: VerdictBody) -> d
     return task.to_json()
 
 
+@router.get("/verdict/task")
+async def verdict_task(service: InService, view: View) -> dict[str, Any]:
+    """How far the last verdict is that was asked for."""
+    return (await asyncio.to_thread(service.tasks.verdict_task, view.name)).to_json()
+
+
 def _check_pick(view: RunView, body: VerdictBody) -> None:
     """Says at once what a job would say after a minute."""
     results = view.snapshot.shown

@@ -92,6 +92,19 @@ class Tasks:
         self.searches.submit_command(f"{search}.verdict", arguments, ledger.root)
         return Task("verdict", "waiting")
 
+    def verdict_task(self, search: str) -> Task:
+        """The last verdict that was asked for.
+
+        Raises:
+            Problem: 404 if there is none.
+        """
+        job = self.searches.cluster.job(f"{search}.verdict")
+        if job is None:
+            raise Problem(HTTPStatus.NOT_FOUND, f"no verdict is being made for search {search}")
+        state = STATES.get(job.status, "waiting")
+        message = without_secrets(job.message) if state == "failed" else ""
+        return Task("verdict", state, message, log=tuple(self._log(job)))
+
     def all_exports(self, search: str) -> list[Task]:
         """The exports of a search, by name."""
         prefix = _export_job(search, "")
