@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ class StagedScoring:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._aggregates: dict[tuple[Address, bytes], float] = {}
+        self._aggregates: dict[tuple[Address, bytes], float] = {}  # by digest of the values
 
     def score(self, stages: Stages) -> tuple[Scores, Stop | None]:
         """The scores on as many documents as it takes, and why these are not all.
@@ -51,7 +52,7 @@ class StagedScoring:
             return candidate.scores(stop), stop
 
     def _aggregate(self, address: Address, values: Array) -> float:
-        known = address, values.tobytes()
+        known = address, blake2b(values.tobytes(), digest_size=16).digest()
         if known not in self._aggregates:
             if len(self._aggregates) >= KEPT:
                 self._aggregates.clear()

@@ -40,10 +40,10 @@ def pair(cache: Path, seed: int, trials: int, objectives: Sequence[str] = ()) ->
     without = off(cache, seed, trials, objectives)
     name = "-".join(["on", *objectives])
     staged = searched(cache, name, seed, trials, objectives, stages="auto")
-    full = results_of(without.ledger)
+    full = results_of(without.ledger, averages=False)
     scorings = sum(trial.share for trial in full.trials)
     extended(staged, trials=10 * trials, scorings=scorings)
-    longer = results_of(staged.ledger)
+    longer = results_of(staged.ledger, averages=False)
     begun = RunResults(longer.objectives, longer.trials[:trials])
     return Pair(
         seed,

@@ -41,7 +41,8 @@ def gaps(run: DemoRun) -> Iterator[Gap]:
     names = [each.name for each in results.objectives]
     for pick, wanted in _wanted(names):
         found = verdict_on_pick(ledger, pick, make_pool=in_process)
-        naive = verdict_on_pick(ledger, number=results.pick(pick).number, make_pool=in_process)
+        number = results_of(ledger, averages=False).pick(pick).number
+        naive = verdict_on_pick(ledger, number=number, make_pool=in_process)
         for name in wanted:
             yield _gap(run.plan.config.seed, results, pick, name, found, naive, ledger)
 

@@ -13,8 +13,8 @@ from search.ledger import Ledger
 from search.results import recipe_lines
 from search.runs import (
     export,
+    picked,
     raised_budget,
-    recorded_verdict,
     results_of,
     resume_run,
     status_of,
@@ -156,10 +156,10 @@ class Run:
             ValueError: if `out` is there already, or a model of the run is gone.
         """
         plan, _ = open_plan(self.root)
-        trial, results = self.trial(pick), self.results
-        how = pick if isinstance(pick, str) else "knee"
-        verdict = recorded_verdict(self.ledger, how, trial.number)
-        return export(plan, trial, Path(out), beside=results.baselines, verdict=verdict, **options)
+        how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
+        trial, verdict = picked(self.ledger, self.results, how, number)
+        baselines = self.results.baselines
+        return export(plan, trial, Path(out), beside=baselines, verdict=verdict, **options)
 
     def report(self, out: str | Path, pick: str | int = "knee") -> Path:
         """Writes the run as one HTML page; returns its path."""
@@ -195,7 +195,7 @@ class Run:
             ScoringError: if a trial cannot be scored for the verdict.
         """
         plan, ledger, _ = resume_run(self.root)
-        budget = raised_budget(plan.config.budget, trials=trials, hours=hours)
+        budget = raised_budget(plan.config.budget, {"trials": trials, "hours": hours})
         run_session(plan, ledger, budget, on_trial=on_trial, address=address, make_pool=make_pool)
         return Run(ledger)
 

@@ -17,6 +17,7 @@ from search.cli.options import Quiet
 from search.cli.output import set_quiet
 from search.cli.results import dashboard, front, report, status, verdict
 from search.cli.search import demo, resume, search
+from search.cli.service import serve, token
 from search.cli.show import show
 from search.cli.simplify import simplify
 
@@ -39,6 +40,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     export: "runs/demo merged --pick knee",
     merge: "recipe.yaml merged",
     demo: "/tmp/demo",
+    serve: "--root /srv/mergefront --data /srv/models",
+    token: "create ada --role run --root /srv/mergefront",
 }
 
 app = typer.Typer(

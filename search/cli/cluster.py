@@ -6,6 +6,7 @@ import json
 
 from search.cli.errors import FAILED, STOPPED, fail, input_errors
 from search.cli.options import LOCAL_DASHBOARD, ConfigPath, Dashboard, Follow, JobName, Json, Logs
+from search.cli.remote import Server, stop_on, submit_to
 
 
 def submit(
@@ -13,15 +14,17 @@ def submit(
     address: Dashboard = LOCAL_DASHBOARD,
     follow: Follow = False,
     log_format: Logs = "text",
+    server: Server = None,
 ) -> None:
     """Run the search as a job of a Ray cluster; an existing run is resumed."""
     with input_errors():
+        if server:
+            return submit_to(server, config)
         from search.runs import submit as submit_job
 
         name = submit_job(config, address, log_format=log_format)
     print(f"job {name} is submitted; mergefront logs {name} --follow --address {address}")
-    if follow:
-        logs(name, address, follow=True)
+    return logs(name, address, follow=True) if follow else None
 
 
 def jobs(address: Dashboard = LOCAL_DASHBOARD, as_json: Json = False) -> None:
@@ -52,10 +55,12 @@ def logs(name: JobName, address: Dashboard = LOCAL_DASHBOARD, follow: Follow = F
         fail(f"job {name} is {job.status}: {job.message}", job.exit_code or status)
 
 
-def stop(name: JobName, address: Dashboard = LOCAL_DASHBOARD) -> None:
+def stop(name: JobName, address: Dashboard = LOCAL_DASHBOARD, server: Server = None) -> None:
     """Stop a submitted search; submit it again to resume it."""
     with input_errors():
+        if server:
+            return stop_on(server, name)
         from workers.pool.jobs import Jobs
 
         job = Jobs(address).stop(name)
-    print(f"job {name} is {job.status}; `mergefront submit CONFIG` resumes it")
+    return print(f"job {name} is {job.status}; `mergefront submit CONFIG` resumes it")

@@ -12,6 +12,7 @@ from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
 from search.cli.output import note, say
+from search.cli.remote import Server, export_on
 from search.cli.results import Number, Pick, read_results
 
 if TYPE_CHECKING:
@@ -67,11 +68,23 @@ def export(
     push: Push = None,
     public: Public = False,
     force: Force = False,
+    server: Server = None,
 ) -> None:
-    """Write a model of the front as an ordinary Hugging Face directory."""
+    """Write a model of the front as an ordinary Hugging Face directory.
+
+    With --server, OUT is the name of the folder that the service makes.
+    """
     with input_errors():
+        if server:
+            if adapter or verify:
+                raise ValueError(
+                    "--adapter, --verify: a service does not export so yet; leave them out"
+                )
+            options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
+            options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
+            return export_on(server, run, str(out), **options, force=force)
         begin_step(f"reading {run}")
-        from search.runs import Verification, open_run, recorded_verdict
+        from search.runs import Verification, open_run, picked
         from search.runs import export as write
         from workers.upload import check_target
 
@@ -80,9 +93,8 @@ def export(
             check_target(push, force=force)
         plan, ledger = open_run(run)
         results = read_results(ledger, where)
-        chosen = results.trial(trial) if trial is not None else results.pick(pick)
+        chosen, found = picked(ledger, results, pick, trial)
         verification = Verification.of(plan, ledger, chosen) if verify else None
-        found = recorded_verdict(ledger, pick, chosen.number)
         with write_errors():
             written = write(
                 plan,
@@ -111,8 +123,7 @@ def export(
         say("  (it was scored in stages, in other batches: the last bits may differ)")
     if verification:
         _verify(verification, written)
-    if push:
-        _upload(written.path, push, private=not public)
+    return _upload(written.path, push, private=not public) if push else None
 
 
 def _verify(verification: Verification, written: Exported) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,12 +16,14 @@ from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.front_output import front_json, print_front, verdicts_of
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note, say
+from search.cli.remote import Server, print_status_of, results_from
 from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.ledger import Ledger
     from search.objectives import Objective
     from search.results import RunResults
+    from search.runs import RunVerdict
 
 FOLLOW_INTERVAL = 5.0  # seconds
 
@@ -31,9 +33,11 @@ Pick = Annotated[
 Number = Annotated[int | None, typer.Option(help="Number of a trial, instead of --pick.")]
 
 
-def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
+def status(run: Run, follow: Follow = False, as_json: Json = False, server: Server = None) -> None:
     """Show the progress of a search, its driver and its problems."""
     with input_errors():
+        if server:
+            return print_status_of(server, run, follow=follow, as_json=as_json)
         if follow:
             begin_step(f"reading {run}")
         from search.cli.tables import status_lines
@@ -42,13 +46,13 @@ def status(run: Run, follow: Follow = False, as_json: Json = False) -> None:
 
         ledger = Ledger(run)
         if follow:
-            _follow(ledger, as_json)
-            return
+            return _follow(ledger, as_json)
         found = status_of(ledger)
         if as_json:
             print(json.dumps(found, indent=2))
         for line in () if as_json else status_lines(found):
             say(line)
+    return None
 
 
 def front(
@@ -66,20 +70,17 @@ def front(
         typer.Option(help="Show only these objectives, with commas between them."),
     ] = None,
     as_json: Json = False,
+    server: Server = None,
 ) -> None:
     """Print the front, beside the base, the models and the uniform soup."""
     with input_errors():
-        from search.ledger import Ledger
-
-        ledger = Ledger(run)
-        results = read_results(ledger, where)
+        read = _front_of_service if server else _front_of_run
+        results, verdicts, content = read(server or run, run, where)
         if where and not results.front:
             note("no trial of the front satisfies --where")
         shown = _chosen(results, objectives)
         shares = _importance(results) if importance else None
-        verdicts = verdicts_of(ledger)
     if as_json:
-        content = front_json(ledger, results, verdicts)
         content |= {"importance": shares} if importance else {}
         content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
@@ -201,6 +202,24 @@ def default_report(run: str) -> Path:
     if "://" in run:
         raise ValueError(f"{run} is no local folder; name the file to write: report {run} OUT.html")
     return Path(run) / "report.html"
+
+
+Front = tuple["RunResults", "Sequence[RunVerdict]", dict[str, Any]]
+"""Results, the verdicts on them, and both as `--json` prints them."""
+
+
+def _front_of_service(server: str, name: str, where: str | None) -> Front:
+    results, verdicts = results_from(server, name)
+    results = results.where(where) if where else results
+    return results, (), {**results.to_json(name), "verdicts": verdicts}
+
+
+def _front_of_run(root: str, _name: str, where: str | None) -> Front:
+    from search.ledger import Ledger
+
+    ledger = Ledger(root)
+    results, verdicts = read_results(ledger, where), verdicts_of(ledger)
+    return results, verdicts, front_json(ledger, results, verdicts)
 
 
 def read_results(ledger: Ledger, where: str | None) -> RunResults:

@@ -14,11 +14,13 @@ from search.cli.errors import FAILED, fail, input_errors
 from search.cli.front_output import print_result
 from search.cli.options import Address, ConfigPath, Json, Logs, Run, Takeover
 from search.cli.output import console, note
+from search.cli.remote import Server, resume_on
 from search.cli.session import run_session
 from search.cli.verdict_step import judge_pick
 
 if TYPE_CHECKING:
     from search.config import Plan
+    from search.driver import Budget
     from search.ledger import Ledger
 
 
@@ -74,18 +76,23 @@ def resume(
     takeover: Takeover = False,
     log_format: Logs = "text",
     as_json: Json = False,
+    server: Server = None,
 ) -> None:
     """Continue a search that was stopped or has failed."""
     with input_errors(log_format):
+        if server:
+            if config:
+                raise ValueError("--config: a search of a service keeps its config")
+            return resume_on(server, run, trials=trials, hours=hours)
         begin_step(f"reading {run}")
-        from search.runs import raised_budget, resume_run
+        from search.runs import resume_run
 
         plan, ledger, changes = resume_run(run, config)
         _print_changes(changes)
-        budget = raised_budget(plan.config.budget, trials=trials, hours=hours)
+        budget = _raised(plan.config.budget, trials=trials, hours=hours)
     run_session(plan, ledger, budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
-    print_result(ledger, as_json)
+    return print_result(ledger, as_json)
 
 
 def demo(
@@ -102,6 +109,17 @@ def demo(
             run_demo(folder, console())
         except DemoError as error:
             fail(str(error), FAILED)
+
+
+def _raised(budget: Budget, **limits: float | None) -> Budget:
+    """The budget with new limits, where they are given."""
+    from evaluators.settings import SettingsError
+    from search.runs import raised_budget
+
+    try:
+        return raised_budget(budget, limits)
+    except SettingsError as error:
+        raise ValueError("\n".join(f"--{each}" for each in error.errors)) from None
 
 
 def _print_changes(changes: Sequence[str]) -> None:

@@ -37,15 +37,17 @@ class ConfigFile:
     """The valid fields of a config file, and the errors in the others.
 
     Args:
-        path: of the file, to whose folder relative paths in it refer.
+        path: of the file.
+        folder: to which relative paths in it refer; by default the file's.
 
     Raises:
         ConfigError: if the file is missing or not a YAML mapping.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
         self.path = path
-        raw = _read(path)
+        self.folder = folder or path.parent
+        self.raw = raw = _read(path)
         self.errors: list[str] = []
         self.config: Config | None = None
         try:
@@ -62,8 +64,18 @@ class ConfigFile:
         return self._fields.get(field)
 
     def absolute(self, path: Path) -> Path:
-        """The absolute path of a folder or file that the config names."""
-        return (self.path.parent / path.expanduser()).resolve()
+        """The absolute path of a folder or file that the config names.
+
+        Raises:
+            ConfigError: if no file can have this path.
+        """
+        try:
+            found = (self.folder / path.expanduser()).resolve()
+            found.exists()  # fails for a name that is too long
+        except (ValueError, RuntimeError, OSError) as error:  # a zero byte, an unknown user
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(self.path, [f"{str(path)[:80]!r} is no path: {reason}"]) from None
+        return found
 
     def source(self, given: Source | Mapping[str, Any]) -> Source:
         """A model that the config names, with absolute paths."""
@@ -129,7 +141,7 @@ class ConfigFile:
 
         The resolved config in a run folder is no error: it names its run by an absolute path.
         """
-        if not isinstance(run, Path) or run.expanduser().is_absolute():
+        if not isinstance(run, Path) or str(run).startswith(("/", "~")):
             return False
         return self.absolute(run) == self.path.parent.resolve()
 

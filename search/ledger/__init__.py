@@ -23,6 +23,7 @@ from search.ledger.contents import Contents
 from search.ledger.driver_record import DriverRecord
 from search.ledger.lease import Lease, RunBusyError
 from search.ledger.ledger import CONFIG, Ledger
+from search.ledger.parquet import trials_table
 from search.ledger.trial import BASE, FIRST_AVERAGE, UNIFORM, Proposal, Trial
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "Proposal",
     "RunBusyError",
     "Trial",
+    "trials_table",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,9 @@ from search.ledger.lease import Lease
 from search.ledger.paths import (
     AVERAGES,
     BUDGETS,
+    FINISHED,
     ORDER,
+    PROPOSED,
     finished_name,
     is_number,
     proposed_name,
@@ -26,6 +28,7 @@ from search.ledger.paths import (
 )
 from search.ledger.reader import Reader
 from search.ledger.store import Store
+from search.ledger.trial import FIRST_AVERAGE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,6 +156,13 @@ class Ledger:
                 f"{where} is damaged: {error}; if you delete it, it is made again"
             ) from None
 
+    @property
+    def version(self) -> Hashable:
+        """Another value after each change of the trials, proposals or budget; reads no file."""
+        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES)
+        files = (each for folder in folders for each in self._store.files(folder).values())
+        return tuple((each.path, each.size, each.mtime_ns) for each in files)
+
     # -- writing
 
     def record_budget(self, budget: Mapping[str, Any]) -> None:
@@ -208,11 +218,13 @@ class Ledger:
         return self.contents().trials
 
     def documents(self, number: int) -> pa.Table:
-        """The scores per document of one finished trial.
+        """The scores per document of one finished trial, or of an average that a verdict has tried.
 
         Raises:
             ValueError: if the trial has not finished, or its file is damaged.
         """
+        if number >= FIRST_AVERAGE:
+            return self.scores_on("search", number)[1]
         return self._reader.documents(number)
 
     def scored_on(self, documents: str) -> set[int]:

@@ -97,6 +97,11 @@ def index_file(trials: Sequence[Trial], size: int) -> memoryview:
     return _to_parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=schema))
 
 
+def trials_table(trials: Sequence[Trial]) -> memoryview:
+    """A table of trials for readers of other programs: the columns of an index."""
+    return _to_parquet(pa.Table.from_pylist([_row(trial) for trial in trials], schema=INDEX))
+
+
 def read_index(source: Any, size: int | None = None) -> list[Trial]:
     """The trials in an index.
 

@@ -24,7 +24,7 @@ from search.report.recipe_map import recipe_maps
 from search.report.section import Section
 from search.report.tables import failure_table, front_table, timing_table, verdict_table
 from search.results import Effort, importance, recipe_lines
-from search.runs import open_run, recorded_verdict, results_of
+from search.runs import open_run, picked, results_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -77,12 +77,11 @@ def make_report(root: str, pick: str, number: int | None, *, deep: bool = False)
     """
     ledger = Ledger(root)
     results = results_of(ledger)
-    verdict = recorded_verdict(ledger, pick, number)
-    chosen = results.trial(number) if number is not None else results.pick(pick)
+    chosen, verdict = picked(ledger, results, pick, number)
     return Report(
         name=ledger.header["name"],
         results=results,
-        pick=results.trial(verdict.trial.number) if verdict else chosen,
+        pick=chosen,
         config=ledger.config,
         command=f"mergefront search {shlex.quote(f'{root}/{CONFIG}')}",
         verdict=verdict,

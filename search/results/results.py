@@ -76,9 +76,7 @@ class RunResults:
             return []
         found = [self.scored[i] for i in front(self._losses(self.scored))]
         if self.condition:
-            names = [each.name for each in self.objectives]
-            others = {label: trial.scores for label, trial in self._comparable.items()}
-            found = [each for each in found if self.condition(each.scores, others, names)]
+            found = [each for each in found if self._satisfies(each, self.condition)]
         return sorted(found, key=lambda trial: -self.mean(trial))
 
     @property
@@ -236,6 +234,20 @@ class RunResults:
         found = replace(self, condition=WhereExpression(expression))
         _ = found.front  # an unknown name is an error here, not where the front is first used
         return found
+
+    def matching(self, expression: str) -> list[Trial]:
+        """The scored trials that satisfy an expression, whether or not they are on the front.
+
+        Raises:
+            ValueError: if it is no expression, or names what does not exist.
+        """
+        condition = WhereExpression(expression)
+        return [trial for trial in self.scored if self._satisfies(trial, condition)]
+
+    def _satisfies(self, trial: Trial, condition: WhereExpression) -> bool:
+        names = [each.name for each in self.objectives]
+        others = {label: other.scores for label, other in self._comparable.items()}
+        return condition(trial.scores, others, names)
 
     @property
     def _comparable(self) -> dict[str, Trial]:

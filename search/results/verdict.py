@@ -55,6 +55,8 @@ class ObjectiveVerdict:
     interval: Interval
     comparisons: Mapping[str, Comparison]
     """By label: the base, the models, the uniform soup."""
+    is_input: bool = False
+    """Whether the candidate is the base or a model itself."""
 
     @property
     def report_text(self) -> str:
@@ -83,13 +85,14 @@ class ObjectiveVerdict:
             result: {k: v for k, v in self.comparisons.items() if v.result == result}
             for result in ("better", "worse", "not distinguishable")
         }
+        inputs = "other input model" if self.is_input else "input model"
         parts = [
-            f"{result} than {self._who(some, 'every input model')} ({_least(some)})"
+            f"{result} than {self._who(some, f'every {inputs}')} ({_least(some)})"
             for result in ("better", "worse")
             if (some := groups[result])
         ]
         if unclear := groups["not distinguishable"]:
-            parts.append(f"not distinguishable from {self._who(unclear, 'any input model')}")
+            parts.append(f"not distinguishable from {self._who(unclear, f'any {inputs}')}")
         return f"{self.objective.name}: {', '.join(parts) or 'nothing to compare with'}"
 
     def _who(self, group: Mapping[str, Comparison], inputs: str) -> str:
@@ -128,6 +131,8 @@ def verdict(
     search: Mapping[str, float],
     candidate: ScoresByObjective,
     others: Mapping[str, ScoresByObjective],
+    *,
+    is_input: bool = False,
 ) -> list[ObjectiveVerdict]:
     """Compares a candidate with others on the same documents, one verdict per objective.
 
@@ -136,6 +141,7 @@ def verdict(
         search: the candidate's scores that it was found by.
         candidate: its scores on the report documents, by objective.
         others: those of the base, the models and the uniform soup, by label.
+        is_input: the candidate is the base or a model itself.
     """
     pairs = [(each, label) for each in objectives for label in others]
     tests = [_improvement(o, candidate[o.name], others[label][o.name]) for o, label in pairs]
@@ -151,6 +157,7 @@ def verdict(
             report=candidate[each.name].score,
             interval=interval(candidate[each.name]),
             comparisons=comparisons[each.name],
+            is_input=is_input,
         )
         for each in objectives
     ]

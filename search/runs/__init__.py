@@ -16,10 +16,16 @@ from search.runs.run import (
 from search.runs.scoring import ScoringError
 from search.runs.search import MakePool, run_search
 from search.runs.simplification import Simplification, simplify
-from search.runs.status import status_of
-from search.runs.submit import submit
+from search.runs.status import Snapshot, snapshot_of, status_of
+from search.runs.submit import submit, submit_command
 from search.runs.transfer import transfer_trials
-from search.runs.verdict import RunVerdict, recorded_verdict, recorded_verdicts, verdict_on_pick
+from search.runs.verdict import (
+    RunVerdict,
+    picked,
+    recorded_verdict,
+    recorded_verdicts,
+    verdict_on_pick,
+)
 from search.runs.verdict_step import judge_pick
 from search.runs.verification import Verification, refused_text, verified_text
 
@@ -32,6 +38,7 @@ __all__ = [
     "RunVerdict",
     "ScoringError",
     "Simplification",
+    "Snapshot",
     "Verification",
     "config_of",
     "create_run",
@@ -39,6 +46,7 @@ __all__ = [
     "judge_pick",
     "mirror_of",
     "open_run",
+    "picked",
     "progress_of",
     "progress_of_driver",
     "raised_budget",
@@ -51,8 +59,10 @@ __all__ = [
     "run_search",
     "show_dashboard",
     "simplify",
+    "snapshot_of",
     "status_of",
     "submit",
+    "submit_command",
     "transfer_trials",
     "verdict_on_pick",
     "verified_text",

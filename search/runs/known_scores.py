@@ -45,7 +45,7 @@ class KnownScores:
         return task_answers(raw_values(table), self.results.objectives)
 
     def _read(self, documents: str, trial: Trial) -> tuple[Trial, pa.Table]:
-        if documents == "search" and not trial.proposal.is_average:
+        if documents == "search":
             return trial, self.ledger.documents(trial.number)
         return self.ledger.scores_on(documents, trial.number)
 

@@ -107,10 +107,13 @@ def progress_of(ledger: Ledger) -> RunProgress:
 
 
 def progress_of_contents(
-    ledger: Ledger, contents: Contents, driver: DriverRecord | None
+    ledger: Ledger,
+    contents: Contents,
+    driver: DriverRecord | None,
+    results: RunResults | None = None,
 ) -> RunProgress:
-    """The progress of a run whose files have been read."""
-    results = RunResults.of(ledger.header["objectives"], contents.trials)
+    """The progress of a run whose files have been read, and perhaps its results made of them."""
+    results = results or RunResults.of(ledger.header["objectives"], contents.trials)
     budget, hours = Budget.model_validate(ledger.budget), wall_hours(contents.trials)
     is_spent = budget.reached(contents.trials, hours, results.objectives) is not None
     report = dict(driver.report) if driver else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from evaluators.settings import SettingsError
 from search.config import Config, Plan, describe, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
@@ -88,25 +90,23 @@ def results_of(ledger: Ledger, *, averages: bool = True) -> RunResults:
     return RunResults.of(ledger.header["objectives"], trials)
 
 
-def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
-    """Which limit of a budget the run has reached, in words, or None; from its files alone."""
-    results = results_of(ledger, averages=False)
-    return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
-
-
-def raised_budget(budget: Budget, *, trials: int | None, hours: float | None) -> Budget:
-    """The budget with new limits, where they are given.
+def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
+    """A budget with new limits, where they are given.
 
     Raises:
-        ValueError: if a limit is none.
+        SettingsError: with every limit that is impossible.
     """
-    limits = {"trials": trials, "hours": hours}
     given = {limit: value for limit, value in limits.items() if value is not None}
     try:
         return Budget.model_validate({**budget.model_dump(), **given})
     except ValidationError as error:
-        found = [describe(each, Budget) for each in error.errors()]
-        raise ValueError("\n".join(found)) from None
+        raise SettingsError(describe(each, Budget) for each in error.errors()) from None
+
+
+def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
+    """Which limit of a budget the run has reached, in words, or None; from its files alone."""
+    results = results_of(ledger, averages=False)
+    return budget.reached(results.trials, wall_hours(results.trials), results.objectives)
 
 
 def config_of(ledger: Ledger) -> dict[str, Any]:

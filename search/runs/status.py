@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from search.driver import wall_hours, worker_hours
+from search.results import RunResults
 from search.runs.progress import progress_of_contents
 
 if TYPE_CHECKING:
-    from search.ledger import Ledger
-    from search.results import RunResults
+    from search.ledger import Contents, Ledger
 
 
-def status_of(ledger: Ledger) -> dict[str, Any]:
-    """What `mergefront status --json` prints; the keys are kept stable."""
-    contents, driver = ledger.contents(), ledger.driver
-    progress = progress_of_contents(ledger, contents, driver)
+@dataclass(frozen=True)
+class Snapshot:
+    """The trials of a run at one moment, and their results."""
+
+    contents: Contents
+    results: RunResults
+    """Of the search alone, as a status counts them."""
+    shown: RunResults
+    """With the averages of trials that a verdict has tried, as a front shows them."""
+
+
+def snapshot_of(ledger: Ledger) -> Snapshot:
+    """Reads the trials of a run; those that the ledger has read before are not read again."""
+    contents, averages = ledger.contents(), ledger.averages()
+    results = RunResults.of(ledger.header["objectives"], contents.trials)
+    shown = replace(results, trials=[*contents.trials, *averages]) if averages else results
+    return Snapshot(contents, results, shown)
+
+
+def status_of(ledger: Ledger, snapshot: Snapshot | None = None) -> dict[str, Any]:
+    """What `mergefront status --json` prints; the keys are kept stable.
+
+    Args:
+        ledger: of the run.
+        snapshot: of its trials; by default they are read now.
+    """
+    if snapshot:
+        contents, results = snapshot.contents, snapshot.results
+    else:
+        contents, results = ledger.contents(), None
+    driver = ledger.driver
+    progress = progress_of_contents(ledger, contents, driver, results)
     found, budget, done = progress.results, progress.budget, len(contents.trials)
     return {
         "version": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from search.config import ConfigError, ConfigFile
 
 if TYPE_CHECKING:
     from search.config import Config
+    from workers.pool.jobs import Jobs
 
 PACKAGES = ("search", "workers", "evaluators")
 CONFIG = "config.yaml"
@@ -30,20 +32,39 @@ def submit(path: Path, address: str, *, log_format: str = "text") -> str:
         JobError: if the cluster does not answer, or the job runs already.
     """
     config = ConfigFile(path).resolved()
+    name = job_name(path, config)
+    arguments = ["search", CONFIG, "--address", "auto", "--resume", "--log-format", log_format]
     from workers.pool.jobs import Jobs  # imports Ray
 
-    name = job_name(path, config)
-    command = ["python", "-m", "search", "search", CONFIG, "--address", "auto", "--resume"]
+    submit_command(name, arguments, str(config.run), Jobs(address), config=config)
+    return name
+
+
+def submit_command(
+    name: str, arguments: Sequence[str], run: str, jobs: Jobs, *, config: Config | None = None
+) -> None:
+    """Sends a command of mergefront to a cluster, with this version of it.
+
+    Args:
+        name: of the job.
+        arguments: of the command line.
+        run: the run that the command works on.
+        jobs: of the cluster.
+        config: is written as `config.yaml` into the folder where the command runs.
+
+    Raises:
+        JobError: if the cluster does not answer, or the job runs already.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
-        Jobs(address).submit(
+        if config:
+            (Path(folder) / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        jobs.submit(
             name,
-            shlex.join([*command, "--log-format", log_format]),
+            shlex.join(["python", "-m", "search", *arguments]),
             folder=Path(folder),
             packages=[_folder_of(package) for package in PACKAGES],
-            run=str(config.run),
+            run=run,
         )
-    return name
 
 
 def job_name(path: Path, config: Config) -> str:

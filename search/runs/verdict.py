@@ -140,7 +140,13 @@ def verdict_on_pick(
         trial=chosen,
         pick=pick if number is None else None,
         selection=rescored,
-        objectives=verdict(results.objectives, chosen.scores, own, beside),
+        objectives=verdict(
+            results.objectives,
+            chosen.scores,
+            own,
+            beside,
+            is_input=chosen.proposal.is_input,
+        ),
         answers=known.answers("report", chosen),
     )
 
@@ -200,6 +206,31 @@ def recorded_verdict(ledger: Ledger, pick: str, number: int | None) -> RunVerdic
         return verdict_on_pick(ledger, pick, number, only_recorded=True)
     except UnscoredError:
         return None
+
+
+def picked(
+    ledger: Ledger, results: RunResults, pick: str, number: int | None = None
+) -> tuple[Trial, RunVerdict | None]:
+    """The trial that a pick stands for, with its verdict if there is one.
+
+    A verdict has picked by more documents than the search, so its trial comes first, if it is on
+    the front that is given.
+
+    Args:
+        ledger: of the run.
+        results: of the run, perhaps of a part of its front.
+        pick: as in `RunResults.pick`.
+        number: of the trial, instead of a pick.
+
+    Raises:
+        ValueError: if there is no such trial, or a record is damaged.
+    """
+    if number is None:
+        found = recorded_verdict(ledger, pick, None)
+        if found and found.trial.number in {trial.number for trial in results.front}:
+            return results.trial(found.trial.number), found
+    chosen = results.trial(number) if number is not None else results.pick(pick)
+    return chosen, recorded_verdict(ledger, pick, chosen.number)
 
 
 def recorded_verdicts(ledger: Ledger) -> list[RunVerdict]:

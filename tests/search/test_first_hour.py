@@ -163,7 +163,7 @@ COMMANDS = {
         "nowhere.yaml: 1 error\n  there is no such file",
     ),
     "a folder as a config": (["search", "."], "is a directory; name the config file in it"),
-    "a command that does not exist": (["serch"], "No such command 'serch'. Did you mean 'search'?"),
+    "a command that does not exist": (["serch"], "No such command 'serch'. Did you mean 'search'"),
     "an option that does not exist": (
         ["search", "{config}", "--trails", "5"],
         "No such option: --trails",

@@ -12,7 +12,6 @@ import yaml
 from search.config import Config, ConfigFile
 from search.config.plan import _space_errors
 from search.driver import Budget
-from search.runs import raised_budget
 from workers.merge import read_recipe
 
 VALUES = ("-1", "0", ".nan", ".inf", "-.inf", "1e400", "1.0e+400", str(2**70), "9" * 400)
@@ -104,12 +103,13 @@ def test_a_number_of_a_config_is_accepted_as_it_is_or_refused_by_name(field, con
 
 @pytest.mark.parametrize("hours", ["nan", "inf"])
 def test_a_raised_budget_is_checked_as_that_of_a_config_is(hours):
-    with pytest.raises(ValueError, match=f"^hours: must be a finite number .got {hours}"):
-        raised_budget(Budget(), trials=None, hours=float(hours))
-    with pytest.raises(ValueError, match=r"^trials: must be less than 2147483648"):
-        raised_budget(Budget(), trials=2**70, hours=None)
-    kept = raised_budget(Budget(trials=5), trials=None, hours=2.0)
-    assert kept == Budget(trials=5, hours=2.0)
+    from search.cli.search import _raised
+
+    with pytest.raises(ValueError, match=f"--hours: must be a finite number .got {hours}"):
+        _raised(Budget(), hours=float(hours))
+    with pytest.raises(ValueError, match="--trials: must be less than 2147483648"):
+        _raised(Budget(), trials=2**70)
+    assert _raised(Budget(trials=5), trials=None, hours=2.0) == Budget(trials=5, hours=2.0)
 
 
 def native(**group: Any) -> dict[str, Any]:

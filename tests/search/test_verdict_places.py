@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from evaluators.scores import Row, joined, table
 from search.cli.app import app
 from search.ledger import Ledger
 from search.results import task_answers
-from search.runs import recorded_verdicts, results_of, verdict_on_pick
+from search.runs import picked, recorded_verdicts, results_of, verdict_on_pick
 from tests.search.test_verdict import SKILLS, Workers, soup_on_the_front
 from workers.candidate import Candidate, Outcome
 
@@ -130,3 +131,14 @@ def test_a_damaged_record_is_no_missing_one(asked, tmp_path, folder):
     file.unlink()
     assert "verdict" not in run("front", asked.root)
     run("export", asked.root, tmp_path / "out")
+
+
+def test_a_pick_is_that_of_its_verdict_if_there_is_one(asked):
+    """The search documents alone pick another trial."""
+    results = results_of(asked)
+    judged = verdict_on_pick(asked, "knee", only_recorded=True)
+    chosen, found = picked(asked, results, "knee")
+    assert (chosen.number, found) == (judged.trial.number, judged)
+    assert picked(asked, results, "knee", 0)[0].number == 0
+    rest = replace(results, trials=[t for t in results.trials if t.number != chosen.number])
+    assert picked(asked, rest, "mean")[0].number != chosen.number

@@ -19,6 +19,7 @@ from workers.pool.failures import summary
 PERIOD = 2.0  # seconds between two requests for a job's status
 START_WAIT = 120.0  # seconds within which a new cluster should be able to run jobs
 STOP_WAIT = 60  # seconds from SIGTERM to SIGKILL; Ray's 3 are too few to save running candidates
+SETTLING = 8.0  # seconds in which Ray takes the end of a job for that of a new one of its name
 CLIENT_ERRORS = (RuntimeError, OSError, ClientError, RayError)  # all that Ray's client raises
 PORT_HINT = (
     " This does not go away if another Ray on the head uses the agent's port: start this Ray with "
@@ -28,6 +29,10 @@ PORT_HINT = (
 
 class JobError(ValueError):
     """There is no such cluster or job, or the job does not allow the request."""
+
+
+class ClusterError(JobError):
+    """The cluster does not answer; the job itself may be all right."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Job:
     run: str
     exit_code: int | None
     """Of its command, if it has ended by itself."""
+    started: int | None = None
+    """In milliseconds since 1970; a job of the same name that is submitted later differs in it."""
+    ended: int | None = None
+    """The same of its end."""
 
     @property
     def is_over(self) -> bool:
@@ -55,7 +64,7 @@ class Jobs:
             its token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
 
     Raises:
-        JobError: if the dashboard does not answer; so do all methods.
+        ClusterError: if the dashboard does not answer; so do all methods.
     """
 
     def __init__(self, address: str) -> None:
@@ -93,6 +102,7 @@ class Jobs:
                     f"job {name} is {earlier.status}; `mergefront stop {name}` ends it, and "
                     f"`mergefront logs {name} --follow` shows what it does"
                 )
+            time.sleep(_settling(earlier))
             with self._client_errors():
                 self._client.delete_job(name)
         self._submit_when_ready(
@@ -146,7 +156,8 @@ class Jobs:
 
         After `STOP_WAIT` seconds, in which it saves finished candidates, Ray kills it.
         """
-        while not (found := self.job(name)).is_over:
+        first = self.job(name)
+        while not (found := self.job(name)).is_over and found.started == first.started:
             with self._client_errors():
                 self._client.stop_job(name)  # repeated: a job that is just starting misses it
             time.sleep(PERIOD)
@@ -184,7 +195,7 @@ class Jobs:
         try:
             yield
         except CLIENT_ERRORS as error:
-            raise JobError(
+            raise ClusterError(
                 f"{self._address}: no Ray dashboard answers this request: {_summary(error)}"
             ) from None
 
@@ -205,7 +216,15 @@ def _job(details: JobDetails) -> Job:
         details.message or "",
         metadata["mergefront"],
         details.driver_exit_code,
+        details.start_time,
+        details.end_time,
     )
+
+
+def _settling(ended: Job) -> float:
+    """Seconds until a job that has ended can be replaced; the clocks of two machines may differ."""
+    age = time.time() - (ended.ended or 0) / 1000
+    return min(max(SETTLING - age, 0.0), SETTLING)
 
 
 def _summary(error: Exception) -> str:

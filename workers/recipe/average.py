@@ -40,8 +40,8 @@ def average(one: Recipe, other: Recipe) -> Recipe | None:
 
 def _rest(recipe: Recipe) -> tuple[object, ...]:
     """All of a recipe that has no mean."""
-    scalars = (recipe.seed, recipe.dtype, recipe.compat, recipe.tokenizer, recipe.chat_template)
-    return recipe.method, recipe.base, *scalars
+    texts = (recipe.tokenizer, recipe.chat_template, recipe.generation_config)
+    return recipe.method, recipe.base, recipe.seed, recipe.dtype, recipe.compat, *texts
 
 
 def _groups(one: Recipe, other: Recipe, models: Sequence[str]) -> Iterator[Group]:

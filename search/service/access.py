@@ -1,0 +1,79 @@
+"""Who may ask what: every request is refused unless its token has the role that it needs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from search.service.limits import RateLimit
+from search.service.problems import Problem
+from search.service.tokens import Role, Token, TokenError, Tokens
+
+OPEN = ("/healthz", "/readyz")
+PROTECTED = ("/v1", "/metrics")
+"""Beside these there are only the files of the page, which show nothing without a token."""
+WRONG_TOKENS = (1.0, 30.0)  # per second and at once, of one address
+
+
+def needed_role(method: str, path: str) -> Role | None:
+    """The least role for a request, or None if it needs no token.
+
+    >>> needed_role("GET", "/v1/searches"), needed_role("POST", "/v1/searches")
+    ('read', 'run')
+    """
+    if path in OPEN or not path.startswith(PROTECTED):
+        return None
+    if path.startswith("/v1/tokens"):
+        return "admin"
+    return "read" if method in ("GET", "HEAD") else "run"
+
+
+class Access:
+    """Checks the token of each request before anything else is done with it.
+
+    Args:
+        app: what answers the request.
+        tokens: that open the service.
+        rate: requests per second of a token.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, rate: float) -> None:
+        self._app, self._tokens = app, tokens
+        self._requests = RateLimit(rate, 2 * rate)
+        self._failures = RateLimit(*WRONG_TOKENS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (role := needed_role(scope["method"], scope["path"])):
+            try:
+                scope.setdefault("state", {})["token"] = self._checked(scope, role)
+            except Problem as problem:
+                return await problem.response(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    def _checked(self, scope: Scope, role: Role) -> Token:
+        token = self._token(scope)
+        self._requests.take(token.id)
+        if not token.may(role):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"the token {token.name!r} has the role {token.role}; this needs {role}",
+                fix=f"ask the operator for a token with the role {role}",
+            )
+        return token
+
+    def _token(self, scope: Scope) -> Token:
+        scheme, _, text = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+        try:
+            if scheme.lower() != b"bearer":
+                raise TokenError("this needs a token")
+            return self._tokens.check(text.decode("ascii", "replace").strip())
+        except TokenError as error:
+            self._failures.take((scope.get("client") or ("unknown",))[0])
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                str(error),
+                fix="send `Authorization: Bearer TOKEN`; the operator makes one with "
+                "`mergefront token create`",
+                headers={"WWW-Authenticate": "Bearer"},
+            ) from None

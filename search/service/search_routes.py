@@ -1,0 +1,156 @@
+"""Routes that create, list, watch, stop and resume searches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from search.config import diagnose
+from search.service.bodies import ResumeBody
+from search.service.feeds import HEADERS
+from search.service.problems import Problem, field_error, without_secrets
+from search.service.snapshots import RunView
+from search.service.state import InService, Service, View
+from search.service.tasks import last_lines
+from search.service.untrusted_text import yaml_of
+
+router = APIRouter(prefix="/v1", tags=["searches"])
+
+CONFIG_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/yaml": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
+Offset = Annotated[int, Query(ge=0, le=10**9)]
+JSON = "application/json"
+
+
+@router.get("/searches")
+async def list_searches(
+    service: InService, offset: Offset = 0, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> dict[str, Any]:
+    """The searches, the newest first."""
+    names = await asyncio.to_thread(service.views.names)
+    found = [await _status_or_error(service, name) for name in names[offset : offset + limit]]
+    return {"total": len(names), "offset": offset, "searches": found}
+
+
+@router.post("/searches", status_code=201, openapi_extra=CONFIG_BODY)
+async def create_search(request: Request, service: InService, response: Response) -> Any:
+    """Creates and starts a search; a repeated request changes nothing."""
+    text = await _config_text(request)
+    name, is_new = await asyncio.to_thread(service.searches.create, text)
+    service.changed(name)
+    response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    response.headers["Location"] = f"/v1/searches/{name}"
+    return (await service.views.of(name)).status
+
+
+@router.post("/check", openapi_extra=CONFIG_BODY)
+async def check_config(
+    request: Request,
+    service: InService,
+    deep: Annotated[bool, Query(description="Read models and tasks too.")] = False,
+) -> dict[str, Any]:
+    """Every error in a config; without `deep` only those that its text alone shows."""
+    try:
+        text = await _config_text(request)
+        if not deep:
+            errors = await asyncio.to_thread(service.submissions.errors, text)
+            return {"errors": [field_error(each) for each in errors], "warnings": []}
+        plan = await asyncio.to_thread(service.submissions.plan, text)
+    except Problem as problem:
+        errors_of = problem.errors or [field_error(problem.detail)]
+        return {"errors": errors_of, "warnings": []}
+    return {"errors": [], "warnings": [str(each) for each in plan.warnings]}
+
+
+@router.post("/doctor", openapi_extra=CONFIG_BODY)
+async def doctor(request: Request, service: InService) -> dict[str, object]:
+    """What `mergefront doctor` says of a config: warnings, estimates, the space."""
+    text = await _config_text(request)
+
+    def examine() -> dict[str, object]:
+        with service.submissions.resolved(text) as path:
+            return diagnose([str(path)], deep=False).to_json()
+
+    return await asyncio.to_thread(examine)
+
+
+@router.get("/searches/{name}")
+async def search_status(view: View) -> Response:
+    """The status: what `mergefront status --json` prints, and the job."""
+    return Response(view.status_json, media_type=JSON)
+
+
+@router.get("/searches/{name}/events", response_class=StreamingResponse)
+async def events(service: InService, view: View) -> StreamingResponse:
+    """The status at once and after each change, as server-sent events."""
+    service.feeds.check()
+    return StreamingResponse(
+        service.feeds.stream(view), media_type="text/event-stream", headers=HEADERS
+    )
+
+
+@router.get("/searches/{name}/config", response_class=Response)
+async def config(view: View) -> Response:
+    """The resolved config, as YAML."""
+    text = await asyncio.to_thread(lambda: view.ledger.config)
+    return Response(without_secrets(text), media_type="application/yaml")
+
+
+@router.post("/searches/{name}/stop", status_code=202)
+async def stop(service: InService, view: View) -> Any:
+    """Begins to stop a search, which keeps every finished trial and can be resumed."""
+    await asyncio.to_thread(service.searches.stop, view.name, view.ledger)
+    return await _changed(service, view)
+
+
+@router.post("/searches/{name}/resume", status_code=202)
+async def resume(service: InService, view: View, body: ResumeBody) -> Any:
+    """Continues a search, if wanted with a larger budget."""
+    limits = body.model_dump()
+    await asyncio.to_thread(service.searches.resume, view.name, view.ledger, limits)
+    return await _changed(service, view)
+
+
+@router.get("/searches/{name}/logs", response_class=Response)
+async def logs(
+    service: InService, view: View, lines: Annotated[int, Query(ge=1, le=10_000)] = 500
+) -> Response:
+    """The last lines that the search has printed."""
+
+    def read() -> str:
+        with service.cluster.jobs() as jobs:
+            return "\n".join(last_lines(jobs.logs(view.name), lines)) + "\n"
+
+    text = "" if view.status["job"] is None else await asyncio.to_thread(read)
+    return Response(text, media_type="text/plain; charset=utf-8")
+
+
+async def _config_text(request: Request) -> str:
+    body = await request.body()
+    return await asyncio.to_thread(yaml_of, body, request.headers.get("content-type", ""))
+
+
+async def _changed(service: Service, view: RunView) -> dict[str, Any]:
+    service.changed(view.name)
+    await view.look()
+    return view.status
+
+
+async def _status_or_error(service: Service, name: str) -> dict[str, Any]:
+    """A damaged run does not hide the others."""
+    try:
+        return (await service.views.of(name)).status
+    except (KeyError, ValueError, OSError, json.JSONDecodeError) as error:
+        return {"name": name, "state": "damaged", "troubles": [without_secrets(str(error))]}

@@ -1,0 +1,91 @@
+"""What the routes of a service share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Request
+
+from search.service.cluster import Cluster
+from search.service.feeds import Feeds
+from search.service.problems import Problem
+from search.service.searches import Searches
+from search.service.settings import ServiceSettings
+from search.service.snapshots import RunView, RunViews
+from search.service.submissions import NAME, Submissions
+from search.service.tasks import Tasks
+from search.service.tokens import Token, Tokens
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running service."""
+
+    settings: ServiceSettings
+    tokens: Tokens
+    cluster: Cluster
+    submissions: Submissions
+    searches: Searches
+    tasks: Tasks
+    views: RunViews
+    feeds: Feeds
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> Service:
+        """The service that an operator has described."""
+        cluster, submissions = Cluster(settings.cluster), Submissions(settings)
+        searches = Searches(settings, cluster, submissions)
+        return cls(
+            settings,
+            Tokens(settings.tokens),
+            cluster,
+            submissions,
+            searches,
+            Tasks(searches, settings.exports),
+            RunViews(settings.runs, cluster.job),
+            Feeds(settings.max_streams),
+        )
+
+    def changed(self, name: str) -> None:
+        """Has the next request see a change that was just made."""
+        self.cluster.look_again()
+        self.views.look_again(name)
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request."""
+    return cast("Service", request.app.state.service)
+
+
+def token_of(request: Request) -> Token:
+    """The token of a request, which has been checked."""
+    return cast("Token", request.state.token)
+
+
+InService = Annotated[Service, Depends(service_of)]
+Holder = Annotated[Token, Depends(token_of)]
+SearchName = Annotated[str, Path(pattern=f"^{NAME}$", description="Of the search.")]
+
+
+async def view_of(name: SearchName, service: InService) -> RunView:
+    """The run that a path names, with what is new of it.
+
+    Raises:
+        Problem: 404 if there is none, 503 if its files cannot be read.
+    """
+    try:
+        return await service.views.of(name)
+    except KeyError:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            f"there is no search {name!r}",
+            field="name",
+            fix="GET /v1/searches lists them",
+        ) from None
+    except (ValueError, OSError) as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"search {name}: {error}") from None
+
+
+View = Annotated[RunView, Depends(view_of)]
