@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from importlib.metadata import files
-from pathlib import Path
+import tomllib
 
 import pytest
 
@@ -75,11 +74,8 @@ def test_every_import_of_a_script_is_there():
 
 
 def test_the_page_is_installed_with_the_package():
-    """An editable install lists no files, a wheel all."""
-    listed = [Path(each) for each in files("mergefront") or ()]
-    if not any(each.parts[0] == "search" for each in listed):
-        patterns = (PAGE.parent.parent.parent / "pyproject.toml").read_text()
-        assert '"search.service" = ["page/*", "page/vendor/*"]' in patterns
-        return
-    names = {each.name for each in listed if "page" in each.parts}
-    assert {file.name for file in OWN} <= names
+    service = PAGE.parent
+    project = tomllib.loads((service.parents[1] / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["search.service"]
+    packed = {file for pattern in patterns for file in service.glob(pattern)}
+    assert {file for file in PAGE.rglob("*") if file.is_file()} <= packed
