@@ -138,7 +138,7 @@ def watch(page: Page) -> None:
         assert time.monotonic() < deadline, "the search does not end"
         seen.add(plot.get_attribute("aria-label"))
         page.wait_for_timeout(200)
-    page.get_by_role("img", name=f"{TRIALS} scored").wait_for()
+    page.get_by_label("Progress").get_by_text(f"{TRIALS} of {TRIALS} trials").wait_for()
     assert len(seen) > 1, "the plot did not change while the search ran"
     assert page.evaluate("window.notReloaded")
 
