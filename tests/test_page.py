@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,  # it depends on the speed of Ray's jobs and of a browser
     pytest.mark.skipif(
         CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium"
     ),
