@@ -44,6 +44,22 @@ def gold(task: ConfigurableTask, doc: dict[str, Any]) -> Gold | None:
     return Gold(indices, len(choices)) if indices else None
 
 
+def gold_error(task: ConfigurableTask) -> str | None:
+    """Why every answer would count as wrong; None if some document has a correct choice."""
+    documents = task.task_docs
+    if task.OUTPUT_TYPE != "multiple_choice" or not len(documents):
+        return None
+    if any(gold(task, each) for each in documents):
+        return None
+    first = documents[0]
+    return (
+        f"task {task.task_name}: no document has a correct choice: `doc_to_target: "
+        f"{task.config.doc_to_target}` of document 0 is {task.doc_to_target(first)!r}, which is "
+        f"none of {task.doc_to_choice(first)!r}, nor a number of one; its columns are "
+        f"{', '.join(first)}"
+    )
+
+
 def _logsumexp(values: Sequence[float]) -> float:
     highest = max(values)
     return highest + log(fsum(exp(value - highest) for value in values))

@@ -83,7 +83,7 @@ def _manager(settings: SuiteSettings) -> TaskManager:
     builtin = {*settings.tasks, *members} - local
     known = local.union(*builtin_tasks.names()) if builtin else local
     if unknown := [name for name in settings.tasks if name not in known]:
-        raise TaskError(_unknown(name, known) for name in unknown)
+        raise TaskError(_unknown(name, known, local) for name in unknown)
     include = [settings.folder] if settings.folder else []
     folders = builtin_tasks.folders(builtin) if builtin else set()
     if folders is None:
@@ -91,8 +91,19 @@ def _manager(settings: SuiteSettings) -> TaskManager:
     return TaskManager(include_path=[*sorted(folders), *include], include_defaults=False)
 
 
-def _unknown(given: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(given, names, n=1)
+def _cause(error: BaseException) -> str:
+    """What lies behind an error: `datasets` says only in its cause what is wrong with a file."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        if str(error):
+            return f": {error}{_cause(error)}"
+    return ""
+
+
+def _unknown(given: str, names: Iterable[str], own: Iterable[str] = ()) -> str:
+    close = difflib.get_close_matches(given, own, n=1) or difflib.get_close_matches(
+        given, names, n=1
+    )
     return f"unknown task {given!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
@@ -141,7 +152,7 @@ def _load(manager: TaskManager, names: Iterable[str]) -> tuple[dict[str, Task], 
             )
             continue
         except Exception as error:  # data sets and code in task files may raise anything
-            errors.append(f"task {name}: {type(error).__name__}: {error}")
+            errors.append(f"task {name}: {type(error).__name__}: {error}{_cause(error)}")
             continue
         for each, task in loaded["tasks"].items():  # a group's member may be requested alone too
             if keys := differing_keys(task, tasks.setdefault(each, task)):

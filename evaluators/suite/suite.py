@@ -12,6 +12,7 @@ from evaluators.suite.command import command
 from evaluators.suite.engines import make_hf_engine
 from evaluators.suite.fewshot import documents_to_hold_out, draws_examples, remove_scored_examples
 from evaluators.suite.fingerprints import documents_fingerprint, task_fingerprint
+from evaluators.suite.gold import gold_error
 from evaluators.suite.loader import load
 from evaluators.suite.metrics import group_metrics, task_metrics
 from evaluators.suite.probes import probes
@@ -56,7 +57,7 @@ class Suite:
         self._metrics: dict[str, Directions] = {}
         errors: list[str] = []
         for name, task in tasks.items():
-            if invalid := sampling_error(task, settings.engine):
+            if invalid := sampling_error(task, settings.engine) or gold_error(task):
                 errors.append(invalid)
                 continue
             try:

@@ -83,6 +83,8 @@ def export(
             options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
             options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
             return export_on(server, run, str(out), **options, force=force)
+        if out.exists() and not force:
+            raise ValueError(f"{out} exists already; choose another directory or pass --force")
         begin_step(f"reading {run}")
         from search.runs import Verification, open_run, picked
         from search.runs import export as write

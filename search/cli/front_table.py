@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from evaluators.wording import counted
 from search.cli.tables import ARROWS
@@ -92,14 +93,14 @@ def trials_table(
     for each in objectives:
         table.add_column(escape(heading(each)), justify="right", no_wrap=True)
     table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("recipe", overflow="ellipsis" if is_small else "fold", no_wrap=is_small)
+    table.add_column("recipe", overflow="fold")  # the only one that may become narrower
     marks = _marks(results)
     for trial in members:
         mark = f"  ← {marks[trial.number]}" if trial.number in marks else ""
         table.add_row(*_row(results, objectives, trial, _description(trial, mark, is_small)))
     table.add_section()
     for trial in references(results) if compared is None else compared:
-        table.add_row(*_row(results, objectives, trial, escape(trial.label or "")), style="dim")
+        table.add_row(*_row(results, objectives, trial, Text(trial.label or "")), style="dim")
     return table
 
 
@@ -198,13 +199,15 @@ def _order(trial: Trial) -> int:
 
 
 def _row(
-    results: RunResults, objectives: Sequence[Objective], trial: Trial, description: str
-) -> list[str]:
+    results: RunResults, objectives: Sequence[Objective], trial: Trial, description: Text
+) -> list[str | Text]:
     values = [score(trial, each) for each in objectives]
     return [str(trial.number), *values, f"{results.mean(trial):.3f}", description]
 
 
-def _description(trial: Trial, mark: str, is_small: bool) -> str:
+def _description(trial: Trial, mark: str, is_small: bool) -> Text:
     recipe = trial.proposal.recipe
     text = trial.label or f"{recipe.method} of {', '.join(recipe.models)}"
-    return escape(f"{mark.strip()}  {text}".strip() if is_small else f"{text}{mark}")
+    if is_small:
+        return Text(f"{mark.strip()}  {text}".strip(), no_wrap=True, overflow="ellipsis")
+    return Text(f"{text}{mark}")

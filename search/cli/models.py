@@ -145,7 +145,9 @@ def _tasks(given: str | None, folder: Path | None) -> list[str]:
         return [name for name in files if name not in whole]
     if given is None and sys.stdin.isatty():
         clear_steps()
-        given = typer.prompt("Which tasks to score on, with commas between them")
+        given = typer.prompt(
+            "Which tasks to score on, with commas between them (--task-folder names your own)"
+        )
     return [task.strip() for task in (given or "").split(",") if task.strip()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,7 @@ def search(
     run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
     print_result(ledger, as_json)
+    _next_step(ledger, log_format)
 
 
 def resume(
@@ -93,6 +95,12 @@ def resume(
     run_session(plan, ledger, budget, address, takeover, log_format)
     judge_pick(plan, ledger, address, log_format)
     return print_result(ledger, as_json)
+
+
+def _next_step(ledger: Ledger, log_format: str) -> None:
+    if log_format == "text":
+        run = shlex.quote(ledger.root)
+        note(f"Next: mergefront verdict {run}, then mergefront export {run} OUT")
 
 
 def demo(

@@ -44,7 +44,8 @@ def run_session(
         report = note
         report(f"run {ledger.root}")
     if limit := reached_limit(ledger, budget):  # nothing is started
-        report(f"nothing to do: {limit}; raise the budget to continue")
+        more = f"mergefront resume {shlex.quote(ledger.root)} --trials {2 * budget.trials}"
+        report(f"nothing to do: {limit}; raise the budget to continue: {more}")
         return
     progress = Progress(terminal, ledger.header["name"], ledger.root).shown()
     with session_errors(ledger.root, _advice(ledger)), progress as watch:

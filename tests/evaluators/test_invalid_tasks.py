@@ -289,3 +289,28 @@ def test_scored_documents_among_the_examples_are_left_out(
         shown = [part.split()[0] for part in text.split("\n\n")[:-1]]
         assert len(shown) == 4
         assert all(word.startswith("own") for word in shown)
+
+
+def test_a_target_that_is_no_choice_of_any_document_is_named(write):
+    folder = write(doc_to_target="answer").parent
+    with pytest.raises(TaskError) as found:
+        Suite(SuiteSettings(tasks=("pick",), folder=folder))
+    assert "no document has a correct choice: `doc_to_target: answer` of document 0 is" in str(
+        found.value
+    )
+    assert "its columns are q, choices, gold" in str(found.value)
+
+
+def test_a_damaged_data_file_is_reported_with_its_cause(write, tmp_path):
+    folder = write().parent
+    (file,) = tmp_path.glob("*.jsonl")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:4], lines[4][:-1], *lines[5:]]))
+    with pytest.raises(TaskError, match="JSON parse error"):
+        Suite(SuiteSettings(tasks=("pick",), folder=folder))
+
+
+def test_a_mistyped_task_is_looked_for_among_those_of_the_folder_first(write):
+    folder = write(task="sums").parent
+    with pytest.raises(TaskError, match="unknown task 'sumz'; did you mean sums"):
+        Suite(SuiteSettings(tasks=("sumz",), folder=folder))

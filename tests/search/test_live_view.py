@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from search.cli.front_table import front_tables
+from search.cli.front_table import front_tables, trials_table
 from search.cli.live_view import LiveView, plain_line
 from search.driver import Budget, seconds_left, spent_share
 from search.ledger import Proposal, Trial
@@ -19,6 +19,7 @@ from search.objectives import Objective
 from search.results import RunResults
 from search.runs import RunProgress
 from tests.search.conftest import make_space
+from workers.recipe import Recipe
 
 SPACE = make_space("linear", "ties")
 LABELS = ["base", "a", "b", "c", "uniform soup"]
@@ -125,6 +126,23 @@ def test_the_front_is_readable_in_every_terminal_with_every_objective(width, cou
     for trial in results.front:
         assert f"{results.mean(trial):.3f}" in text
     assert "uniform soup" in text
+
+
+@pytest.mark.parametrize("is_small", [False, True])
+def test_long_names_of_models_take_no_room_from_the_numbers(is_small):
+    results = make_results(3)
+    name = "a-model-with-a-name-of-half-a-line-" * 2
+    recipe = Recipe("passthrough", {name: SPACE.base}, base=SPACE.base)
+    trials = [
+        replace(each, proposal=Proposal.create(each.number, recipe)) for each in results.trials
+    ]
+    named = replace(results, trials=trials)
+    table = trials_table(named, named.objectives, named.front, is_small=is_small)
+    text = "\n".join(rendered(table, width=80))
+    for trial in named.front:
+        for each in named.objectives:
+            assert f"{trial.scores[each.name]:.4f}" in text
+        assert f"{named.mean(trial):.3f}" in text
 
 
 def check_fit(lines: list[str], width: int) -> None:
