@@ -245,6 +245,8 @@ class Driver:
         scored = self._history.scored
         self._are_objectives_checked = len(scored) >= ENOUGH
         self._outcome_reader.documents = full_scoring(self.ledger, scored)
+        conditions = [trial.conditions for trial in scored if trial.conditions]
+        self._outcome_reader.engines |= {each.get("engine", "hf") for each in conditions}
         self._history.start_session()
 
     def _wait_for_running(self) -> None:

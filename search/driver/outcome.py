@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evaluators.scores import count_documents
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from search.objectives import Objective
     from workers.candidate import Outcome
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class OutcomeReader:
@@ -23,10 +26,12 @@ class OutcomeReader:
     Args:
         objectives: what the outcomes' values mean.
         documents: of a full scoring; 0 as long as there was none.
+        engines: that have scored trials of the run, with their versions.
     """
 
     objectives: Sequence[Objective]
     documents: int = 0
+    engines: set[str] = field(default_factory=set)
 
     def trial(self, proposal: Proposal, outcome: Outcome, *, order: int, clock: float) -> Trial:
         """The trial that an outcome finishes; a score that is not a number makes it broken.
@@ -38,6 +43,8 @@ class OutcomeReader:
             clock: seconds that drivers have run.
         """
         documents = 0 if outcome.documents is None else count_documents(outcome.documents)
+        if outcome.conditions:
+            self._compare(outcome.conditions.engine, proposal.number)
         trial = Trial(
             proposal,
             outcome.state,
@@ -60,6 +67,17 @@ class OutcomeReader:
         except ValueError as error:  # such a score must not reach the sampler
             return replace(trial, state="broken", cause=str(error), estimates={})
         return replace(trial, scores=scores)
+
+    def _compare(self, engine: str, number: int) -> None:
+        """Warns once of each engine, or version of one, that is not that of the trials before."""
+        if self.engines and engine not in self.engines:
+            log.warning(
+                "trial %d was scored by %s, earlier ones by %s: their scores may differ",
+                number,
+                engine,
+                ", ".join(sorted(self.engines)),
+            )
+        self.engines.add(engine)
 
     def _share(self, state: str, documents: int) -> float:
         """The share of a full scoring that was done before the candidate was stopped."""

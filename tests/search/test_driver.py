@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
+from evaluators.scores import Conditions
 from search.driver import Budget, Driver, baselines
 from search.ledger import Ledger
 from search.samplers import Auto, Gp, Nsga2, Random, Study, Tpe
@@ -296,3 +298,15 @@ def test_hours_of_earlier_sessions_count(tmp_path):
 @pytest.mark.slow
 def test_a_gaussian_process_resumes_as_well(tmp_path):
     test_a_resumed_search_is_the_one_that_was_not_interrupted(tmp_path, Gp(), 9)
+
+
+def test_a_resumed_search_warns_of_another_version_of_the_engine(tmp_path, caplog):
+    def by(engine: str) -> Callable[[Candidate], Outcome]:
+        conditions = Conditions(0, 2, "cpu", engine)
+        return lambda candidate: replace(evaluate(candidate), conditions=conditions)
+
+    make_driver(tmp_path / "run", 8, by("vllm 0.32.0")).run()
+    assert "their scores may differ" not in caplog.text
+    make_driver(tmp_path / "run", 16, by("vllm 0.33.0")).run()
+    warning = "was scored by vllm 0.33.0, earlier ones by vllm 0.32.0: their scores may differ"
+    assert caplog.text.count(warning) == 1
