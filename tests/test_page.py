@@ -15,7 +15,7 @@ import yaml
 from search.service import Tokens
 from tests.search.conftest import config, world  # noqa: F401 - fixtures
 from tests.test_launch import talking  # noqa: F401 - a fixture
-from tests.test_service_ray import free_port, root, served  # noqa: F401 - a fixture
+from tests.test_service_ray import free_port, root, serve  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -36,9 +36,9 @@ SIZES = {"wide": (1200, 900), "phone": (390, 844)}
 
 
 @pytest.fixture
-def address(root, tmp_path) -> Iterator[str]:
+def address(serve, tmp_path) -> Iterator[str]:
     """Of a service with a Ray of its own."""
-    service = served(root, tmp_path, port := free_port())
+    service = serve(tmp_path, port := free_port())
     yield f"http://127.0.0.1:{port}"
     service.terminate()
     service.wait()
