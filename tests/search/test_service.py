@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -335,12 +336,18 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def link(world) -> Iterator[None]:
+    """Out of the folder of the models, which tests of other files share."""
+    path = world / "link"
+    path.symlink_to("/etc")
+    yield
+    path.unlink()
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_bad_input_gets_its_status_and_a_clear_body(call, content, world, attack):
+def test_bad_input_gets_its_status_and_a_clear_body(call, content, link, attack):
     (method, path, request), status, said = ATTACKS[attack]
-    link = world / "link"
-    if not link.is_symlink():
-        link.symlink_to("/etc")
     if "changes" in request:
         request = {"content": yaml.safe_dump({**content, **request["changes"]})}
     answer = call(method, path, **request)
