@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny: more would only wait
@@ -12,3 +15,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else tokenizers warns in every
 
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_this_test_alone() -> Iterator[None]:
+    """Commands that ran in this process, such as those with --quiet, leave their levels behind."""
+    logging.disable(logging.NOTSET)
+    logging.getLogger().setLevel(logging.WARNING)
+    yield
