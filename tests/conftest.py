@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -18,8 +17,7 @@ hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
-def _logging_of_this_test_alone() -> Iterator[None]:
+def _logging_of_this_test_alone() -> None:
     """Commands that ran in this process, such as those with --quiet, leave their levels behind."""
     logging.disable(logging.NOTSET)
     logging.getLogger().setLevel(logging.WARNING)
-    yield
