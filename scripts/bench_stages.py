@@ -29,7 +29,6 @@ TUNED_ON = (0, 100, 101)  # seeds of the searches on which the sizes of the stag
 def main(arguments: Sequence[str] | None = None) -> None:
     """Does what the command line asks for."""
     options = _options(arguments)
-    logging.getLogger("search").setLevel(logging.ERROR)  # broken merges are no news here
     made = _parts(options)
     for name in options.parts:
         part = made[name]()
@@ -73,4 +72,5 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    logging.getLogger("search").setLevel(logging.ERROR)  # broken merges are no news here
     main()

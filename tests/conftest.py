@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -17,7 +18,10 @@ hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
-def _logging_of_this_test_alone() -> None:
-    """Commands that ran in this process, such as those with --quiet, leave their levels behind."""
-    logging.disable(logging.NOTSET)
-    logging.getLogger().setLevel(logging.WARNING)
+def _log_levels() -> Iterator[None]:
+    """Commands that run in this process, such as one with --quiet, set them for all of it."""
+    loggers = [logging.getLogger(name) for name in (None, "search", "workers", "evaluators")]
+    levels = [each.level for each in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

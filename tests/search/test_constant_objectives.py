@@ -29,7 +29,6 @@ def wholly_constant(candidate: Candidate) -> Outcome:
     return Outcome(candidate.trial, "scored", values)
 
 
-@pytest.mark.long  # among all tests its log records are sometimes lost; alone it passes
 def test_an_objective_that_never_changes_is_named_while_the_search_goes_on(tmp_path, caplog):
     driver = make_driver(tmp_path / "run", trials=40, evaluate=half_constant, sampler=Auto())
     with caplog.at_level(logging.WARNING):

@@ -84,7 +84,6 @@ def test_it_is_shown_and_exported_like_any_trial(ledger, workers, tmp_path, monk
     assert json.loads((tmp_path / "out/scores.json").read_text())["trial"] == AVERAGE
 
 
-@pytest.mark.long  # among all tests its log records are sometimes lost; alone it passes
 def test_a_damaged_file_of_one_is_reported_and_hides_nothing_else(
     ledger, workers, tmp_path, caplog
 ):
