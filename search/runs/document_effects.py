@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluators.evaluator import make_evaluator
 from evaluators.scores import raw_values
+from search.config import parse_config, suite_settings
+from search.ledger import CONFIG
 from search.results import DocumentScores, document_scores, jackknife
+from search.runs.run import config_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from evaluators.evaluator import Evaluator
+    from search.ledger import Ledger
     from search.objectives import Objective
 
 Scored = tuple[Mapping[str, float], "pa.Table"]
@@ -42,6 +48,12 @@ def document_effects(
             assert one is not None
             row[each.name] = one
     return rows
+
+
+def evaluator_of(ledger: Ledger) -> Evaluator:
+    """The tasks of a run, as its own config has them."""
+    config = parse_config(config_of(ledger), Path(CONFIG))
+    return make_evaluator(suite_settings(config))
 
 
 def _by_jackknife(

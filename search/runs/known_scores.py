@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluators.evaluator import make_evaluator
 from evaluators.scores import raw_values
-from search.config import parse_config, suite_settings
-from search.ledger import CONFIG, Ledger, Trial
+from search.ledger import Ledger, Trial
 from search.results import DocumentScores, RunResults, TaskAnswers, task_answers
-from search.runs.document_effects import document_effects
-from search.runs.run import config_of
+from search.runs.document_effects import document_effects, evaluator_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,4 +48,4 @@ class KnownScores:
     @cached_property
     def _suite(self) -> Evaluator:
         """The tasks, which only scores need that are no means or ratios of documents."""
-        return make_evaluator(suite_settings(parse_config(config_of(self.ledger), Path(CONFIG))))
+        return evaluator_of(self.ledger)

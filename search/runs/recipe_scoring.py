@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from evaluators.evaluator import make_evaluator
 from evaluators.scores import BrokenModel
-from search.config import parse_config, suite_settings
 from search.driver import OutcomeReader
-from search.ledger import CONFIG, Proposal
+from search.ledger import Proposal
 from search.results import Contrast, contrasts
-from search.runs.document_effects import document_effects
-from search.runs.run import config_of
-from search.runs.scoring import WAIT, ScoringError, plan_to_score
-from search.runs.search import ray_pool
+from search.runs.document_effects import document_effects, evaluator_of
+from search.runs.pool_on_demand import WAIT
+from search.runs.scoring import ScoringError, refuse
 from workers.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -26,8 +21,7 @@ if TYPE_CHECKING:
     from evaluators.evaluator import Evaluator
     from search.ledger import Ledger, Trial
     from search.results import RunResults
-    from search.runs.search import MakePool
-    from workers.pool import Pool
+    from search.runs.pool_on_demand import PoolOnDemand
     from workers.recipe import Recipe
 
 
@@ -40,28 +34,16 @@ class RecipeScoring:
         results: of the run.
         trial: the one to compare with.
         documents: the set, `selection` or `search`.
-        address: of the Ray cluster.
-        takeover: take the lease of another driver, which is certainly dead.
-        make_pool: something else than a pool of Ray actors.
+        workers: start when they are needed; one is enough, as recipes follow each other.
     """
 
     ledger: Ledger
     results: RunResults
     trial: Trial
     documents: str
-    address: str
-    takeover: bool
-    make_pool: MakePool | None
+    workers: PoolOnDemand
     scorings: int = 0
     """New ones so far."""
-    _pool: Pool | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
     def contrasts(self, recipe: Recipe) -> list[Contrast]:
         """A recipe beside the original, one test per objective.
@@ -89,16 +71,12 @@ class RecipeScoring:
             return self.ledger.scores_on(self.documents, number)
         found, table = self._scored(self.trial.proposal.recipe)
         if not found.scores:
-            raise ScoringError(
-                f"trial {number} has no scores on the {self.documents} documents: it is "
-                f"{found.state}, {found.reason}"
-            )
+            refuse(found, self.documents)
         return found, table
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        config = parse_config(config_of(self.ledger), Path(CONFIG))
-        return make_evaluator(suite_settings(config))
+        return evaluator_of(self.ledger)
 
     def _scored(self, recipe: Recipe) -> tuple[Trial, pa.Table | None]:
         known = self.ledger.simplified(self.documents, recipe.digest)
@@ -109,7 +87,7 @@ class RecipeScoring:
         return known
 
     def _score(self, recipe: Recipe) -> tuple[Trial, pa.Table | None]:
-        pool = self._pool or self._start()
+        pool = self.workers.started()
         self.scorings += 1  # also the name of this candidate: a late answer may be of another
         pool.submit(Candidate(self.scorings, recipe, self.documents))
         outcome = None
@@ -123,12 +101,3 @@ class RecipeScoring:
         if found.state not in ("scored", "broken"):
             raise ScoringError(f"recipe {recipe.digest} cannot be scored: {found.reason}")
         return found, outcome.documents
-
-    def _start(self) -> Pool:
-        plan = plan_to_score(self.ledger)
-        workers = plan.config.workers.model_copy(update={"max": 1})  # they follow each other
-        plan = replace(plan, config=plan.config.model_copy(update={"workers": workers}))
-        self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
-        pool = (self.make_pool or ray_pool)(plan, self.address)
-        self._pool = self._stack.enter_context(closing(pool))
-        return pool

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
 
 from evaluators.wording import counted
 from search.driver import OutcomeReader
-from search.runs.inputs import changed_inputs, undo_or_restart
-from search.runs.run import open_run
-from search.runs.search import MakePool, ray_pool
+from search.runs.pool_on_demand import WAIT, PoolOnDemand
 from workers.candidate import Candidate
 
 if TYPE_CHECKING:
-    from search.config import Plan
     from search.ledger import Ledger, Proposal, Trial
     from search.objectives import Objective
     from workers.candidate import Outcome
-    from workers.pool import Pool
-
-WAIT = 0.5  # seconds of a wait for outcomes
 
 
 class UnscoredError(ValueError):
@@ -39,28 +32,16 @@ class DocumentScoring:
     Args:
         ledger: where the scores are recorded.
         objectives: of the run.
-        address: of the Ray cluster.
-        takeover: take the lease of another driver, which is certainly dead.
-        make_pool: something else than a pool of Ray actors.
+        workers: start when they are needed.
         say: is told of progress.
         only_recorded: start no pool.
     """
 
     ledger: Ledger
     objectives: Sequence[Objective]
-    address: str = "local"
-    takeover: bool = False
-    make_pool: MakePool | None = None
+    workers: PoolOnDemand
     say: Callable[[str], None] = lambda _: None
     only_recorded: bool = False
-    _pool: Pool | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
     def score(self, documents: str, wanted: Iterable[Proposal]) -> dict[int, dict[str, float]]:
         """The scores of proposals by number, without those that are broken on these documents.
@@ -86,11 +67,11 @@ class DocumentScoring:
         if documents == "report":
             for trial in found.values():
                 if not trial.scores:
-                    _refuse(trial, documents)
+                    refuse(trial, documents)
         return {number: dict(trial.scores) for number, trial in found.items() if trial.scores}
 
     def _score(self, documents: str, missing: Sequence[Proposal]) -> None:
-        pool = self._pool or self._start()
+        pool = self.workers.started()
         what = "average" if all(each.is_average for each in missing) else "trial"
         self.say(f"scoring {counted(len(missing), what)} on the {documents} documents")
         waiting = list(missing)
@@ -108,35 +89,16 @@ class DocumentScoring:
         reader = OutcomeReader(self.objectives)
         found = reader.trial(proposal, outcome, order=0, clock=0.0)
         if found.state not in ("scored", "broken"):
-            _refuse(found, documents)
+            refuse(found, documents)
         self.ledger.record_scores(documents, found, outcome.documents)
 
-    def _start(self) -> Pool:
-        plan = plan_to_score(self.ledger)
-        self._stack.enter_context(self.ledger.driving(takeover=self.takeover))
-        pool = (self.make_pool or ray_pool)(plan, self.address)
-        self._pool = self._stack.enter_context(closing(pool))
-        return pool
 
-
-def plan_to_score(ledger: Ledger) -> Plan:
-    """The plan of a run that may be scored on more documents.
+def refuse(trial: Trial, documents: str) -> NoReturn:
+    """Says why a trial has no scores.
 
     Raises:
-        ValueError: if its inputs have changed.
+        ScoringError: always.
     """
-    plan, _ = open_run(ledger.root)
-    if changed := changed_inputs(ledger.header["inputs"], plan):
-        raise ValueError(
-            f"{ledger.root} cannot be scored on more documents, because the scores would not be "
-            "comparable:\n"
-            + "".join(f"  {each}\n" for each in changed)
-            + undo_or_restart(ledger.root)
-        )
-    return plan
-
-
-def _refuse(trial: Trial, documents: str) -> NoReturn:
     raise ScoringError(
         f"trial {trial.number} has no scores on the {documents} documents: "
         f"it is {trial.state}, {trial.reason}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.documents import DocumentSettings
 from evaluators.scores import BrokenModel
 from search.results import Contrast, Tensors, collapsed, count_numbers, steps
+from search.runs.pool_on_demand import PoolOnDemand
 from search.runs.recipe_scoring import RecipeScoring
 from search.runs.run import config_of, results_of
 
@@ -129,7 +130,8 @@ def simplify(
     original = trial.proposal.recipe
     current, attempts, complete = collapsed(original), list[Attempt](), True
     tried = {current.digest}
-    with RecipeScoring(ledger, results, trial, documents, address, takeover, make_pool) as scoring:
+    with PoolOnDemand(ledger, address, takeover, make_pool, workers=1) as pool:
+        scoring = RecipeScoring(ledger, results, trial, documents, pool)
         for step in steps(original, _tensors(original)):
             shorter = step.apply(current)
             if shorter is None or shorter.digest in tried:

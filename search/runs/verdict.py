@@ -11,6 +11,7 @@ from search.ledger import UNIFORM, Ledger, Trial
 from search.results import ObjectiveVerdict, RunResults, TaskAnswers, shrink, verdict
 from search.runs.averages import with_averages
 from search.runs.known_scores import KnownScores
+from search.runs.pool_on_demand import PoolOnDemand
 from search.runs.run import config_of, results_of
 from search.runs.scoring import DocumentScoring, UnscoredError
 
@@ -108,16 +109,8 @@ def verdict_on_pick(
         )
     results = results_of(ledger)
     chosen = results.trial(number) if number is not None else results.pick(pick)
-    scoring = DocumentScoring(
-        ledger,
-        results.objectives,
-        address=address,
-        takeover=takeover,
-        make_pool=make_pool,
-        say=say,
-        only_recorded=only_recorded,
-    )
-    with scoring:
+    with PoolOnDemand(ledger, address, takeover, make_pool) as pool:
+        scoring = DocumentScoring(ledger, results.objectives, pool, say, only_recorded)
         if shares.selection and number is None:
             results = with_averages(results, ledger, scoring)
         known = KnownScores(ledger, results)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import search.runs.recipe_scoring as scoring_module
+import search.runs.pool_on_demand as pool_module
 from evaluators.scores import Row, table
 from search.cli.app import app
 from search.config import make_plan
@@ -162,7 +162,7 @@ def test_the_number_of_steps_is_limited(ledger, workers):
 
 @pytest.fixture
 def run(monkeypatch, workers, ledger):
-    monkeypatch.setattr(scoring_module, "ray_pool", workers)
+    monkeypatch.setattr(pool_module, "ray_pool", workers)
     return lambda *options: CliRunner().invoke(app, ["simplify", ledger.root, "0", *options])
 
 

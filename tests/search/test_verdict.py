@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 import search.runs.document_effects as document_effects_module
-import search.runs.scoring as scoring_module
+import search.runs.pool_on_demand as pool_module
 from evaluators.scores import Row, table
 from evaluators.suite import Suite
 from search.cli.app import app
@@ -197,7 +197,7 @@ def test_a_score_that_is_no_mean_of_documents_has_its_interval_by_the_jackknife(
 @pytest.fixture
 def run(monkeypatch, workers):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(scoring_module, "ray_pool", workers)
+    monkeypatch.setattr(pool_module, "ray_pool", workers)
     return lambda *arguments: CliRunner().invoke(app, ["verdict", *map(str, arguments)])
 
 

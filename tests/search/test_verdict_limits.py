@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-import search.runs.scoring as scoring_module
+import search.runs.pool_on_demand as pool_module
 from evaluators.scores import Row, table
 from search.cli.app import app
 from search.config import make_plan
@@ -74,7 +74,7 @@ def test_changed_tasks_are_refused_by_task_and_file_unless_all_is_recorded(
     monkeypatch.setenv("COLUMNS", "300")
     ledger = soup_on_the_front(write, config)
     workers = Workers(dict(enumerate(SKILLS.values())))
-    monkeypatch.setattr(scoring_module, "ray_pool", workers)
+    monkeypatch.setattr(pool_module, "ray_pool", workers)
     change(own_tasks / "pick.jsonl")
     done = CliRunner().invoke(app, ["verdict", ledger.root])
     assert done.exit_code == 2, done.output
@@ -120,7 +120,7 @@ def test_a_verdict_without_information_says_so(
             replace(trial, scores=scores), with_values(1.0, 2.0, 40, trial.number).documents
         )
     monkeypatch.setattr(
-        scoring_module, "ray_pool", lambda *_: InProcessPool(lambda c: with_values(*given, c.trial))
+        pool_module, "ray_pool", lambda *_: InProcessPool(lambda c: with_values(*given, c.trial))
     )
     done = CliRunner().invoke(app, ["verdict", ledger.root, "--trial", "4"])
     assert done.exit_code == 0, done.output

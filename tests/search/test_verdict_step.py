@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-import search.runs.scoring as scoring_module
+import search.runs.pool_on_demand as pool_module
 import search.runs.search as search_module
 from search.api import open_run, run_search
 from search.cli.app import app
@@ -37,7 +37,7 @@ class Pools:
 def pools(monkeypatch) -> Pools:
     found = Pools()
     monkeypatch.setattr(search_module, "ray_pool", found)
-    monkeypatch.setattr(scoring_module, "ray_pool", found)
+    monkeypatch.setattr(pool_module, "ray_pool", found)
     monkeypatch.setenv("COLUMNS", "200")
     return found
 
