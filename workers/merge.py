@@ -126,8 +126,7 @@ def merge(
         like=like,
         dtype=recipe.dtype or like.dtype,
         files={
-            RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
-            MERGEKIT: mergekit.write(recipe),
+            **recipe_files(recipe),
             CARD: card(recipe, opened, evidence, title=out.resolve().name),
             **(files or {}),
         },
@@ -135,6 +134,14 @@ def merge(
         shard_bytes=shard_bytes,
     )
     return warnings
+
+
+def recipe_files(recipe: Recipe) -> dict[str, str]:
+    """The files of a directory that say how its weights were made: ours, and mergekit's."""
+    return {
+        RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
+        MERGEKIT: mergekit.write(recipe),
+    }
 
 
 def merged_model(recipe: Recipe, device: torch.device) -> PreTrainedModel:

@@ -6,14 +6,12 @@ one of higher rank (`workers.checkpoint.write_adapter`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workers import mergekit
 from workers.checkpoint import Checkpoint, Term, retokenize, write_adapter
 from workers.evidence import Evidence
-from workers.merge import CARD, MERGEKIT, RECIPE, check, open_verified
+from workers.merge import CARD, check, open_verified, recipe_files
 from workers.merging import Engine, MergeSettings
 from workers.methods import LinearCombination, Pass
 from workers.model_card import adapter_card
@@ -73,8 +71,7 @@ def merge_adapter(
         base=_trained_on(opened) or base.path,
         revision=base.revision,
         files={
-            RECIPE: json.dumps(recipe.to_dict(), indent=2) + "\n",
-            MERGEKIT: mergekit.write(recipe),
+            **recipe_files(recipe),
             CARD: adapter_card(recipe, opened, base, evidence, title=out.resolve().name),
             **(files or {}),
         },

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from workers.checkpoint import check_absent, temporary_directory
+from workers.checkpoint import temporary_directory
 from workers.doctor import Finding
 from workers.merge import MERGEKIT, RECIPE, merge
+from workers.new_path import check_absent
 from workers.recipe import Recipe, Source
 
 

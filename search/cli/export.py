@@ -14,6 +14,7 @@ from search.cli.options import Force, Run, Where
 from search.cli.output import note, say
 from search.cli.remote import Server, export_on
 from search.cli.results import Number, Pick, read_results
+from workers.new_path import check_absent
 
 if TYPE_CHECKING:
     from search.runs import Exported, Verification
@@ -83,8 +84,7 @@ def export(
             options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
             options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
             return export_on(server, run, str(out), **options, force=force)
-        if out.exists() and not force:
-            raise ValueError(f"{out} exists already; choose another directory or pass --force")
+        check_absent(out, force=force)
         begin_step(f"reading {run}")
         from search.runs import Verification, open_run, picked
         from search.runs import export as write

@@ -13,9 +13,10 @@ import typer
 
 from evaluators.steps import begin_step
 from search.cli.errors import WRONG_INPUT, input_errors, write_errors
-from search.cli.options import Force, Json
+from search.cli.options import ANOTHER_FILE, Force, Json
 from search.cli.output import console, note, say
 from search.cli.steps import clear_steps
+from workers.new_path import check_absent
 
 if TYPE_CHECKING:
     from search.config import Draft
@@ -90,8 +91,7 @@ def init(
     """
     with input_errors():
         begin_step("reading the models")
-        if out.exists() and not force:
-            raise ValueError(f"{out} exists already; name another file with --out, or use --force")
+        check_absent(out, force=force, advice=ANOTHER_FILE)
         if bool(models) is (evolve is not None):
             raise ValueError("name either the models, or a config of mergekit-evolve with --from")
         if evolve and tasks:

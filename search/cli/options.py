@@ -60,4 +60,6 @@ JobName = Annotated[
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Continue to print until the search ends.")
 ]
+ANOTHER_FILE = "name another file with --out, or use --force"
+"""What to do about a file that is there already."""
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]

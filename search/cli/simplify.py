@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.errors import FAILED, fail, input_errors, write_errors
-from search.cli.options import Address, Force, Json, Run, Takeover
+from search.cli.options import ANOTHER_FILE, Address, Force, Json, Run, Takeover
 from search.cli.output import note, say
 from search.cli.session import session_errors
+from workers.new_path import check_absent
 
 if TYPE_CHECKING:
     from search.runs import Simplification
@@ -46,8 +47,8 @@ def simplify(
         from search.runs import ScoringError
         from search.runs import simplify as shorten
 
-        if out and out.exists() and not force:
-            raise ValueError(f"{out} exists already; name another file with --out, or use --force")
+        if out:
+            check_absent(out, force=force, advice=ANOTHER_FILE)
         if out and not out.parent.is_dir():
             raise ValueError(f"--out: {out.parent} is no folder; make it first")
         ledger = Ledger(run)

@@ -3,7 +3,7 @@
 from workers.checkpoint.adapter import Adapter, open_adapter
 from workers.checkpoint.adapter_writer import Term, write_adapter
 from workers.checkpoint.alignment import align
-from workers.checkpoint.atomic_directory import check_absent, temporary_directory
+from workers.checkpoint.atomic_directory import temporary_directory
 from workers.checkpoint.checkpoint import Checkpoint, DerivedCheckpoint, with_vocabulary_rows
 from workers.checkpoint.difference import Difference, differences
 from workers.checkpoint.headers import TensorInfo, read_json
@@ -56,7 +56,6 @@ __all__ = [
     "available_memory",
     "bases_of",
     "by_checkpoint_name",
-    "check_absent",
     "check_memory",
     "chosen_generation",
     "chosen_template",

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workers.new_path import check_absent
+
 UNFINISHED = ".unfinished"
 _LOCK = ".lock"
 _RESERVE = 64 * 2**20  # bytes that stay free, some of them for the small files
@@ -62,16 +64,6 @@ def temporary_directory(out: Path) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_absent(out: Path, *, force: bool) -> None:
-    """Checks that `out` may be made.
-
-    Raises:
-        ValueError: if it exists, without `force`.
-    """
-    if out.exists() and not force:
-        raise ValueError(f"{out} exists already; choose another directory or pass --force")
 
 
 def _parent(out: Path) -> Path:
