@@ -16,6 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from evaluators.tasks import SuiteSettings
 
 LETTERS = "abcdefgh"
+OWN_METRICS = ("gold_logprob", "truncated", "unparsed")
+"""What a task reports beside the metrics that it lists."""
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"

@@ -16,6 +16,7 @@ from transformers import LlamaForCausalLM
 from evaluators.scores import BrokenModel, raw_values
 from evaluators.suite import Suite
 from evaluators.tasks import SuiteSettings
+from tests.evaluators.conftest import OWN_METRICS
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +24,6 @@ def suite(settings: SuiteSettings, model_dirs: list[Path], tokenizer: Any) -> Su
     suite = Suite(settings)
     suite.bind(LlamaForCausalLM.from_pretrained(model_dirs[0]), tokenizer)
     return suite
-
-
-OWN_METRICS = ("gold_logprob", "truncated", "unparsed")
-"""What a task reports beside the metrics that it lists."""
 
 
 def reference(
