@@ -15,32 +15,19 @@ import yaml
 
 from search.ledger import Ledger
 from tests.evaluators.conftest import make_tokenizer
+from tests.local_ray import local_ray
 from tests.search.conftest import config, world, write, write_model  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-HEAD = """
-from ray.cluster_utils import Cluster
-options = {"num_cpus": 2, "include_dashboard": True, "dashboard_port": 0}
-options["dashboard_agent_listen_port"] = 0  # a second Ray on this machine has taken the usual one
-cluster = Cluster(initialize_head=True, head_node_args=options)
-print(cluster.webui_url, flush=True)
-input()
-cluster.shutdown()
-"""
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """A cluster of one machine; Ray reads how it is protected when it is imported."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # jobs say `python`
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(
-        [sys.executable, "-c", HEAD], env={**os.environ, **TOKEN, "PATH": path}, **pipes
-    ) as it:
-        yield f"http://{it.stdout.readline().strip()}"
-        it.communicate("\n")
+def head(tmp_path_factory) -> Iterator[str]:
+    """A cluster of one machine, protected by a token."""
+    with local_ray(tmp_path_factory.mktemp("ray"), **TOKEN) as url:
+        yield url
 
 
 @pytest.fixture

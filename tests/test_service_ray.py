@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,20 @@ import pytest
 import yaml
 
 from search.service import Client
+from tests.local_ray import end_ray
 from tests.search.conftest import config, world, write  # noqa: F401 - fixtures
 from tests.test_launch import talking  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OVER = ("finished", "failed", "stopped")
 CODE = Path(__file__).parent.parent
+STRANGER = """
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+print("started", flush=True)
+input()
+cluster.shutdown()
+"""
 
 
 def free_port() -> int:
@@ -36,16 +44,7 @@ def root(tmp_path) -> Iterator[Path]:
     """The root of a service; its Ray is ended with it."""
     folder = tmp_path / "root"
     yield folder
-    if (record := folder / "ray" / "ray.json").exists():
-        os.kill(pid := json.loads(record.read_text())["pid"], signal.SIGTERM)
-        until(lambda: is_dead(pid))
-
-
-def is_dead(pid: int) -> bool:
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
+    end_ray(folder / "ray")
 
 
 def until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
@@ -81,13 +80,34 @@ def serve(root) -> Iterator[Callable[[Path, int], subprocess.Popen]]:
         process.wait()
 
 
+@pytest.fixture
+def stranger() -> Iterator[Callable[[], None]]:
+    """Starts another Ray on this machine, which no search of the service may join."""
+    with ExitStack() as stack:
+
+        def start() -> None:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", STRANGER], **pipes))
+            stack.callback(other.communicate, "\n")
+            assert other.stdout.readline() == "started\n"
+
+        yield start
+
+
+@pytest.fixture
+def talk() -> Iterator[Callable[[Client], Client]]:
+    """Closes clients, also after a test that has failed."""
+    with ExitStack() as stack:
+        yield stack.enter_context
+
+
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_afar(
-    serve, root, talking, tmp_path
+    serve, root, talking, tmp_path, stranger, talk
 ):
     port = free_port()
     url, name = f"http://127.0.0.1:{port}", ("demo", "--server", f"http://127.0.0.1:{port}")
@@ -98,7 +118,8 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
     path = tmp_path / "config.yaml"
     path.write_text(text.replace(f"run: {tmp_path}/run", "run: runs/demo"))
     service = serve(tmp_path.parent, port)
-    client = Client(url, token["MERGEFRONT_TOKEN"])
+    stranger()
+    client = talk(Client(url, token["MERGEFRONT_TOKEN"]))
 
     said = mergefront("submit", path, "--server", url, **token)
     assert said.returncode == 0, said.stderr
@@ -135,6 +156,5 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
     again = mergefront("export", "demo", "best", "--server", url, **token)
     assert (again.returncode, "has an export best already" in again.stderr) == (2, True)
 
-    client.close()
     service.terminate()
     assert service.wait(30) in (0, -signal.SIGTERM)

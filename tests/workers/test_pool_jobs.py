@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.local_ray import local_ray
 from workers.pool.jobs import JobError, Jobs
 
 PACKAGE = Path(__file__).parent.parent.parent / "evaluators"
@@ -131,15 +131,6 @@ def test_a_job_of_another_run_with_the_same_last_part_is_left_alone(
     assert not any(each.startswith("DELETE") for each in head.asked)
 
 
-CLUSTER = """
-from ray.cluster_utils import Cluster
-options = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": 0}
-options["dashboard_agent_listen_port"] = 0
-cluster = Cluster(initialize_head=True, head_node_args=options)
-print(cluster.webui_url, flush=True)
-input()
-cluster.shutdown()
-"""
 SLOW_TO_STOP = """
 import signal, sys, time
 def stop(*_):
@@ -156,9 +147,8 @@ while True:
 @pytest.mark.slow
 def test_a_job_that_is_stopped_has_the_time_to_keep_what_comes_back(tmp_path):
     (tmp_path / "job.py").write_text(SLOW_TO_STOP)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", CLUSTER], **pipes) as cluster:
-        jobs = Jobs(f"http://{cluster.stdout.readline().strip()}")
+    with local_ray(tmp_path / "ray", RAY_AUTH_MODE="disabled") as url:
+        jobs = Jobs(url)
         command = f"{sys.executable} job.py"
         jobs.submit("far", command, folder=tmp_path, packages=[PACKAGE], run="/far")
         deadline = time.monotonic() + 90
@@ -167,5 +157,4 @@ def test_a_job_that_is_stopped_has_the_time_to_keep_what_comes_back(tmp_path):
             time.sleep(0.5)
         jobs.stop("far")
         said = jobs.logs("far")
-        cluster.communicate("\n")
     assert "all is kept" in said

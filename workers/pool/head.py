@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,9 +41,12 @@ def local_head(folder: Path) -> str:
     if known and _answers(known):
         return known
     folder.mkdir(parents=True, exist_ok=True)
+    # a job joins the Ray that was last started in the same directory, by default everyone's in
+    # /tmp/ray; the path must be short, for Ray has its sockets there
+    own = tempfile.mkdtemp(prefix="mergefront-ray-", dir="/tmp")
     with (folder / LOG).open("w") as log:
         head = subprocess.Popen(
-            _command(dashboard := _free_port()),
+            _command(dashboard := _free_port(), own),
             env={**os.environ, "PATH": f"{_bin()}:{os.environ.get('PATH', '')}"},  # jobs: `python`
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -68,12 +72,13 @@ def _answers(dashboard: str) -> bool:
     return True
 
 
-def _command(dashboard: int) -> list[str]:
+def _command(dashboard: int, temporary: str) -> list[str]:
     return [
         *(str(_bin() / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
         f"--port={_free_port()}",
         f"--ray-client-server-port={_free_port()}",
         f"--dashboard-port={dashboard}",
+        f"--temp-dir={temporary}",
         "--dashboard-host=127.0.0.1",
         "--dashboard-agent-listen-port=0",
         "--node-ip-address=127.0.0.1",
