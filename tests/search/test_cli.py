@@ -44,6 +44,19 @@ def test_help_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
+def test_a_program_ends_without_collecting_what_it_has_loaded():
+    """With torch and lm-eval these collections take seconds after the last line."""
+    code = """
+import atexit, gc, sys
+from search.cli import main
+atexit.register(lambda: print(gc.get_freeze_count()))
+sys.argv[1:] = ["--version"]
+main()
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(found.stdout.splitlines()[-1]) > 10_000
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_an_example(run, command):
     done = run(command, "--help")
