@@ -85,17 +85,20 @@ def export(
             options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
             return export_on(server, run, str(out), **options, force=force)
         check_absent(out, force=force)
+        shard_bytes = byte_size(max_shard_size, "--max-shard-size")
         begin_step(f"reading {run}")
+        from search.ledger import Ledger
         from search.runs import Verification, open_run, picked
         from search.runs import export as write
-        from workers.upload import check_target
 
-        shard_bytes = byte_size(max_shard_size, "--max-shard-size")
-        if push:
-            check_target(push, force=force)
-        plan, ledger = open_run(run)
+        ledger = Ledger(run)
         results = read_results(ledger, where)
         chosen, found = picked(ledger, results, pick, trial)
+        if push:
+            from workers.upload import check_target
+
+            check_target(push, force=force)
+        plan, _ = open_run(run)
         verification = Verification.of(plan, ledger, chosen) if verify else None
         with write_errors():
             written = write(

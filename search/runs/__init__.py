@@ -5,6 +5,8 @@ from search.runs.each_trial import EachTrial, OnTrial
 from search.runs.export import Exported, export
 from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
+    begin_run,
+    budget_of,
     config_of,
     create_run,
     open_run,
@@ -40,6 +42,8 @@ __all__ = [
     "Simplification",
     "Snapshot",
     "Verification",
+    "begin_run",
+    "budget_of",
     "config_of",
     "create_run",
     "export",
