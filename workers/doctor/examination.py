@@ -56,7 +56,8 @@ def examine(
         if not any(finding.level == "error" for finding in found):
             tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config
             configs[name] = {**normalised_config(checkpoint), **tie}
-    begin_step("comparing the models")
+    if len(opened) > 1:
+        begin_step("comparing the models")
     findings += _compared(opened, configs, tokenizer)
     if tokenizer is not None and len(configs) == len(sources):
         findings += check_vocabularies(opened, tokenizer)
