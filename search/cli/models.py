@@ -173,9 +173,7 @@ def merge(
         if out:
             check_absent(out, force=force)
         begin_step(f"reading {recipe}")
-        from workers.merge import merge as write
-        from workers.merge import read_chain
-        from workers.merge_chain import merge_chain
+        from workers.recipe_file import read_chain
 
         recipes = read_chain(recipe, seed=seed)
         checked = recipes[next(reversed(recipes))]
@@ -189,6 +187,9 @@ def merge(
             console().print(recipe_table(checked, explained(checked)))
         if out is None:
             return
+        from workers.merge import merge as write
+        from workers.merge_chain import merge_chain
+
         with write_errors():
             if len(recipes) == 1:
                 warnings = write(checked, out, force=force)

@@ -240,6 +240,8 @@ FIRST_ANSWERS = {  # a command that needs no model -> its exit status
     "simplify run 99": 2,
     "simplify run 1 --out there": 2,
     "merge recipe.yaml": 2,
+    "merge recipe.yaml out": 2,
+    "merge config.yaml out": 2,
     "merge recipe.yaml there": 2,
     "init a b --out there": 2,
 }
