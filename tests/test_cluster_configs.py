@@ -25,8 +25,7 @@ KUBERNETES = ["raycluster.yaml", "rayjob.yaml", "rayservice.yaml"]
 
 
 def load(name: str) -> dict[str, Any]:
-    """The last document of a file."""
-    return [*yaml.safe_load_all((FOLDER / name).read_text())][-1]
+    return yaml.safe_load((FOLDER / name).read_text())
 
 
 def as_cluster(content: dict[str, Any]) -> dict[str, Any]:
@@ -120,10 +119,11 @@ def test_pods_listen_where_serve_is_told_to():
     assert {"containerPort": port, "name": "serve"} in service["containers"][0]["ports"]
 
 
-def test_the_volume_that_is_asked_for_is_the_one_that_is_mounted():
-    claim, _ = yaml.safe_load_all((FOLDER / "rayservice.yaml").read_text())
+@pytest.mark.parametrize("name", KUBERNETES)
+def test_the_volume_that_is_mounted_is_the_one_that_is_asked_for(name):
+    claim = load("shared-volume.yaml")
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
-    for pod in pods("rayservice.yaml"):
+    for pod in pods(name):
         (volume,) = pod["volumes"]
         assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 

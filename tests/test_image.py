@@ -58,7 +58,7 @@ def test_torch_is_for_cpus_unless_another_index_is_given():
 def test_it_runs_as_the_user_of_the_kubernetes_files():
     (user,) = instructions("USER")
     assert any(f"useradd --create-home --uid {user} " in line for line in instructions("RUN"))
-    *_, service = yaml.safe_load_all((ROOT / "configs/cluster/rayservice.yaml").read_text())
+    service = yaml.safe_load((ROOT / "configs/cluster/rayservice.yaml").read_text())
     pod = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]
     assert pod["securityContext"]["runAsUser"] == int(user)
 
