@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from search.service import (
+    config_routes,
     operation_routes,
     result_routes,
     search_routes,
@@ -34,7 +35,14 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 """The files of the page, as the browser reads them."""
-ROUTERS = (operation_routes, search_routes, result_routes, task_routes, token_routes)
+ROUTERS = (
+    operation_routes,
+    config_routes,
+    search_routes,
+    result_routes,
+    task_routes,
+    token_routes,
+)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:

@@ -39,6 +39,15 @@ class Submissions:
                 return error.errors
         return []
 
+    def content(self, text: str) -> dict[str, Any]:
+        """The mapping that the text of a config is, with its errors.
+
+        Raises:
+            Problem: if it is none.
+        """
+        with _written(text) as path, _config_errors():
+            return ConfigFile(path, self._folder).raw
+
     @contextmanager
     def resolved(self, text: str) -> Iterator[Path]:
         """The file of a config with absolute paths and the folder of its run.
