@@ -17,20 +17,13 @@ import pytest
 import yaml
 
 from search.service import Client
-from tests.local_ray import end_ray
+from tests.local_ray import end_ray, other_ray
 from tests.search.conftest import config, world, write  # noqa: F401 - fixtures
 from tests.test_launch import talking  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OVER = ("finished", "failed", "stopped")
 CODE = Path(__file__).parent.parent
-STRANGER = """
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-print("started", flush=True)
-input()
-cluster.shutdown()
-"""
 
 
 def free_port() -> int:
@@ -84,14 +77,7 @@ def serve(root) -> Iterator[Callable[[Path, int], subprocess.Popen]]:
 def stranger() -> Iterator[Callable[[], None]]:
     """Starts another Ray on this machine, which no search of the service may join."""
     with ExitStack() as stack:
-
-        def start() -> None:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", STRANGER], **pipes))
-            stack.callback(other.communicate, "\n")
-            assert other.stdout.readline() == "started\n"
-
-        yield start
+        yield lambda: stack.enter_context(other_ray())
 
 
 @pytest.fixture
