@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,20 +69,20 @@ def test_a_search_is_begun_watched_steered_and_exported_in_a_browser(
     trials = stop_and_resume(page)
     pick(page)
     ask_where(page)
-    look(page, tmp_path / "page-search")
-    export(page)
+    export(page, tmp_path)
     ask_for_the_verdict(page)
     model = exported(page)
     from transformers import AutoModelForCausalLM
 
     assert AutoModelForCausalLM.from_pretrained(model).num_parameters() > 0
-    look(page, tmp_path / "page-verdict")
+    look(page, tmp_path / "page-search")
     page.get_by_role("link", name="mergefront").click()
     page.get_by_role("row", name="demo").get_by_text(f"{trials} of {trials}").wait_for()
     look(page, tmp_path / "page-list")
     open_with_the_keyboard(page)
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Token").wait_for()
+    look(page, tmp_path / "page-sign-in")
     assert page.evaluate("sessionStorage.length + localStorage.length") == 0
 
 
@@ -169,11 +170,12 @@ def ask_where(page: Page) -> None:
     page.get_by_role("alert").wait_for(state="detached")
 
 
-def export(page: Page) -> None:
+def export(page: Page, folder: Path) -> None:
     """Begins to export the picked trial."""
     page.get_by_role("button", name="Export…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name").fill("chosen")
+    look(page, folder / "page-dialog")
     dialog.get_by_role("button", name="Export").click()
     page.locator(".exports li", has_text="chosen").wait_for()
 

@@ -71,8 +71,8 @@ function Comparisons({ verdict }) {
                 <th scope="row">${label}</th>
                 <td class="number">${number(found.score)}</td>
                 <td class="number">${number(found.improvement)}</td>
-                <td>${found.interval ? found.interval.map((end) => number(end)).join(" … ") : "–"}</td>
-                <td class="number">${number(found.p_holm)}</td>
+                <td class="whole">${found.interval ? found.interval.map((end) => number(end)).join(" … ") : "–"}</td>
+                <td class="number">${found.p_holm < 0.0001 ? "< 0.0001" : number(found.p_holm)}</td>
                 <td>${found.result}</td>
             </tr>`)}</tbody>
         </table></div>`);
