@@ -56,7 +56,7 @@ def config_text(talking) -> str:
 
 
 def test_a_search_is_begun_watched_steered_and_exported_in_a_browser(
-    browser_page, address, root, world, config_text, tmp_path
+    address, root, world, config_text, tmp_path, browser_page
 ):
     page = browser_page
     shutil.copytree(world / "tasks", tmp_path / "tasks")
@@ -80,6 +80,7 @@ def test_a_search_is_begun_watched_steered_and_exported_in_a_browser(
     page.get_by_role("row", name="demo").get_by_text(f"{trials} of {trials}").wait_for()
     look(page, tmp_path / "page-list")
     open_with_the_keyboard(page)
+    look(page, tmp_path / "page-picked")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_label("Token").wait_for()
     look(page, tmp_path / "page-sign-in")
@@ -122,6 +123,8 @@ def watch(page: Page) -> None:
 
 def stop_and_resume(page: Page) -> int:
     """With the keyboard alone; how many trials the search has in the end."""
+    from playwright.sync_api import expect
+
     tab_to(page, page.get_by_role("button", name="Stop…"))
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("dialog").get_by_role("button", name="Stop"))
@@ -129,7 +132,9 @@ def stop_and_resume(page: Page) -> int:
     page.get_by_text("The search does not run.").wait_for(timeout=WAIT)
     shown = page.get_by_label("Progress").get_by_text(f"of {TRIALS} trials").inner_text()
     trials = int(re.match(r"\d+", shown)[0]) + MORE
-    tab_to(page, page.get_by_role("button", name="Resume…"))
+    resume = page.get_by_role("button", name="Resume…")
+    expect(resume).to_be_enabled(timeout=WAIT)  # once its job has ended
+    tab_to(page, resume)
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("dialog").get_by_label("Trials"))
     page.keyboard.type(str(trials))
