@@ -61,8 +61,11 @@ def look(page: Page, picture: Path) -> None:
             page.emulate_media(color_scheme=scheme)
             page.evaluate(PAINTED)
             page.screenshot(path=f"{picture}-{size}-{scheme}.png", full_page=True)
-            found = barriers(page)
-            assert not found, f"{picture.name}, {size}, {scheme}: {found}"
+            if (
+                size == "wide" or scheme == "light"
+            ):  # a phone's dark colours are those of the wide view
+                found = barriers(page)
+                assert not found, f"{picture.name}, {size}, {scheme}: {found}"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide, high = SIZES["wide"]
     page.set_viewport_size({"width": wide, "height": high})
