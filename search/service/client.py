@@ -116,9 +116,24 @@ class Client:
             if len(trials) >= page["total"] or not page["trials"]:
                 return RunResults.of(page["objectives"], trials)
 
-    def front(self, name: str, where: str | None = None, pick: str | None = None) -> dict[str, Any]:
-        """The front, and the number of the picked trial."""
-        return self._json("GET", f"{_search(name)}/front", params=_given(where=where, pick=pick))
+    def front(
+        self,
+        name: str,
+        where: str | None = None,
+        pick: str | None = None,
+        *,
+        history: bool = False,
+    ) -> dict[str, Any]:
+        """The front, and the number of the picked trial.
+
+        Args:
+            name: of the search.
+            where: a condition, as `mergefront front --where` takes it.
+            pick: `knee`, `mean` or `best:OBJECTIVE`.
+            history: add the hypervolume over the scored trials.
+        """
+        wanted = _given(where=where, pick=pick, history=history or None)
+        return self._json("GET", f"{_search(name)}/front", params=wanted)
 
     def recipe(self, name: str, pick: str = "knee", trial: int | None = None) -> dict[str, Any]:
         """The recipe of a trial, in words, as a file and as maps."""
