@@ -146,10 +146,19 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
 
     shown = mergefront("front", *name, **token)
     assert "Pareto front" in shown.stdout
-    said = mergefront("export", "demo", "best", "--server", url, "--pick", "best:text", **token)
+    client.ask_verdict("demo")
+    task = client.finished_verdict("demo")
+    assert task["state"] == "done", task
+    judged = client.verdict("demo")["trial"]
+    assert client.recipe("demo")["trial"] == client.front("demo", pick="knee")["pick"] == judged
+
+    options = ("--pick", "best:text", "--verify", "--max-shard-size", "20KB")
+    said = mergefront("export", "demo", "best", "--server", url, *options, **token)
     assert said.returncode == 0, said.stderr
     model = root / "exports" / "demo" / "best"
     assert str(model) in said.stdout
+    assert "Loaded again, it scores" in said.stdout
+    assert len(list(model.glob("*.safetensors"))) > 1
     from transformers import AutoModelForCausalLM
 
     assert AutoModelForCausalLM.from_pretrained(model).num_parameters() > 0

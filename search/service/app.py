@@ -92,7 +92,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Every wrong value of a request, with its place."""
     assert isinstance(error, RequestValidationError)
-    errors = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors()]
+    errors = [f"{_place(each['loc'])}: {_said(each['msg'])}" for each in error.errors()]
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"the request is wrong: {errors[0]}",
@@ -111,6 +111,11 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         "the service has failed at this request",
         fix="tell its operator the time; the log has the cause",
     ).response
+
+
+def _said(message: str) -> str:
+    """The message of an error, without pydantic's name for those of ours."""
+    return message.removeprefix("Value error, ")
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -157,15 +157,32 @@ class Client:
         Args:
             name: of the search.
             export: the name of the model's folder.
-            options: as the body of the route: pick, trial, where, dtype, push, ...
+            options: as the body of the route: pick, trial, where, and those of `ExportSettings`.
         """
         body = _given(name=export, **options)
         return self._json("POST", f"{_search(name)}/exports", json=body)
 
     def finished_export(self, name: str, export: str) -> dict[str, Any]:
         """The task of an export, once it has ended; its `state` says how."""
+        return self._finished(f"{_search(name)}/exports/{export}")
+
+    def ask_verdict(
+        self, name: str, pick: str = "knee", trial: int | None = None
+    ) -> dict[str, Any]:
+        """Starts to score what the verdict on a trial lacks; its task."""
+        return self._json("POST", f"{_search(name)}/verdict", json=_given(pick=pick, trial=trial))
+
+    def finished_verdict(self, name: str) -> dict[str, Any]:
+        """The task of the last verdict that was asked for, once it has ended."""
+        return self._finished(f"{_search(name)}/verdict/task")
+
+    def verdict(self, name: str, pick: str = "knee", trial: int | None = None) -> dict[str, Any]:
+        """The verdict on a trial, as `mergefront verdict --json` prints it."""
+        return self._json("GET", f"{_search(name)}/verdict", params=_given(pick=pick, trial=trial))
+
+    def _finished(self, path: str) -> dict[str, Any]:
         while True:
-            task = self._json("GET", f"{_search(name)}/exports/{export}")
+            task = self._json("GET", path)
             if task["state"] in OVER:
                 return task
             time.sleep(PERIOD)

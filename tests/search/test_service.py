@@ -278,6 +278,18 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "traversal in an export": (post("/exports", name="../x"), 422, "name"),
     "absolute export": (post("/exports", name="/tmp/x"), 422, "name"),
     "option as a condition": (post("/exports", name="x", where="--force"), 422, "where"),
+    "size of a shard that is none": (post("/exports", name="x", max_shard_size="5"), 422, "a size"),
+    "endless size of a shard": (
+        post("/exports", name="x", max_shard_size="9" * 400 + "GB"),
+        422,
+        "max_shard_size",
+    ),
+    "adapter in another dtype": (
+        post("/exports", name="x", adapter=True, dtype="float16"),
+        422,
+        "an adapter is written in float32",
+    ),
+    "repository without an owner": (post("/exports", name="x", push="merged"), 422, "push"),
     "push without leave": (post("/exports", name="x", push="a/b"), 403, "push"),
     "unknown export": (get("/exports/x"), 404, "no export x"),
     "export without a cluster": (post("/exports", name="x"), 503, "dashboard"),
