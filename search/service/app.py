@@ -26,7 +26,7 @@ from search.service.access import Access
 from search.service.limits import BodyLimit
 from search.service.metrics import Answers, Metrics
 from search.service.page_files import PageFiles
-from search.service.problems import Problem
+from search.service.problems import Problem, unreadable_root, without_secrets
 from search.service.settings import ServiceSettings
 from search.service.state import Service
 
@@ -55,6 +55,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
     for each in ROUTERS:
         app.include_router(each.router)
@@ -70,9 +71,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: ServiceSettings = app.state.service.settings
-    for folder in (settings.runs, settings.exports):
-        folder.mkdir(parents=True, exist_ok=True)
+    app.state.service.settings.make_folders()
     yield
     app.state.service.feeds.end()
 
@@ -100,6 +99,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         fix="correct every error in `errors`",
         errors=errors,
     ).response
+
+
+async def _unreachable(_: Request, error: Exception) -> JSONResponse:
+    """The disk, or the object store of the root."""
+    assert isinstance(error, OSError)
+    log.warning("the root: %s", without_secrets(str(error)))
+    return unreadable_root(error).response
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -56,6 +56,16 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         return JSONResponse(content, self.status.value, media_type=MEDIA_TYPE, headers=self.headers)
 
 
+def unreadable_root(error: OSError) -> Problem:
+    """The answer while the place of all state cannot be reached."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"the root cannot be reached: {error.strerror or error}",
+        fix="try again later; running searches go on",
+        headers={"Retry-After": "30"},
+    )
+
+
 def field_error(message: str) -> dict[str, str | None]:
     """An error of a config, with its field apart.
 

@@ -99,7 +99,7 @@ async def front(
         content |= {"importance": _importance(results)} if with_importance else {}
         return json.dumps(content).encode()
 
-    key = ("front", where, pick, history, with_importance, _scored_later(view))
+    key = ("front", where, pick, history, with_importance)
     return Response(await _answer(view, key, make, "where"), media_type=JSON)
 
 
@@ -129,8 +129,7 @@ async def recipe(
         }
         return json.dumps(content).encode()
 
-    key = ("recipe", pick, trial, where, as_format, _scored_later(view))
-    content = await _answer(view, key, make, "pick")
+    content = await _answer(view, ("recipe", pick, trial, where, as_format), make, "pick")
     return Response(content, media_type=JSON if as_format == "json" else "application/yaml")
 
 
@@ -142,8 +141,7 @@ async def verdict(view: View, pick: PickQuery = "knee", trial: Number = None) ->
         found = recorded_verdict(view.ledger, pick, trial)
         return b"" if found is None else json.dumps(found.to_json()).encode()
 
-    key = ("verdict", pick, trial, _scored_later(view))
-    if not (content := await _answer(view, key, make, "pick")):
+    if not (content := await _answer(view, ("verdict", pick, trial), make, "pick")):
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "no verdict on this pick has been asked for",
@@ -159,8 +157,7 @@ async def report(view: View, pick: PickQuery = "knee", trial: Number = None) -> 
     def make(_: Snapshot) -> bytes:
         return page(make_report(view.ledger.root, pick, trial)).encode()
 
-    key = ("report", pick, trial, _scored_later(view))
-    content = await _answer(view, key, make, "pick")
+    content = await _answer(view, ("report", pick, trial), make, "pick")
     return Response(content, media_type="text/html; charset=utf-8", headers=REPORT_HEADERS)
 
 
@@ -174,11 +171,6 @@ async def _answer(
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, str(error).removeprefix("--"), field=field
         ) from None
-
-
-def _scored_later(view: RunView) -> Hashable:
-    """What decides a verdict beside the trials."""
-    return tuple(frozenset(view.ledger.scored_on(each)) for each in ("selection", "report"))
 
 
 def _where(results: RunResults, where: str | None) -> RunResults:

@@ -48,7 +48,7 @@ def content(world) -> dict:
 @pytest.fixture(scope="module")
 def ledger(service, content, world) -> Ledger:
     path = world / "far.yaml"
-    run = str(service.runs / "far")
+    run = str(service.run("far"))
     path.write_text(yaml.safe_dump({**content, "name": "far", "run": run}))
     return begin_scored(make_plan(path), texts=(3.0, 3.1, 2.9, 3.0, 2.0))
 

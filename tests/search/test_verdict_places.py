@@ -156,7 +156,7 @@ def test_the_service_picks_what_report_and_export_pick(write, config, world, tmp
     assert (judged.number, results.pick("best:picks").number) == (1, 2)
     settings = settings_of(tmp_path / "root", world)
     call = Caller.of(settings)
-    shutil.copytree(ledger.root, settings.runs / "demo")
+    shutil.copytree(ledger.root, settings.run("demo"))
     recipe = call("GET", "/v1/searches/demo/recipe?pick=best:picks").json()
     assert recipe["trial"] == judged.number
     assert call("GET", "/v1/searches/demo/recipe?trial=2").json()["trial"] == 2
@@ -168,7 +168,7 @@ def test_the_service_picks_what_report_and_export_pick(write, config, world, tmp
 def test_a_damaged_record_hides_no_front_of_the_service(asked, world, tmp_path):
     settings = settings_of(tmp_path / "root", world)
     call = Caller.of(settings)
-    run_folder = settings.runs / "demo"
+    run_folder = settings.run("demo")
     shutil.copytree(asked.root, run_folder)
     file = run_folder / "selection" / "000002.parquet"
     file.write_bytes(file.read_bytes()[:-40])
