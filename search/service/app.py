@@ -26,7 +26,7 @@ from search.service.access import Access
 from search.service.limits import BodyLimit
 from search.service.metrics import Answers, Metrics
 from search.service.page_files import PageFiles
-from search.service.problems import Problem, unreadable_root, without_secrets
+from search.service.problems import ANSWERS, Problem, unreadable_root, without_secrets
 from search.service.settings import ServiceSettings
 from search.service.state import Service
 
@@ -49,6 +49,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        responses=ANSWERS,
     )
     app.state.service = service
     app.state.metrics = metrics = Metrics(service.feeds)

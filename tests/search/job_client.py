@@ -63,3 +63,9 @@ class JobClient:
             if not self.jobs[name].status.is_terminal():
                 raise RuntimeError(f"Job {name} is in a non-terminal state")
             del self.jobs[name]
+
+    def get_job_logs(self, name: str) -> str:
+        return f"the log of {name}\n"
+
+    def stop_job(self, name: str) -> None:
+        self.end(name, JobStatus.STOPPED)
