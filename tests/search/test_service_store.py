@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,11 @@ from search.ledger import Ledger, Store
 from search.runs import results_of
 from search.service import ServiceSettings
 from tests.search.conftest import score_baselines
+from tests.search.formula import evaluate
 from tests.search.object_store import root, store  # noqa: F401 - fixtures
 from tests.search.service_caller import NO_CLUSTER, Caller
 from tests.search.test_service_replicas import content, create, ray, statuses, together  # noqa: F401
+from workers.pool import InProcessPool
 
 SEARCH = "/v1/searches/demo"
 
@@ -60,16 +63,32 @@ def test_a_search_is_created_once_and_runs_in_the_store(call, ray, content, sett
     assert store.failed > 2
 
 
-def test_results_are_read_from_the_store_and_a_search_is_resumed_there(call, ray, searched):
-    results = results_of(searched)
-    assert call("GET", SEARCH).json()["trials"]["scored"] == 4
+def test_the_command_of_the_job_searches_in_the_store_and_its_results_are_read(
+    call, ray, content, settings, tmp_path, monkeypatch
+):
+    objectives = {**content["objectives"], "text": {"task": "text", "metric": "bits_per_byte"}}
+    assert create(call, {**content, "objectives": objectives})().status_code == 201
+    (command,) = [job.entrypoint for job in ray.jobs.values()]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(ray.configs[0]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.runs.search.ray_pool", lambda *_: InProcessPool(evaluate, 2))
+    done = CliRunner().invoke(app, shlex.split(command)[3:])  # without python -m search
+    assert done.exit_code == 0, done.output
+    ray.end("demo")
+    call.app.state.service.changed("demo")
+    status = call("GET", SEARCH).json()
+    assert (status["state"], status["trials"]["scored"]) == ("finished", 5)
+    ledger = Ledger(settings.run("demo"))
+    results = results_of(ledger)
     front = call("GET", f"{SEARCH}/front?pick=knee").json()
     assert front["pick"] == results.pick("knee").number
     assert call("GET", f"{SEARCH}/trials/2").json()["number"] == 2
     assert "Pareto front" in call("GET", f"{SEARCH}/report").text
+    assert call("POST", f"{SEARCH}/resume", json={}).status_code == 409  # its budget is spent
     assert call("POST", f"{SEARCH}/resume", json={"trials": 8}).status_code == 202
     assert ray.configs[-1]["budget"]["trials"] == 8
-    assert ray.configs[-1]["run"] == searched.root
+    assert ray.configs[-1]["run"] == ledger.root
 
 
 def test_an_export_needs_a_folder(call, searched, settings, tmp_path):
