@@ -78,6 +78,7 @@ def export(
         if not server:
             check_absent(out, force=force)
             begin_step(f"reading {run}")
+        from search.ledger import Ledger
         from search.runs import ExportSettings, Verification, open_run, picked
         from search.runs import export as write
 
@@ -93,13 +94,14 @@ def export(
         if server:
             given = {"pick": pick, "trial": trial, "where": where}
             return export_on(server, run, str(out), **given, **settings.model_dump())
-        from workers.upload import check_target
-
-        if push:
-            check_target(push, force=force)
-        plan, ledger = open_run(run)
+        ledger = Ledger(run)
         results = read_results(ledger, where)
         chosen, found = picked(ledger, results, pick, trial)
+        if push:
+            from workers.upload import check_target
+
+            check_target(push, force=force)
+        plan, _ = open_run(run)
         verification = Verification.of(plan, ledger, chosen) if verify else None
         with write_errors():
             written = write(

@@ -88,12 +88,8 @@ class Ledger:
         Raises:
             ValueError: if the folder has a run or another file `config.yaml`, or cannot be written.
         """
+        cls.check_free(root)
         store, config_yaml = Store(root), config.encode()
-        if store.exists(HEADER):
-            raise ValueError(
-                f"{root} already holds a run; continue it by `mergefront resume {root}`, "
-                "or set another `run:`"
-            )
         if store.exists(CONFIG) and store.read(CONFIG) != config_yaml:
             raise ValueError(
                 f"{store.location(CONFIG)} exists and belongs to no run; set another `run:`"
@@ -110,6 +106,19 @@ class Ledger:
     def is_at(root: str | Path) -> bool:
         """Whether a folder or URI has a run."""
         return Store(root).exists(HEADER)
+
+    @classmethod
+    def check_free(cls, root: str | Path) -> None:
+        """Finds out whether a run can be created in a folder.
+
+        Raises:
+            ValueError: if it has one already.
+        """
+        if cls.is_at(root):
+            raise ValueError(
+                f"{root} already holds a run; continue it by `mergefront resume {root}`, "
+                "or set another `run:`"
+            )
 
     @property
     def is_local(self) -> bool:

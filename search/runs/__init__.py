@@ -7,6 +7,8 @@ from search.runs.export_settings import ExportSettings
 from search.runs.front import front_json, readable_verdicts
 from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
+    begin_run,
+    budget_of,
     config_of,
     create_run,
     open_run,
@@ -43,6 +45,8 @@ __all__ = [
     "Simplification",
     "Snapshot",
     "Verification",
+    "begin_run",
+    "budget_of",
     "config_of",
     "create_run",
     "export",
