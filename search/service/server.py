@@ -33,7 +33,7 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
         raise MissingExtraError(
             f"the service needs {error.name}: pip install 'mergefront[service]'"
         ) from None
-    settings.root.mkdir(parents=True, exist_ok=True)
+    settings.make_folders()
     app = create_app(settings)
 
     class Server(uvicorn.Server):
@@ -50,6 +50,8 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
         access_log=False,  # /metrics counts requests
         log_level="warning",
         server_header=False,
+        http="h11",  # the same with and without uvicorn's optional libraries,
+        ws="none",  # which Ray Serve brings
         timeout_graceful_shutdown=GRACE,
     )
     loop = asyncio.new_event_loop()

@@ -58,7 +58,7 @@ def content(world) -> dict[str, Any]:
 def ledger(settings, content, world) -> Ledger:
     """The run `demo`: its five baselines are scored, so its budget is spent."""
     path = world / "demo.yaml"
-    path.write_text(yaml.safe_dump({**content, "run": str(settings.runs / "demo")}))
+    path.write_text(yaml.safe_dump({**content, "run": str(settings.run("demo"))}))
     return begin_scored(make_plan(path), texts=(3.0, 3.1, 2.9, 3.0, 2.0))
 
 
@@ -297,6 +297,18 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "traversal in an export": (post("/exports", name="../x"), 422, "name"),
     "absolute export": (post("/exports", name="/tmp/x"), 422, "name"),
     "option as a condition": (post("/exports", name="x", where="--force"), 422, "where"),
+    "size of a shard that is none": (post("/exports", name="x", max_shard_size="5"), 422, "a size"),
+    "endless size of a shard": (
+        post("/exports", name="x", max_shard_size="9" * 400 + "GB"),
+        422,
+        "max_shard_size",
+    ),
+    "adapter in another dtype": (
+        post("/exports", name="x", adapter=True, dtype="float16"),
+        422,
+        "an adapter is written in float32",
+    ),
+    "repository without an owner": (post("/exports", name="x", push="merged"), 422, "push"),
     "push without leave": (post("/exports", name="x", push="a/b"), 403, "push"),
     "unknown export": (get("/exports/x"), 404, "no export x"),
     "export without a cluster": (post("/exports", name="x"), 503, "dashboard"),
@@ -421,17 +433,17 @@ def test_a_search_that_runs_is_not_resumed(call, ledger):
 
 
 def test_a_run_that_is_a_link_to_elsewhere_is_not_there(call, settings, tmp_path, ledger):
-    (settings.runs / "linked").symlink_to(ledger.root)
+    settings.run("linked").symlink_to(ledger.root)
     outside = tmp_path / "secret"
     outside.mkdir()
     (outside / "run.json").write_text("{}")
-    (settings.runs / "outside").symlink_to(outside)
+    settings.run("outside").symlink_to(outside)
     for name in ("outside", "linked"):
         assert call("GET", f"/v1/searches/{name}").status_code == 404
 
 
 def test_a_damaged_run_hides_no_other(call, settings):
-    broken = settings.runs / "broken"
+    broken = settings.run("broken")
     broken.mkdir()
     (broken / "run.json").write_text("{")
     call.app.state.service.changed("demo")  # it was driven a moment ago
