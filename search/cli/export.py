@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from evaluators.steps import begin_step
-from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
 from search.cli.output import note, say
@@ -76,21 +75,25 @@ def export(
     With --server, OUT is the name of the folder that the service makes.
     """
     with input_errors():
-        if server:
-            if adapter or verify:
-                raise ValueError(
-                    "--adapter, --verify: a service does not export so yet; leave them out"
-                )
-            options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
-            options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
-            return export_on(server, run, str(out), **options, force=force)
-        check_absent(out, force=force)
-        shard_bytes = byte_size(max_shard_size, "--max-shard-size")
-        begin_step(f"reading {run}")
+        if not server:
+            check_absent(out, force=force)
+            begin_step(f"reading {run}")
         from search.ledger import Ledger
-        from search.runs import Verification, open_run, picked
+        from search.runs import ExportSettings, Verification, open_run, picked
         from search.runs import export as write
 
+        settings = ExportSettings.of_options(
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            adapter=adapter,
+            verify=verify,
+            push=push,
+            public=public,
+            force=force,
+        )
+        if server:
+            given = {"pick": pick, "trial": trial, "where": where}
+            return export_on(server, run, str(out), **given, **settings.model_dump())
         ledger = Ledger(run)
         results = read_results(ledger, where)
         chosen, found = picked(ledger, results, pick, trial)
@@ -108,7 +111,7 @@ def export(
                 beside=results.baselines,
                 verdict=found,
                 dtype=dtype,
-                shard_bytes=shard_bytes,
+                shard_bytes=settings.shard_bytes,
                 adapter=adapter,
                 force=force,
             )

@@ -20,6 +20,8 @@ from search.ledger.paths import (
     FINISHED,
     ORDER,
     PROPOSED,
+    REPORT,
+    SELECTION,
     finished_name,
     is_number,
     proposed_name,
@@ -167,8 +169,8 @@ class Ledger:
 
     @property
     def version(self) -> Hashable:
-        """Another value after each change of the trials, proposals or budget; reads no file."""
-        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES)
+        """Another value after each change of trials, proposals, budget or scores; reads no file."""
+        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES, SELECTION, REPORT)
         files = (each for folder in folders for each in self._store.files(folder).values())
         return tuple((each.path, each.size, each.mtime_ns) for each in files)
 

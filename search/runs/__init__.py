@@ -3,6 +3,8 @@
 from search.runs.dashboard import mirror_of, show_dashboard
 from search.runs.each_trial import EachTrial, OnTrial
 from search.runs.export import Exported, export
+from search.runs.export_settings import ExportSettings
+from search.runs.front import front_json, readable_verdicts
 from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
     begin_run,
@@ -33,6 +35,7 @@ from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
     "EachTrial",
+    "ExportSettings",
     "Exported",
     "MakePool",
     "OnTrial",
@@ -47,6 +50,7 @@ __all__ = [
     "config_of",
     "create_run",
     "export",
+    "front_json",
     "judge_pick",
     "mirror_of",
     "open_run",
@@ -55,6 +59,7 @@ __all__ = [
     "progress_of_driver",
     "raised_budget",
     "reached_limit",
+    "readable_verdicts",
     "recorded_verdict",
     "recorded_verdicts",
     "refused_text",
