@@ -1,0 +1,33 @@
+"""What to do after a search."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from search.cli.output import note
+
+if TYPE_CHECKING:
+    from search.cli.log_format import LogFormat
+    from search.config import Plan
+    from search.ledger import Ledger
+
+
+def say_next_steps(plan: Plan, ledger: Ledger, log_format: LogFormat = "text") -> None:
+    """Says to a person which commands make something of a run whose budget is spent."""
+    if log_format == "json":
+        return
+    steps = dict(_steps(plan, shlex.quote(ledger.root)))
+    width = max(map(len, steps))
+    note("Next:")
+    for command, purpose in steps.items():
+        note(f"  {command:<{width}}  {purpose}")
+
+
+def _steps(plan: Plan, run: str) -> Iterator[tuple[str, str]]:
+    config = plan.config
+    if config.documents.report and not config.verdict:
+        yield f"mergefront verdict {run}", "tests the knee on documents that were kept back"
+    yield f"mergefront report {run}", "writes all about the run as one HTML page"
+    yield f"mergefront export {run} OUT", "writes the knee as a model directory"
