@@ -80,7 +80,7 @@ def card(
         "library_name": "transformers",
     }
     texts = {
-        "intro": f"A merge of {_count(recipe)}, made with mergefront.",
+        "intro": _intro(recipe),
         "reproduced": "gives the same weights bit for bit",
         "dtype": recipe.dtype or next(iter(opened.values())).dtype,
         "settings": " ".join(each.sentence for each in inherited(recipe)),
@@ -186,11 +186,13 @@ def _advice(licences: Mapping[str, str]) -> str:
     )
 
 
-def _count(recipe: Recipe) -> str:
+def _intro(recipe: Recipe) -> str:
     """How many models were merged, and whether on another one as their base."""
-    models = counted(len(recipe.models), "language model")
+    if recipe.method == "passthrough":
+        return f"A copy of `{_title(*recipe.models.values())}`, made with mergefront."
     has_base = recipe.base is not None and recipe.base not in recipe.models.values()
-    return f"{models} on a base" if has_base else models
+    models = counted(len(recipe.models), "language model") + (" on a base" if has_base else "")
+    return f"A merge of {models}, made with mergefront."
 
 
 def _table(sources: Mapping[str, Source], licences: Mapping[str, str]) -> str:

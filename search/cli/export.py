@@ -103,7 +103,7 @@ def export(
                 plan,
                 chosen,
                 out,
-                beside=results.baselines,
+                beside=results.compared,
                 verdict=found,
                 dtype=dtype,
                 shard_bytes=shard_bytes,
@@ -112,6 +112,11 @@ def export(
             )
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     say(f"trial {chosen.number} ({scores}) is exported to {written.path}")
+    if chosen.proposal.is_input:
+        note(
+            f"warning: that is {chosen.label} itself, not a merge; `mergefront front` shows the "
+            "others, and --pick or --trial chooses one of them"
+        )
     if written.note:
         say(written.note)
     for warning in written.warnings:

@@ -58,8 +58,7 @@ def front_tables(
 
 def references(results: RunResults) -> list[Trial]:
     """The scored ones of what the front is compared with: base, models and uniform soup."""
-    known = results.baselines
-    return [known[label] for label in (BASE, *results.models, UNIFORM) if label in known]
+    return list(results.compared.values())
 
 
 def do_fit(objectives: Sequence[Objective], trials: Sequence[Trial], width: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.cli.output import note
@@ -18,7 +19,7 @@ def say_next_steps(plan: Plan, ledger: Ledger, log_format: LogFormat = "text") -
     """Says to a person which commands make something of a run whose budget is spent."""
     if log_format == "json":
         return
-    steps = dict(_steps(plan, shlex.quote(ledger.root)))
+    steps = dict(_steps(plan, shlex.quote(_short(ledger.root))))
     width = max(map(len, steps))
     note("Next:")
     for command, purpose in steps.items():
@@ -29,5 +30,12 @@ def _steps(plan: Plan, run: str) -> Iterator[tuple[str, str]]:
     config = plan.config
     if config.documents.report and not config.verdict:
         yield f"mergefront verdict {run}", "tests the knee on documents that were kept back"
+    yield f"mergefront show {run} TRIAL", "says the recipe of a trial in words"
     yield f"mergefront report {run}", "writes all about the run as one HTML page"
     yield f"mergefront export {run} OUT", "writes the knee as a model directory"
+
+
+def _short(run: str) -> str:
+    """The folder as a person in the working directory would name it; a URI as it is."""
+    path, here = Path(run), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else run

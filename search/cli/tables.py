@@ -12,7 +12,7 @@ from rich.table import Table
 from evaluators.wording import counted
 from search.cli.duration import duration
 from search.objectives import EXACT
-from search.results import SCALE, Effort
+from search.results import MEANING, SCALE, Effort
 
 if TYPE_CHECKING:
     from search.results import RunResults
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 BAR_WIDTH = 30  # characters of the longest bar
 TOP_PARAMETERS = 8  # in a table of importance
-IMPORTANCE = (
-    "the share of each parameter in whether a trial is among the best tenth. A name is "
-    "parameter[model].part; a part is a class of modules, or a depth group (0: the first layers)"
-)
 
 
 def history_table(results: RunResults) -> Table:
@@ -50,7 +46,7 @@ def history_table(results: RunResults) -> Table:
 def importance_table(importance: Mapping[str, Mapping[str, float]]) -> Table:
     """The most important parameters for each objective."""
     table = Table(title="Importance", title_justify="left", caption_justify="left")
-    table.caption = IMPORTANCE
+    table.caption = MEANING
     for objective in importance:
         table.add_column(objective)
     columns = [

@@ -22,7 +22,7 @@ from search.report.figures import (
 from search.report.recipe_map import recipe_maps
 from search.report.section import Section
 from search.report.tables import failure_table, front_table, timing_table, verdict_table
-from search.results import Effort, importance, mean_text, recipe_lines
+from search.results import MEANING, Effort, importance, mean_text, recipe_lines
 from search.runs import open_run, picked, results_of
 
 if TYPE_CHECKING:
@@ -149,7 +149,10 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "progress",
         "Progress",
-        texts=["The hypervolume is the part of the objectives' space that the front dominates."],
+        texts=[
+            "The hypervolume is the part of the objectives' space that the front dominates; "
+            "more is better, and a line that still rises says that more trials would help."
+        ],
         figures=[_html(hypervolume_figure(results))],
         tables=[timing_table(results.trials)],
     )
@@ -203,7 +206,7 @@ def _importance(results: RunResults) -> Section:
         shares = importance(results)
     except ValueError as error:
         return Section("importance", title, texts=[f"Not known yet: {error}."])
-    text = "The share of each parameter in whether a trial is among the best tenth."
+    text = f"{MEANING.capitalize()}."
     return Section("importance", title, [text], figures=[_html(importance_figure(shares))])
 
 
