@@ -115,7 +115,8 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     if deep and base:
         begin_step("comparing the weights of the models")
     differences = compare_weights(base, models, tokenizer) if deep and base else ()
-    return Diagnosis(findings, estimate(base, models, tokenizer), plan, differences)
+    scoring = plan.suite if plan else None
+    return Diagnosis(findings, estimate(base, models, tokenizer, scoring), plan, differences)
 
 
 def _plan_json(plan: Plan) -> dict[str, object]:

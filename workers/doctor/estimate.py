@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.filesize import decimal
@@ -15,7 +16,11 @@ from workers.checkpoint import (
     open_headers,
     with_vocabulary_rows,
 )
+from workers.doctor.vllm_memory import VllmMemory, vllm_memory
 from workers.recipe import Source, TokenizerChoice, is_vocabulary
+
+if TYPE_CHECKING:
+    from evaluators.tasks import SuiteSettings
 
 NEGLIGIBLE = 0.1  # seconds; below this, the overhead of a merge is larger
 _PROBE = 1 << 24  # bytes copied to measure the memory bandwidth
@@ -38,6 +43,8 @@ class Estimate:
     """For embeddings and heads with the rows of a chosen tokenizer, once per node."""
     merge_seconds: float
     """Of one candidate on this machine: each model is read and the merged one written once."""
+    vllm: VllmMemory | None = None
+    """If candidates are scored by vLLM."""
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON values."""
@@ -52,19 +59,29 @@ class Estimate:
         )
         cached = {"adapters": self.adapter_disk, "vocabularies": self.vocabulary_disk}
         caches = "".join(f", {decimal(size)} for {what}" for what, size in cached.items() if size)
-        return [
+        lines = [
             f"memory: {decimal(self.worker_memory)} for each worker, and "
             f"{decimal(self.shared_memory)} of models shared by the workers of a node",
             f"disk: {decimal(self.export_disk)} for each exported model{caches}",
             f"time: {merging} to merge a candidate on this machine; "
             "the first trials show how long scoring takes",
         ]
+        return [*lines, self.vllm.line()] if self.vllm else lines
 
 
 def estimate(
-    base: Source | None, models: Mapping[str, Source], tokenizer: TokenizerChoice | None = None
+    base: Source | None,
+    models: Mapping[str, Source],
+    tokenizer: TokenizerChoice | None = None,
+    scoring: SuiteSettings | None = None,
 ) -> Estimate:
     """Estimates what merging these models needs, with the vocabulary of a chosen tokenizer.
+
+    Args:
+        base: the base, if there is one.
+        models: the others by name.
+        tokenizer: the chosen tokenizer.
+        scoring: how candidates are scored, if they are.
 
     Raises:
         ValueError: if a model cannot be read, or their vocabularies cannot be merged.
@@ -88,6 +105,7 @@ def estimate(
         adapter_disk=adapted,
         vocabulary_disk=vocabularies,
         merge_seconds=(read + like.nbytes) / _bandwidth(),
+        vllm=vllm_memory(like, scoring) if scoring and scoring.engine == "vllm" else None,
     )
 
 
