@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RECIPE_WIDTH = 20  # characters that a recipe needs at least to be readable
 FRAME = 3  # characters of border and padding for each column
 LONGEST_NAME = 24  # characters of an objective or a label in the turned table
+AVERAGES = "numbers from 1000000 on: averages of neighbours on the front, made for a verdict"
 KNEE = "knee: the trial nearest to the best value of every objective at once"
 
 
@@ -43,6 +44,8 @@ def front_tables(
     shown = results.objectives if objectives is None else objectives
     trials = [*results.front, *references(results)]
     notes = [mean_text(results.objectives), *([KNEE] if results.front else [])]
+    if any(each.proposal.is_average for each in results.front):
+        notes.append(AVERAGES)
     notes += constant_warnings(results.constant, len(results.scored))
     if do_fit(shown, trials, width):
         return [_framed(trials_table(results, shown, results.front), notes)]

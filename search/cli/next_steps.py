@@ -32,7 +32,8 @@ def _steps(plan: Plan, run: str) -> Iterator[tuple[str, str]]:
         yield f"mergefront verdict {run}", "tests the knee on documents that were kept back"
     yield f"mergefront show {run} TRIAL", "says the recipe of a trial in words"
     yield f"mergefront report {run}", "writes all about the run as one HTML page"
-    yield f"mergefront export {run} OUT", "writes the knee as a model directory"
+    chosen = "the trial of the verdict" if config.verdict else "the knee"
+    yield f"mergefront export {run} OUT", f"writes {chosen} as a model directory"
 
 
 def _short(run: str) -> str:

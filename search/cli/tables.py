@@ -46,7 +46,7 @@ def history_table(results: RunResults) -> Table:
 def importance_table(importance: Mapping[str, Mapping[str, float]]) -> Table:
     """The most important parameters for each objective."""
     table = Table(title="Importance", title_justify="left", caption_justify="left")
-    table.caption = MEANING
+    table.caption = escape(MEANING)
     for objective in importance:
         table.add_column(objective)
     columns = [

@@ -40,7 +40,8 @@ class RunVerdict:
         """All of it in one sentence."""
         label = f" ({self.trial.label})" if self.trial.label else ""
         said = "; ".join(each.sentence for each in self.objectives)
-        return f"verdict on trial {self.trial.number}{label}, on unseen documents: {said}"
+        how = f", picked by {self.pick}" if self.pick else ""
+        return f"verdict on trial {self.trial.number}{label}{how}, on unseen documents: {said}"
 
     @property
     def warnings(self) -> list[str]:

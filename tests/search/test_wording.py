@@ -11,6 +11,7 @@ from search.cli.front_table import front_tables
 from search.cli.log_format import TextFormatter
 from search.cli.next_steps import say_next_steps
 from search.cli.show import trial_lines
+from search.cli.tables import importance_table
 from search.config import make_plan
 from search.results import RunResults, mean_text
 from search.runs import create_run
@@ -39,6 +40,11 @@ def test_a_mean_above_one_is_better_than_the_best_model_of_each_objective_on_ave
     found = RunResults(results.objectives, [*results.trials[:-1], better])
     assert found.mean(better) > 1
     assert any("0 = the worst of base and models" in line for line in trial_lines(better, found))
+
+
+def test_the_name_of_a_parameter_is_explained_under_the_importance():
+    lines = rendered(importance_table({"law": {"weight[code].1": 1.0}}), width=80)
+    assert "parameter[model].part" in " ".join(lines)
 
 
 @pytest.mark.parametrize(
