@@ -1,19 +1,24 @@
-"""Measures the service under load: `python scripts/bench_service.py [SECONDS]`.
+"""Measures the service under load: `python scripts/bench_service.py [--ray-serve] [SECONDS]`.
 
 On a run with 5,000 trials, to which one more is added every second: 200 open streams of events and
-100 requests per second of status and front. The service has one core, the clients another.
+100 requests per second of status and front. The service has one core, the clients another; one
+replica of Ray Serve, its proxy and its Ray have all cores.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +29,7 @@ from search.ledger import Ledger, Proposal, Trial
 from search.objectives import Objective
 from search.service import Tokens
 from search.space import Space, SpaceSettings
+from workers.pool import use_own_token
 from workers.recipe import Source
 
 TRIALS, STREAMS, RATE = 5000, 200, 100
@@ -101,9 +107,58 @@ async def load(url: str, token: str, seconds: float, ledger: Ledger, last: Trial
     print(f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, worst {1000 * max(times):.0f} ms")
 
 
+@contextmanager
+def by_uvicorn(root: Path, port: int) -> Iterator[None]:
+    """The service alone, on one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    command = ["taskset", "-c", str(cores[0]), sys.executable, "-m", "search", "serve"]
+    options = ["--root", str(root), "--port", str(port), "--cluster", "http://127.0.0.1:9"]
+    with subprocess.Popen([*command, *options]) as service:
+        os.sched_setaffinity(0, cores[1:] or cores)
+        try:
+            yield
+        finally:
+            service.terminate()
+
+
+@contextmanager
+def by_ray_serve(root: Path, port: int) -> Iterator[None]:
+    """One replica, behind the proxy of a Ray of this machine."""
+    use_own_token(folder := root / "ray")
+    from workers.pool.head import RECORD, local_head  # noqa: PLC0415 - Ray reads its token once
+
+    dashboard = local_head(folder)
+    application = {
+        "import_path": "search.service.deployment:app",
+        "args": {"root": str(root)},
+        "deployments": [{"name": "service", "ray_actor_options": {"num_cpus": 0}}],
+    }
+    options = {"host": "127.0.0.1", "port": port}
+    config = {"http_options": options, "applications": [application]}
+    bearer = {"Authorization": f"Bearer {(folder / 'token').read_text()}"}
+    url = f"{dashboard}/api/serve/applications/"
+    try:
+        httpx2.put(url, json=config, headers=bearer, timeout=60).raise_for_status()
+        yield
+    finally:
+        os.kill(json.loads((folder / RECORD).read_text())["pid"], signal.SIGTERM)
+
+
+def wait_for(url: str) -> None:
+    """Until the service answers."""
+    while True:
+        try:
+            if httpx2.get(f"{url}/healthz").is_success:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.2)
+
+
 def main() -> None:
-    """Makes the run, starts the service on one core, and measures."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
+    """Makes the run, starts the service, and measures."""
+    numbers = [float(each) for each in sys.argv[1:] if each != "--ray-serve"]
+    start = by_ray_serve if "--ray-serve" in sys.argv else by_uvicorn
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         ledger, last = run_with(root, TRIALS)
@@ -111,22 +166,9 @@ def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        cores = sorted(os.sched_getaffinity(0))
-        command = ["taskset", "-c", str(cores[0]), sys.executable, "-m", "search", "serve"]
-        options = ["--root", str(root), "--port", str(port), "--cluster", "http://127.0.0.1:9"]
-        with subprocess.Popen([*command, *options]) as service:
-            os.sched_setaffinity(0, cores[1:] or cores)
-            url = f"http://127.0.0.1:{port}"
-            while True:
-                try:
-                    httpx2.get(f"{url}/healthz")
-                    break
-                except httpx2.HTTPError:
-                    time.sleep(0.2)
-            try:
-                asyncio.run(load(url, token, seconds, ledger, last))
-            finally:
-                service.terminate()
+        with start(root, port):
+            wait_for(url := f"http://127.0.0.1:{port}")
+            asyncio.run(load(url, token, *(numbers or [30.0]), ledger, last))
 
 
 if __name__ == "__main__":

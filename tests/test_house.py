@@ -49,6 +49,7 @@ NEED_RAY = {
     "workers.pool.head",
     "workers.pool.jobs",
     "workers.pool.ray_pool",
+    "workers.pool.replicas",
 }  # importing a folder must not start Ray
 
 

@@ -65,13 +65,10 @@ def serve(
 ) -> None:
     """Serve searches over HTTP; each runs as a job of a Ray cluster and outlives the service."""
     with input_errors():
-        from search.service import ServiceSettings
+        from search.service import ServiceSettings, data_folders
         from search.service import serve as serve_until_stopped
 
-        folders = tuple(folder.expanduser().resolve() for folder in data or ())
-        for folder in folders:
-            if not folder.is_dir():
-                raise ValueError(f"--data: {folder} is no directory")
+        folders = data_folders(data or (), "--data")
         root = root.expanduser().resolve()
         settings = ServiceSettings(
             root,

@@ -1,11 +1,12 @@
 """The service: searches over HTTP, and its client. Only importer of FastAPI, uvicorn and httpx2.
 
-`create_app` is in `search.service.app`, which imports FastAPI.
+`create_app` is in `search.service.app`, which imports FastAPI; the application for Ray Serve is in
+`search.service.deployment`.
 """
 
 from search.service.client import Client, ServiceError, ServiceUnavailableError
 from search.service.server import serve
-from search.service.settings import ServiceSettings
+from search.service.settings import ServiceSettings, data_folders
 from search.service.tokens import ROLES, Role, Token, TokenError, Tokens
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Token",
     "TokenError",
     "Tokens",
+    "data_folders",
     "serve",
 ]

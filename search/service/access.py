@@ -29,6 +29,16 @@ def needed_role(method: str, path: str) -> Role | None:
     return "read" if method in ("GET", "HEAD") else "run"
 
 
+def route_path(scope: Scope) -> str:
+    """The path by which the router chooses a route: without the prefix of a server in front.
+
+    >>> route_path({"path": "/team/v1/me", "root_path": "/team"})
+    '/v1/me'
+    """
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 class Access:
     """Checks the token of each request before anything else is done with it.
 
@@ -44,7 +54,7 @@ class Access:
         self._failures = RateLimit(*WRONG_TOKENS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (role := needed_role(scope["method"], scope["path"])):
+        if scope["type"] == "http" and (role := needed_role(scope["method"], route_path(scope))):
             try:
                 scope.setdefault("state", {})["token"] = self._checked(scope, role)
             except Problem as problem:

@@ -7,6 +7,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search.service.access import route_path
 from search.service.feeds import Feeds
 
 
@@ -81,5 +82,5 @@ class Answers:
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    is_api = scope["path"].startswith("/v1")
+    is_api = route_path(scope).startswith("/v1")
     return [*SECURITY_HEADERS, *([(b"cache-control", b"no-store")] if is_api else [])]

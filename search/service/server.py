@@ -50,6 +50,8 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
         access_log=False,  # /metrics counts requests
         log_level="warning",
         server_header=False,
+        http="h11",  # the same with and without uvicorn's optional libraries,
+        ws="none",  # which Ray Serve brings
         timeout_graceful_shutdown=GRACE,
     )
     loop = asyncio.new_event_loop()

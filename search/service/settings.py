@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +41,20 @@ class ServiceSettings:
     def tokens(self) -> Path:
         """The folder of the tokens, one file each."""
         return self.root / "tokens"
+
+
+def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:
+    """The folders that an operator allows, as absolute paths without symbolic links.
+
+    Args:
+        given: by the operator.
+        name: of the setting, with which the message of an error begins.
+
+    Raises:
+        ValueError: if one is no directory.
+    """
+    folders = tuple(folder.expanduser().resolve() for folder in given)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{name}: {folder} is no directory")
+    return folders
