@@ -63,10 +63,10 @@ def test_brackets_of_a_path_are_printed_whatever_the_width(ledger, tmp_path, mon
 
 
 def test_a_pick_that_is_no_merge_is_said_to_be_none(export, tmp_path):
-    done = export("--trial", "1")
-    assert "warning: that is a itself, not a merge" in done.stderr
+    done = export("--trial", "0")
+    assert "warning: that is base itself, not a merge" in done.stderr
     card = ModelCard.load(tmp_path / "out" / "README.md").text
-    assert "A copy of `a`, made with mergefront." in card
+    assert "A copy of `base`, made with mergefront." in card
     assert "average change" not in card  # beside base, models and uniform soup only
 
 
