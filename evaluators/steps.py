@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 STEPS = logging.getLogger(__name__)
 """Its records are the steps, for people to read."""
@@ -11,3 +15,10 @@ STEPS = logging.getLogger(__name__)
 def begin_step(what: str) -> None:
     """Says what begins now and may take seconds, for example `loading tasks`."""
     STEPS.info("%s", what)
+
+
+def counted_steps(what: str, items: Collection[T]) -> Iterator[T]:
+    """The items one by one; before each it says which one it is: `reading model 2 of 4`."""
+    for number, item in enumerate(items, start=1):
+        begin_step(f"{what} {number} of {len(items)}")
+        yield item

@@ -18,6 +18,13 @@ from pathlib import Path
 from workers.pool.head import local_head
 print(local_head(Path(sys.argv[1])))
 """
+OTHER = """
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+print("started", flush=True)
+input()
+cluster.shutdown()
+"""
 CODE = Path(__file__).parent.parent
 
 
@@ -39,6 +46,18 @@ def local_ray(folder: Path, **environment: str) -> Iterator[str]:
         yield started.stdout.strip()
     finally:
         end_ray(folder)
+
+
+@contextmanager
+def other_ray() -> Iterator[None]:
+    """Another Ray in the directory that all share, as other people of the machine start it."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", OTHER], **pipes) as other:
+        try:
+            assert other.stdout.readline() == "started\n"
+            yield
+        finally:
+            other.communicate("\n")
 
 
 def end_ray(folder: Path) -> None:

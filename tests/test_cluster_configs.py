@@ -87,7 +87,7 @@ def test_serve_finds_the_service_and_its_arguments_are_right(name):
     builder = getattr(import_module(module), attribute)
     (argument,) = inspect.signature(builder).parameters.values()
     settings = argument.annotation.model_validate(application["args"])
-    assert all(folder.is_relative_to("/shared") for folder in (settings.root, *settings.data))
+    assert all(folder.is_relative_to("/shared") for folder in (Path(settings.root), *settings.data))
     assert [each["name"] for each in application["deployments"]] == [deployment.NAME]
     assert application["route_prefix"] == "/"
 

@@ -15,6 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.browser import chromium
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("search", "workers", "evaluators")
 SCRIPTS = ("scripts/setup", "scripts/test", "scripts/demo", ".ci/run")
@@ -101,3 +103,13 @@ def test_pins_fit_every_build_of_a_library():
 
 def test_no_test_folder_is_a_package_that_would_shadow_a_room():
     assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_where_chromium_is_missing_ci_fails_and_others_are_told(ci, outcome, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="apt-get install chromium"):
+        chromium()

@@ -17,20 +17,13 @@ import pytest
 import yaml
 
 from search.service import Client
-from tests.local_ray import end_ray
+from tests.local_ray import end_ray, other_ray
 from tests.search.conftest import config, world, write  # noqa: F401 - fixtures
 from tests.test_launch import talking  # noqa: F401 - a fixture
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
 OVER = ("finished", "failed", "stopped")
 CODE = Path(__file__).parent.parent
-STRANGER = """
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-print("started", flush=True)
-input()
-cluster.shutdown()
-"""
 
 
 def free_port() -> int:
@@ -84,14 +77,7 @@ def serve(root) -> Iterator[Callable[[Path, int], subprocess.Popen]]:
 def stranger() -> Iterator[Callable[[], None]]:
     """Starts another Ray on this machine, which no search of the service may join."""
     with ExitStack() as stack:
-
-        def start() -> None:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", STRANGER], **pipes))
-            stack.callback(other.communicate, "\n")
-            assert other.stdout.readline() == "started\n"
-
-        yield start
+        yield lambda: stack.enter_context(other_ray())
 
 
 @pytest.fixture
@@ -146,15 +132,24 @@ def test_a_search_outlives_its_service_and_is_stopped_resumed_and_exported_from_
 
     shown = mergefront("front", *name, **token)
     assert "Pareto front" in shown.stdout
-    said = mergefront("export", "demo", "best", "--server", url, "--pick", "best:text", **token)
+    client.ask_verdict("demo")
+    options = ("--pick", "best:text", "--verify", "--max-shard-size", "20KB")
+    said = mergefront("export", "demo", "best", "--server", url, *options, **token)
     assert said.returncode == 0, said.stderr
     model = root / "exports" / "demo" / "best"
     assert str(model) in said.stdout
+    assert "Loaded again, it scores" in said.stdout
+    assert len(list(model.glob("*.safetensors"))) > 1
     from transformers import AutoModelForCausalLM
 
     assert AutoModelForCausalLM.from_pretrained(model).num_parameters() > 0
     again = mergefront("export", "demo", "best", "--server", url, **token)
     assert (again.returncode, "has an export best already" in again.stderr) == (2, True)
+
+    task = client.finished_verdict("demo")
+    assert task["state"] == "done", task
+    judged = client.verdict("demo")["trial"]
+    assert client.recipe("demo")["trial"] == client.front("demo", pick="knee")["pick"] == judged
 
     service.terminate()
     assert service.wait(30) in (0, -signal.SIGTERM)

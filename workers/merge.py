@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from evaluators.steps import begin_step
 from workers import mergekit
 from workers.checkpoint import (
@@ -35,47 +33,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 RECIPE, MERGEKIT, CARD = "recipe.json", "mergekit_config.yml", "README.md"
-
-
-def read_recipe(path: Path, *, seed: int = 0) -> Recipe:
-    """Reads a recipe file, ours or mergekit's.
-
-    Args:
-        path: of the file.
-        seed: of the masks of a mergekit recipe; ours have their own.
-
-    Raises:
-        ValueError: if it cannot be read or is not a recipe; every error of a mergekit file by line.
-    """
-    *steps, recipe = read_chain(path, seed=seed).values()
-    if steps:
-        raise ValueError(
-            f"{path}: has several recipes (mergekit-multi); such a file can only be merged, with "
-            "`mergefront merge`"
-        )
-    return recipe
-
-
-def read_chain(path: Path, *, seed: int = 0) -> dict[str, Recipe]:
-    """Reads a file with one recipe, or several of which the last merges the others' results.
-
-    Args:
-        path: of the file.
-        seed: as for `read_recipe`.
-
-    Raises:
-        ValueError: as `read_recipe`.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
-    if _is_mergekit(text):
-        return mergekit.read_chain(text, str(path), seed=seed)
-    try:
-        return {"": Recipe.from_yaml(text)}
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 def check(recipe: Recipe) -> list[Finding]:
@@ -186,14 +143,6 @@ def tensor_sizes(recipe: Recipe) -> tuple[dict[str, int], int]:
     like = _like(align({name: open_headers(s) for name, s in recipe.sources.items()}))
     entries = {name: math.prod(info.shape) for name, info in like.tensors.items()}
     return entries, like.n_layers
-
-
-def _is_mergekit(text: str) -> bool:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        return "merge_method" in text
-    return isinstance(content, dict) and not content.keys() & {"method", "base", "groups"}
 
 
 def _aligned(recipe: Recipe) -> dict[str, Checkpoint]:

@@ -21,6 +21,7 @@ from search.runs import (
     verdict_on_pick,
 )
 from search.runs import open_run as open_plan
+from workers.new_path import check_absent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,9 +156,10 @@ class Run:
         Raises:
             ValueError: if `out` is there already, or a model of the run is gone.
         """
-        plan, _ = open_plan(self.root)
+        check_absent(Path(out), force=bool(options.get("force")))
         how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
         trial, verdict = picked(self.ledger, self.results, how, number)
+        plan, _ = open_plan(self.root)
         beside = self.results.compared
         return export(plan, trial, Path(out), beside=beside, verdict=verdict, **options)
 

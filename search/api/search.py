@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from search.api.run import Run
 from search.api.session import run_session
 from search.config import Plan, draft_config, make_plan
-from search.ledger import Ledger
-from search.runs import create_run, resume_run
+from search.runs import begin_run
 
 if TYPE_CHECKING:
     from search.runs import MakePool, OnTrial
@@ -78,11 +77,7 @@ def run_search(
         PoolError: if no worker can work any more.
         ScoringError: if a trial cannot be scored for the verdict.
     """
-    plan = make_plan(Path(config))
-    if resume and Ledger.is_at(plan.config.run):
-        plan, ledger, _ = resume_run(plan.config.run, Path(config))
-    else:
-        ledger = create_run(plan)
+    plan, ledger, _ = begin_run(Path(config), resume=resume)
     run_session(
         plan, ledger, plan.config.budget, on_trial=on_trial, address=address, make_pool=make_pool
     )

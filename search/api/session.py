@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from search.runs import EachTrial, judge_pick, run_search
+from search.runs import EachTrial, judge_pick, reached_limit, run_search
 
 if TYPE_CHECKING:
     from search.config import Plan
@@ -26,8 +26,11 @@ def run_session(
     make_pool: MakePool | None = None,
 ) -> None:
     """Searches until the budget is spent, and makes the config's verdict; or a signal stops it."""
-    watch = EachTrial(ledger, on_trial or (lambda _: None))
-    driver = run_search(plan, ledger, budget, address=address, watch=watch, make_pool=make_pool)
-    watch(driver)  # the last outcomes come after the last step
-    if driver.finished:
-        judge_pick(plan, ledger, address=address, make_pool=make_pool, say=log.info)
+    if not reached_limit(ledger, budget):
+        watch = EachTrial(ledger, on_trial or (lambda _: None))
+        driver = run_search(plan, ledger, budget, address=address, watch=watch, make_pool=make_pool)
+        watch(driver)  # the last outcomes come after the last step
+        if not driver.finished:
+            return
+    pick = plan.config.verdict
+    judge_pick(ledger, pick, address=address, make_pool=make_pool, say=log.info)

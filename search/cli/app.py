@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 from collections.abc import Callable
@@ -104,4 +105,7 @@ def main() -> None:
         import typer.rich_utils
 
         typer.rich_utils.COLOR_SYSTEM = None  # else its help is bold and dim all the same
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # Python's last collections take seconds if torch is loaded, and free nothing

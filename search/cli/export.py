@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from evaluators.steps import begin_step
-from search.cli.byte_size import byte_size
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import Force, Run, Where
 from search.cli.output import note, say
@@ -77,26 +76,33 @@ def export(
     With --server, OUT is the name of the folder that the service makes.
     """
     with input_errors():
-        if server:
-            if adapter or verify:
-                raise ValueError(
-                    "--adapter, --verify: a service does not export so yet; leave them out"
-                )
-            options = {"pick": pick, "trial": trial, "where": where, "dtype": dtype}
-            options |= {"max_shard_size": max_shard_size, "push": push, "public": public}
-            return export_on(server, run, str(out), **options, force=force)
-        check_absent(out, force=force)
-        begin_step(f"reading {run}")
-        from search.runs import Verification, open_run, picked
+        if not server:
+            check_absent(out, force=force)
+            begin_step(f"reading {run}")
+        from search.ledger import Ledger
+        from search.runs import ExportSettings, Verification, open_run, picked
         from search.runs import export as write
-        from workers.upload import check_target
 
-        shard_bytes = byte_size(max_shard_size, "--max-shard-size")
-        if push:
-            check_target(push, force=force)
-        plan, ledger = open_run(run)
+        settings = ExportSettings.of_options(
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            adapter=adapter,
+            verify=verify,
+            push=push,
+            public=public,
+            force=force,
+        )
+        if server:
+            given = {"pick": pick, "trial": trial, "where": where}
+            return export_on(server, run, str(out), **given, **settings.model_dump())
+        ledger = Ledger(run)
         results = read_results(ledger, where)
         chosen, found = picked(ledger, results, pick, trial)
+        if push:
+            from workers.upload import check_target
+
+            check_target(push, force=force)
+        plan, _ = open_run(run)
         verification = Verification.of(plan, ledger, chosen) if verify else None
         with write_errors():
             written = write(
@@ -106,7 +112,7 @@ def export(
                 beside=results.compared,
                 verdict=found,
                 dtype=dtype,
-                shard_bytes=shard_bytes,
+                shard_bytes=settings.shard_bytes,
                 adapter=adapter,
                 force=force,
             )

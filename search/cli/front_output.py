@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.cli.output import console, note, say
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def print_result(ledger: Ledger, as_json: bool = False) -> None:
     """Prints the front of a run as `mergefront front` does."""
-    from search.runs import results_of
+    from search.runs import front_json, readable_verdicts, results_of
 
-    results, verdicts = results_of(ledger, averages=True), verdicts_of(ledger)
+    results, verdicts = results_of(ledger), readable_verdicts(ledger, note)
     if as_json:
         print(json.dumps(front_json(ledger, results, verdicts), indent=2))
     else:
@@ -39,22 +39,3 @@ def print_front(
         terminal.print(table)
     for each in verdicts:
         say(each.sentence)
-
-
-def front_json(
-    ledger: Ledger, results: RunResults, verdicts: Sequence[RunVerdict]
-) -> dict[str, Any]:
-    """What `--json` prints of a front; the keys are kept stable."""
-    content = results.to_json(ledger.header["name"])
-    return {**content, "verdicts": [each.to_json() for each in verdicts]}
-
-
-def verdicts_of(ledger: Ledger) -> Sequence[RunVerdict]:
-    """The verdicts that have been asked; none, with a note, if their record is damaged."""
-    from search.runs import recorded_verdicts
-
-    try:
-        return recorded_verdicts(ledger)
-    except ValueError as error:
-        note(f"the verdict cannot be read: {error}")
-        return ()

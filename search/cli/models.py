@@ -168,13 +168,13 @@ def merge(
 ) -> None:
     """Write one merged model from a recipe file, or only --explain the recipe."""
     with input_errors():
-        begin_step(f"reading {recipe}")
-        from workers.merge import merge as write
-        from workers.merge import read_chain
-        from workers.merge_chain import merge_chain
-
         if (out is None) is not explain:
             raise ValueError("give either OUT, the directory to write, or --explain, not both")
+        if out:
+            check_absent(out, force=force)
+        begin_step(f"reading {recipe}")
+        from workers.recipe_file import read_chain
+
         recipes = read_chain(recipe, seed=seed)
         checked = recipes[next(reversed(recipes))]
         if explain and len(recipes) > 1:
@@ -187,6 +187,9 @@ def merge(
             console().print(recipe_table(checked, explained(checked)))
         if out is None:
             return
+        from workers.merge import merge as write
+        from workers.merge_chain import merge_chain
+
         with write_errors():
             if len(recipes) == 1:
                 warnings = write(checked, out, force=force)

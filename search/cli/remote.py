@@ -70,10 +70,14 @@ def print_status_of(server: str, name: str, *, follow: bool, as_json: bool) -> N
                 return
 
 
-def results_from(server: str, name: str) -> tuple[RunResults, list[dict[str, Any]]]:
-    """The results of a search, from all its trials, and the verdicts on them."""
+def front_from(
+    server: str, name: str, where: str | None, *, history: bool
+) -> tuple[RunResults, dict[str, Any]]:
+    """The results of a search, from all its trials, and its front as `--json` prints it."""
     with client(server) as service:
-        return service.results(name), service.front(name)["verdicts"]
+        content = service.front(name, where, history=history)
+        content.pop("pick")
+        return service.results(name), content
 
 
 def stop_on(server: str, name: str) -> None:

@@ -13,10 +13,10 @@ import typer
 
 from evaluators.steps import begin_step
 from search.cli.errors import FAILED, fail, input_errors, write_errors
-from search.cli.front_output import front_json, print_front, verdicts_of
+from search.cli.front_output import print_front
 from search.cli.options import Address, Follow, Json, Run, Takeover, Where
 from search.cli.output import console, note, say
-from search.cli.remote import Server, print_status_of, results_from
+from search.cli.remote import Server, front_from, print_status_of
 from search.cli.session import session_errors
 
 if TYPE_CHECKING:
@@ -75,14 +75,13 @@ def front(
     """Print the front, beside the base, the models and the uniform soup."""
     with input_errors():
         read = _front_of_service if server else _front_of_run
-        results, verdicts, content = read(server or run, run, where)
+        results, verdicts, content = read(server or run, run, where, history)
         if where and not results.front:
             note("no trial of the front satisfies --where")
         shown = _chosen(results, objectives)
         shares = _importance(results) if importance else None
     if as_json:
         content |= {"importance": shares} if importance else {}
-        content |= {"history": results.history_json()} if history else {}
         print(json.dumps(content, indent=2))
         return
     from search.cli.tables import history_table, importance_table
@@ -208,18 +207,18 @@ Front = tuple["RunResults", "Sequence[RunVerdict]", dict[str, Any]]
 """Results, the verdicts on them, and both as `--json` prints them."""
 
 
-def _front_of_service(server: str, name: str, where: str | None) -> Front:
-    results, verdicts = results_from(server, name)
-    results = results.where(where) if where else results
-    return results, (), {**results.to_json(name), "verdicts": verdicts}
+def _front_of_service(server: str, name: str, where: str | None, history: bool) -> Front:
+    results, content = front_from(server, name, where, history=history)
+    return results.where(where) if where else results, (), content
 
 
-def _front_of_run(root: str, _name: str, where: str | None) -> Front:
+def _front_of_run(root: str, _name: str, where: str | None, history: bool) -> Front:
     from search.ledger import Ledger
+    from search.runs import front_json, readable_verdicts
 
     ledger = Ledger(root)
-    results, verdicts = read_results(ledger, where), verdicts_of(ledger)
-    return results, verdicts, front_json(ledger, results, verdicts)
+    results, verdicts = read_results(ledger, where), readable_verdicts(ledger, note)
+    return results, verdicts, front_json(ledger, results, verdicts, history=history)
 
 
 def read_results(ledger: Ledger, where: str | None) -> RunResults:

@@ -16,7 +16,7 @@ from search.cli.next_steps import say_next_steps
 from search.cli.options import Address, ConfigPath, Json, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.remote import Server, resume_on
-from search.cli.session import run_session
+from search.cli.session import is_over, run_session
 from search.cli.verdict_step import judge_pick
 
 if TYPE_CHECKING:
@@ -42,25 +42,22 @@ def search(
     """Run the search that CONFIG describes and print its front."""
     with input_errors(log_format):
         begin_step(f"checking {config}")
-        from search.config import make_plan
         from search.ledger import Ledger
-        from search.runs import create_run, resume_run
+        from search.runs import begin_run
 
-        plan = make_plan(config)
-        if resume and Ledger.is_at(plan.config.run):
-            plan, ledger, changes = resume_run(plan.config.run, config)
+        old = Ledger(earlier) if earlier else None
+        plan, ledger, changes = begin_run(config, resume=resume)
+        if changes is not None:
             _print_changes(changes)
-        else:
-            old = Ledger(earlier) if earlier else None
-            ledger = create_run(plan)
-            if old:
-                _transfer(plan, old, ledger)
+        elif old:
+            _transfer(plan, old, ledger)
     for finding in plan.warnings:
         note(f"warning: {finding}")
-    run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
-    judge_pick(plan, ledger, address, log_format)
+    if not is_over(ledger, plan.config.budget, log_format):
+        run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
+    judge_pick(ledger, plan.config.verdict, address, log_format)
     print_result(ledger, as_json)
-    say_next_steps(plan, ledger, log_format)
+    say_next_steps(ledger, log_format)
 
 
 def resume(
@@ -87,15 +84,21 @@ def resume(
                 raise ValueError("--config: a search of a service keeps its config")
             return resume_on(server, run, trials=trials, hours=hours)
         begin_step(f"reading {run}")
-        from search.runs import resume_run
+        from search.ledger import Ledger
+        from search.runs import budget_of, config_of, reached_limit, resume_run
 
-        plan, ledger, changes = resume_run(run, config)
-        _print_changes(changes)
-        budget = _raised(plan.config.budget, trials=trials, hours=hours)
-    run_session(plan, ledger, budget, address, takeover, log_format)
-    judge_pick(plan, ledger, address, log_format)
+        plan, ledger = None, Ledger(run)
+        budget, pick = budget_of(ledger), config_of(ledger).get("verdict")
+        if config or not reached_limit(ledger, _raised(budget, trials=trials, hours=hours)):
+            plan, ledger, changes = resume_run(run, config)
+            _print_changes(changes)
+            budget, pick = plan.config.budget, plan.config.verdict
+        budget = _raised(budget, trials=trials, hours=hours)
+    if not is_over(ledger, budget, log_format) and plan:
+        run_session(plan, ledger, budget, address, takeover, log_format)
+    judge_pick(ledger, pick, address, log_format)
     print_result(ledger, as_json)
-    return say_next_steps(plan, ledger, log_format)
+    return say_next_steps(ledger, log_format)
 
 
 def demo(

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from search.service import Tokens
 
 Root = Annotated[
-    Path,
+    str,
     typer.Option(
-        help="The folder with all state of the service: runs, exports, tokens.",
+        help="The folder with all state of the service: runs, exports, tokens; or its URI: "
+        "`s3://bucket/prefix`, `gs://...`.",
+        metavar="FOLDER",
         envvar="MERGEFRONT_ROOT",
         show_default=False,
     ),
@@ -39,6 +41,14 @@ Cluster = Annotated[
         show_default=False,
     ),
 ]
+Exports = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where exported models are written; by default `exports` in the root, if that is a "
+        "folder. Every machine of the cluster must be able to write it.",
+        show_default=False,
+    ),
+]
 Role = Annotated[
     Literal["read", "run", "admin"],
     typer.Option(help="Each may do what those before it may: read, run, admin."),
@@ -49,6 +59,7 @@ def serve(
     root: Root,
     data: Data = None,
     cluster: Cluster = None,
+    exports: Exports = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8300,
     allow_code: Annotated[
@@ -65,20 +76,23 @@ def serve(
 ) -> None:
     """Serve searches over HTTP; each runs as a job of a Ray cluster and outlives the service."""
     with input_errors():
-        from search.service import ServiceSettings, data_folders
+        from search.service import ServiceSettings, data_folders, place_of
         from search.service import serve as serve_until_stopped
 
         folders = data_folders(data or (), "--data")
-        root = root.expanduser().resolve()
+        place = place_of(root)
         settings = ServiceSettings(
-            root,
-            cluster or _local_ray(root),
+            place,
+            cluster or _local_ray(place),
             folders,
+            export_folder=exports.expanduser().resolve() if exports else None,
             allow_code=allow_code,
             allow_hub=allow_hub,
             rate=rate,
         )
-        note(f"http://{host}:{port} serves {root}, searches run on {settings.cluster}")
+        note(
+            f"http://{host}:{port} serves {settings.shown_root}, searches run on {settings.cluster}"
+        )
         serve_until_stopped(settings, host, port)
 
 
@@ -99,9 +113,9 @@ def token(
 ) -> None:
     """Create, list or revoke the tokens that open a service; a new one is shown only once."""
     with input_errors():
-        from search.service import Tokens
+        from search.service import ServiceSettings, Tokens, place_of
 
-        tokens = Tokens(root.expanduser() / "tokens")
+        tokens = Tokens(ServiceSettings(place_of(root), "").tokens)
         if action == "list":
             return _print_tokens(tokens)
         if name is None:
@@ -118,7 +132,12 @@ def _print_tokens(tokens: Tokens) -> None:
         print(f"{each.id}  {each.role:5}  {state}  {each.name}")
 
 
-def _local_ray(root: Path) -> str:
+def _local_ray(root: Path | str) -> str:
+    if isinstance(root, str):
+        raise ValueError(
+            "--root: an object store has no room for the files of a Ray of this machine; name the "
+            "cluster of the searches by --cluster"
+        )
     from workers.pool import use_own_token
 
     use_own_token(root / "ray")

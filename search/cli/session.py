@@ -33,20 +33,13 @@ def run_session(
     """
     from search.cli.progress import Progress
     from search.results import Effort
-    from search.runs import reached_limit, run_search
+    from search.runs import run_search
 
-    report: Callable[[str], None] = logging.getLogger(__name__).info
-    terminal = messages()
+    _name_run(ledger, log_format)
+    report, terminal = _report(log_format), messages()
     if log_format == "json":  # the log lines are for a program; they say it all
         terminal = console(stderr=True)
         terminal.quiet = True
-    else:
-        report = note
-        report(f"run {ledger.root}")
-    if limit := reached_limit(ledger, budget):  # nothing is started
-        more = f"mergefront resume {shlex.quote(ledger.root)} --trials {2 * budget.trials}"
-        report(f"nothing to do: {limit}; raise the budget to continue: {more}")
-        return
     progress = Progress(terminal, ledger.header["name"], ledger.root).shown()
     with session_errors(ledger.root, _advice(ledger)), progress as watch:
         driver = run_search(plan, ledger, budget, address=address, takeover=takeover, watch=watch)
@@ -55,6 +48,28 @@ def run_session(
         fail(f"stopped after {done}; nothing is lost. {_advice(ledger)}", STOPPED)
     effort = str(Effort.of(driver.trials))
     report(f"the search is over: {driver.reason}" + (f"; scored: {effort}" if effort else ""))
+
+
+def is_over(ledger: Ledger, budget: Budget, log_format: LogFormat = "text") -> bool:
+    """Whether the budget of a run is spent; then it says so, and how to raise it."""
+    from search.runs import reached_limit
+
+    if not (limit := reached_limit(ledger, budget)):
+        return False
+    _name_run(ledger, log_format)
+    more = f"mergefront resume {shlex.quote(ledger.root)} --trials {2 * budget.trials}"
+    _report(log_format)(f"nothing to do: {limit}; raise the budget to continue: {more}")
+    return True
+
+
+def _name_run(ledger: Ledger, log_format: LogFormat) -> None:
+    if log_format == "text":
+        note(f"run {ledger.root}")
+
+
+def _report(log_format: LogFormat) -> Callable[[str], None]:
+    """Says something on standard error: as a log line, if these are for a program."""
+    return logging.getLogger(__name__).info if log_format == "json" else note
 
 
 @contextmanager

@@ -13,12 +13,11 @@ from search.cli.session import session_errors
 
 if TYPE_CHECKING:
     from search.cli.log_format import LogFormat
-    from search.config import Plan
     from search.ledger import Ledger
 
 
 def judge_pick(
-    plan: Plan, ledger: Ledger, address: str = "local", log_format: LogFormat = "text"
+    ledger: Ledger, pick: str | None, address: str = "local", log_format: LogFormat = "text"
 ) -> None:
     """Makes the verdict that `verdict:` asks for, and says it on standard error; else nothing.
 
@@ -33,6 +32,6 @@ def judge_pick(
         from search.runs import judge_pick as judge
 
         try:
-            judge(plan, ledger, address=address, say=report)
+            judge(ledger, pick, address=address, say=report)
         except ScoringError as error:
             fail(f"{error}\n{again}", FAILED)

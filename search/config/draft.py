@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluators.steps import counted_steps
 from search.config.draft_names import short_names
 from search.config.draft_objectives import draft_objectives
 from search.config.draft_text import DraftContent
@@ -83,7 +84,8 @@ def base_of(sources: Sequence[Source]) -> Source:
     from workers.checkpoint import bases_of, open_headers
     from workers.recipe import Source
 
-    named = [name for each in sources for name in bases_of(open_headers(each))]
+    opened = [open_headers(each) for each in counted_steps("reading model", sources)]
+    named = [name for each in opened for name in bases_of(each)]
     by_name = {key: each for each in sources for key in (str(each), each.name, each.path)}
     for name in named:
         if found := by_name.get(name) or by_name.get(Path(name).name):

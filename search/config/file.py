@@ -84,6 +84,12 @@ class ConfigFile:
         merge = "all" if self["merge"] == "all" else source.merge
         return replace(source, path=self._model_path(source.path), adapter=adapter, merge=merge)
 
+    @property
+    def run(self) -> Path | str | None:
+        """The folder of the run, absolute, or its URI; None if it is invalid."""
+        run: Path | str | None = self["run"]
+        return self.absolute(run) if isinstance(run, Path) else run
+
     def missing_paths(self) -> Iterator[str]:
         """The folders and files that the config names and that do not exist."""
         models = self["models"] or {}
@@ -125,7 +131,7 @@ class ConfigFile:
                 "track": track.model_copy(update={"folder": self.absolute(folder)})
                 if track and folder
                 else track,
-                "run": self.absolute(config.run) if isinstance(config.run, Path) else config.run,
+                "run": self.run,
             }
         )
 

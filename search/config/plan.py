@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError, suggestion
-from evaluators.steps import begin_step
+from evaluators.steps import begin_step, counted_steps
 from search.config.chosen_texts import chosen_texts, text_errors
 from search.config.file import ConfigFile
 from search.config.recipes import read_recipes
@@ -103,9 +103,12 @@ def _plan(
 ) -> Plan:
     from workers.checkpoint import open_checkpoint
 
-    begin_step("comparing the models with their fingerprints")
-    base = _with_fingerprint(config.base)
-    models = {name: _with_fingerprint(source) for name, source in config.models.items()}
+    sources = {"base": config.base, **config.models}
+    models = {
+        name: _with_fingerprint(source)
+        for name, source in counted_steps("taking the fingerprint of model", sources.items())
+    }
+    base = models.pop("base")
     layers = open_checkpoint(base).n_layers
     tokenizer = config.tokenizer.over(models) if config.tokenizer else None
     space = Space(

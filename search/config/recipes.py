@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evaluators.settings import SettingsError
 from workers.recipe import Group, Recipe, Source, TokenizerChoice, stack_of
+from workers.recipe_file import read_recipe
 
 if TYPE_CHECKING:
     from search.space import Space
@@ -20,8 +21,6 @@ def read_recipes(paths: Sequence[Path], space: Space) -> dict[str, Recipe]:
     Raises:
         SettingsError: with every file that cannot be read, is no recipe, or uses other models.
     """
-    from workers.merge import read_recipe  # imports torch
-
     stacks = {source.layers for source in (space.base, *space.models.values())}
     recipes: dict[str, Recipe] = {}
     errors: list[str] = []

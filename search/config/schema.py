@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     Tag,
+    WithJsonSchema,
 )
 
 from evaluators.documents import DocumentSettings
@@ -80,7 +81,16 @@ def _model(given: Any) -> Source:
     return given if isinstance(given, Source) else Source.parse(given)
 
 
-MethodName = Annotated[str, AfterValidator(_known_method)]
+METHOD_NAMES = {
+    "oneOf": [
+        {"const": method.name, "description": method.summary}
+        for method in METHODS.values()
+        if method.models[1] != 1
+    ]
+}
+"""The methods to choose from, for forms and editors: those that merge."""
+
+MethodName = Annotated[str, AfterValidator(_known_method), WithJsonSchema(METHOD_NAMES)]
 Name = Annotated[str, AfterValidator(_valid_name)]
 Model = Annotated[Source, BeforeValidator(_model)]
 
@@ -141,9 +151,7 @@ class Config(Settings):
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
     generation_config: str | None = None
-    methods: Annotated[
-        list[MethodName], Field(min_length=1, default_factory=lambda: [*DEFAULT_METHODS])
-    ]
+    methods: Annotated[list[MethodName], Field(min_length=1)] = Field([*DEFAULT_METHODS])
     space: SpaceSettings = SpaceSettings()
     recipes: list[Path] = Field(default_factory=list)
     tasks: Path | None = None

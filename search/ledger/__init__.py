@@ -21,15 +21,17 @@ exists before the small ones that it replaces are deleted.
 
 from search.ledger.contents import Contents
 from search.ledger.driver_record import DriverRecord
-from search.ledger.lease import Lease, RunBusyError
-from search.ledger.ledger import CONFIG, Ledger
+from search.ledger.lease import Lease, RunBusyError, claimed
+from search.ledger.ledger import CONFIG, HEADER, Ledger
 from search.ledger.parquet import trials_table
+from search.ledger.store import Store
 from search.ledger.trial import BASE, FIRST_AVERAGE, UNIFORM, Proposal, Trial
 
 __all__ = [
     "BASE",
     "CONFIG",
     "FIRST_AVERAGE",
+    "HEADER",
     "UNIFORM",
     "Contents",
     "DriverRecord",
@@ -37,6 +39,8 @@ __all__ = [
     "Ledger",
     "Proposal",
     "RunBusyError",
+    "Store",
     "Trial",
+    "claimed",
     "trials_table",
 ]

@@ -12,14 +12,14 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from search.ledger.driver_record import DRIVERS, EXPIRY, DriverRecord, read_records
-
-if TYPE_CHECKING:
-    from search.ledger.store import Store
+from search.ledger.store import Store
 
 RENEWAL = 5.0  # seconds between two renewals
 ATTEMPTS = 4  # to acquire the lease, when several drivers start at the same moment
@@ -157,6 +157,21 @@ class Lease:
 
     def _taken_over(self) -> RunBusyError:
         return RunBusyError(f"{self._store.root} was taken over by another driver")
+
+
+@contextmanager
+def claimed(root: str | Path) -> Iterator[None]:
+    """The lease on a place in which a run is to be created, so that only one process creates it.
+
+    Raises:
+        RunBusyError: if another process creates a run there, or searches.
+        OSError: if nothing can be written there.
+    """
+    lease = Lease(Store(root))
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def _state(

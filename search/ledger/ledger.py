@@ -20,6 +20,8 @@ from search.ledger.paths import (
     FINISHED,
     ORDER,
     PROPOSED,
+    REPORT,
+    SELECTION,
     finished_name,
     is_number,
     proposed_name,
@@ -86,12 +88,8 @@ class Ledger:
         Raises:
             ValueError: if the folder has a run or another file `config.yaml`, or cannot be written.
         """
+        cls.check_free(root)
         store, config_yaml = Store(root), config.encode()
-        if store.exists(HEADER):
-            raise ValueError(
-                f"{root} already holds a run; continue it by `mergefront resume {root}`, "
-                "or set another `run:`"
-            )
         if store.exists(CONFIG) and store.read(CONFIG) != config_yaml:
             raise ValueError(
                 f"{store.location(CONFIG)} exists and belongs to no run; set another `run:`"
@@ -108,6 +106,19 @@ class Ledger:
     def is_at(root: str | Path) -> bool:
         """Whether a folder or URI has a run."""
         return Store(root).exists(HEADER)
+
+    @classmethod
+    def check_free(cls, root: str | Path) -> None:
+        """Finds out whether a run can be created in a folder.
+
+        Raises:
+            ValueError: if it has one already.
+        """
+        if cls.is_at(root):
+            raise ValueError(
+                f"{root} already holds a run; continue it by `mergefront resume {root}`, "
+                "or set another `run:`"
+            )
 
     @property
     def is_local(self) -> bool:
@@ -158,8 +169,8 @@ class Ledger:
 
     @property
     def version(self) -> Hashable:
-        """Another value after each change of the trials, proposals or budget; reads no file."""
-        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES)
+        """Another value after each change of trials, proposals, budget or scores; reads no file."""
+        folders = (FINISHED, PROPOSED, BUDGETS, AVERAGES, SELECTION, REPORT)
         files = (each for folder in folders for each in self._store.files(folder).values())
         return tuple((each.path, each.size, each.mtime_ns) for each in files)
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+PROBE = "probe"  # an empty object that shows that a store can be written
 ATTEMPTS = 7  # at one operation on an object store, with waits of 0.1, 0.2, 0.4, ... seconds
 
 
@@ -51,6 +52,11 @@ class Store:
         files = [each for each in infos if each.is_file and not each.base_name.startswith(".")]
         return {each.base_name: each for each in sorted(files, key=lambda each: each.base_name)}
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder, in order."""
+        infos = self._list_local(folder) if self.is_local else self._list_remote(folder)
+        return sorted(each.base_name for each in infos if each.type == fs.FileType.Directory)
+
     def info(self, name: str) -> fs.FileInfo:
         """Size and time of a file, or that it does not exist."""
         return self._retry(lambda: self._system.get_file_info(self._path_of(name)))
@@ -73,12 +79,28 @@ class Store:
         """What pyarrow reads a file from: its path, or its content if it is remote."""
         return self._path_of(name) if self.is_local else pa.BufferReader(self.read(name))
 
-    def write(self, name: str, content: bytes | memoryview) -> None:
-        """Writes a file durably: when this returns, the file survives a crash."""
+    def write(self, name: str, content: bytes | memoryview, *, private: bool = False) -> None:
+        """Writes a file durably: when this returns, the file survives a crash.
+
+        Args:
+            name: of the file.
+            content: of it.
+            private: nobody but this user may read it; an object store has its own rules.
+        """
         if self.is_local:
-            _write_atomically(Path(self._path_of(name)), content)
+            _write_atomically(Path(self._path_of(name)), content, private)
         else:
             self._retry(lambda: self._put(name, content))
+
+    def is_writable(self) -> bool:
+        """Whether files can be written now."""
+        if self.is_local:
+            return os.access(self._path, os.W_OK | os.X_OK)
+        try:
+            self.write(PROBE, b"")
+        except OSError:
+            return False
+        return True
 
     def delete(self, name: str) -> None:
         """Deletes a file, if it exists."""
@@ -105,7 +127,7 @@ class Store:
         return self._retry(lambda: self._system.get_file_info(selector))
 
     def _path_of(self, name: str) -> str:
-        return f"{self._path}/{name}"
+        return f"{self._path}/{name}".rstrip("/")
 
     def _read(self, name: str) -> bytes:
         with self._system.open_input_file(self._path_of(name)) as file:
@@ -136,12 +158,15 @@ def _local(root: str | Path) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(root).expanduser().absolute())
 
 
-def _write_atomically(path: Path, content: bytes | memoryview) -> None:
+def _write_atomically(path: Path, content: bytes | memoryview, private: bool) -> None:
     """Writes a temporary file, syncs and renames it: a crash leaves the whole file or none."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     try:
-        with temporary.open("wb") as file:
+        handle = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666
+        )
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -3,8 +3,12 @@
 from search.runs.dashboard import mirror_of, show_dashboard
 from search.runs.each_trial import EachTrial, OnTrial
 from search.runs.export import Exported, export
+from search.runs.export_settings import ExportSettings
+from search.runs.front import front_json, readable_verdicts
 from search.runs.progress import RunProgress, progress_of, progress_of_driver
 from search.runs.run import (
+    begin_run,
+    budget_of,
     config_of,
     create_run,
     open_run,
@@ -31,6 +35,7 @@ from search.runs.verification import Verification, refused_text, verified_text
 
 __all__ = [
     "EachTrial",
+    "ExportSettings",
     "Exported",
     "MakePool",
     "OnTrial",
@@ -40,9 +45,12 @@ __all__ = [
     "Simplification",
     "Snapshot",
     "Verification",
+    "begin_run",
+    "budget_of",
     "config_of",
     "create_run",
     "export",
+    "front_json",
     "judge_pick",
     "mirror_of",
     "open_run",
@@ -51,6 +59,7 @@ __all__ = [
     "progress_of_driver",
     "raised_budget",
     "reached_limit",
+    "readable_verdicts",
     "recorded_verdict",
     "recorded_verdicts",
     "refused_text",

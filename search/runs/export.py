@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
+from search.runs.export_settings import check_dtype
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def export(
     from workers.merge import merge  # imports torch
     from workers.merge_adapter import merge_adapter
 
-    if adapter and dtype:
-        raise ValueError(f"dtype {dtype}: an adapter is written in float32; leave it out")
+    check_dtype(dtype, adapter=adapter)
     recipe, note = _in_dtype(trial.proposal.recipe, dtype)
     note = ADAPTER if adapter else note
     files, evidence = _files(trial), evidence_of(plan, trial, beside or {}, verdict, note)

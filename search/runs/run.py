@@ -12,12 +12,36 @@ import yaml
 from pydantic import ValidationError
 
 from evaluators.settings import SettingsError
-from search.config import Config, Plan, describe, make_plan, parse_config
+from search.config import Config, ConfigFile, Plan, describe, make_plan, parse_config
 from search.driver import Budget, wall_hours
 from search.ledger import CONFIG, Ledger
 from search.results import RunResults
 from search.runs.inputs import changed_inputs, changed_keys, inputs, undo_or_restart
 from search.runs.tracking import check_tracker
+
+
+def begin_run(config: Path, *, resume: bool = False) -> tuple[Plan, Ledger, list[str] | None]:
+    """The run that a config describes: a new one, or one that exists, to resume it.
+
+    What the config and the folder alone tell is checked before models and tasks are read, which
+    takes seconds.
+
+    Returns:
+        The plan, the ledger, and the changes that affect no score; None instead if it is new.
+
+    Raises:
+        ConfigError: if the config is invalid.
+        ValueError: if there is a run and it is not to be resumed, or its trials would not be
+            comparable, or the config's tracker is not installed.
+    """
+    file = ConfigFile(config)
+    if file.config is not None and file.run is not None:
+        check_tracker(file.config)
+        if resume and Ledger.is_at(file.run):
+            return resume_run(file.run, config)
+        Ledger.check_free(file.run)
+    plan = make_plan(config)
+    return plan, create_run(plan), None
 
 
 def create_run(plan: Plan) -> Ledger:
@@ -66,7 +90,8 @@ def resume_run(root: str | Path, config: Path | None = None) -> tuple[Plan, Ledg
     if config is None:
         plan, ledger = open_run(root)
     else:
-        plan, ledger = make_plan(config), Ledger(root)
+        ledger = Ledger(root)
+        plan = make_plan(config)
         own = _with_budget(parse_config(config_of(ledger), Path(CONFIG)), ledger)
         changed, harmless = changed_keys(own, plan.config)
     check_tracker(plan.config)
@@ -103,6 +128,11 @@ def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
         raise SettingsError(describe(each, Budget) for each in error.errors()) from None
 
 
+def budget_of(ledger: Ledger) -> Budget:
+    """The current budget of a run, which may have been raised."""
+    return Budget.model_validate(ledger.budget)
+
+
 def reached_limit(ledger: Ledger, budget: Budget) -> str | None:
     """Which limit of a budget the run has reached, in words, or None; from its files alone."""
     results = results_of(ledger, averages=False)
@@ -125,5 +155,5 @@ def _plan_of(ledger: Ledger) -> Plan:
 
 
 def _with_budget(config: Config, ledger: Ledger) -> Config:
-    """The config with the current budget, which may have been raised."""
-    return config.model_copy(update={"budget": Budget.model_validate(ledger.budget)})
+    """The config with the current budget of a run."""
+    return config.model_copy(update={"budget": budget_of(ledger)})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from search.config import Plan
     from search.ledger import Lease, Ledger
     from workers.pool import Pool
+    from workers.worker import Setup
 
 MakePool = Callable[["Plan", str], "Pool"]
 
@@ -63,9 +64,16 @@ def ray_pool(plan: Plan, address: str) -> Pool:
     """Workers as Ray actors."""
     begin_step("starting Ray" if address == "local" else f"connecting to Ray at {address}")
     from workers.pool.ray_pool import RayPool  # imports Ray and torch
-    from workers.worker import Setup, Worker
+    from workers.worker import Worker
 
-    setup = Setup(
+    return RayPool(Worker, setup_of(plan), plan.config.workers, address, plan.config.name)
+
+
+def setup_of(plan: Plan) -> Setup:
+    """What each worker of a plan needs to start."""
+    from workers.worker import Setup  # imports torch
+
+    return Setup(
         base=plan.base,
         models=plan.models,
         suite=plan.suite,
@@ -75,7 +83,6 @@ def ray_pool(plan: Plan, address: str) -> Pool:
         chat_template=plan.space.chat_template,
         generation_config=plan.space.generation_config,
     )
-    return RayPool(Worker, setup, plan.config.workers, address, plan.config.name)
 
 
 def _driver(plan: Plan, pool: Pool, ledger: Ledger, budget: Budget) -> Driver:

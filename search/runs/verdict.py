@@ -224,9 +224,11 @@ def recorded_verdicts(ledger: Ledger) -> list[RunVerdict]:
     Raises:
         ValueError: if a record is damaged.
     """
+    if not (scored := ledger.scored_on("report")):
+        return []
     knee = recorded_verdict(ledger, "knee", None)
     shown = {knee.trial.number} if knee else set()
     inputs = {trial.number for trial in results_of(ledger).compared.values()}
-    numbers = sorted(ledger.scored_on("report") - inputs - shown)
+    numbers = sorted(scored - inputs - shown)
     found = [knee, *(recorded_verdict(ledger, "knee", number) for number in numbers)]
     return [each for each in found if each]

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from search.runs.verdict import verdict_on_pick
 
 if TYPE_CHECKING:
-    from search.config import Plan
     from search.ledger import Ledger
     from search.runs.search import MakePool
 
 
 def judge_pick(
-    plan: Plan,
     ledger: Ledger,
+    pick: str | None,
     *,
     address: str = "local",
     make_pool: MakePool | None = None,
@@ -24,8 +23,8 @@ def judge_pick(
     """Makes the verdict that `verdict:` asks for, and says it; else nothing.
 
     Args:
-        plan: of the run.
         ledger: of the run, whose search is over.
+        pick: what `verdict:` says; None stands for no verdict.
         address: of the Ray cluster; "local" starts one here.
         make_pool: something else than a pool of Ray actors.
         say: is told of progress, the sentence and the warnings.
@@ -35,7 +34,7 @@ def judge_pick(
         RunBusyError: if something is to be scored and a driver works on the run.
         ScoringError: if a trial cannot be scored.
     """
-    if (pick := plan.config.verdict) is None:
+    if pick is None:
         return
     found = verdict_on_pick(ledger, pick, address=address, make_pool=make_pool, say=say)
     for line in (found.sentence, *(f"warning: {each}" for each in found.warnings)):

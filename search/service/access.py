@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from search.service.limits import RateLimit
-from search.service.problems import Problem
+from search.service.problems import Problem, unreadable_root
 from search.service.tokens import Role, Token, TokenError, Tokens
 
 OPEN = ("/healthz", "/readyz")
@@ -56,13 +56,13 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (role := needed_role(scope["method"], route_path(scope))):
             try:
-                scope.setdefault("state", {})["token"] = self._checked(scope, role)
+                scope.setdefault("state", {})["token"] = await self._checked(scope, role)
             except Problem as problem:
                 return await problem.response(scope, receive, send)
         return await self._app(scope, receive, send)
 
-    def _checked(self, scope: Scope, role: Role) -> Token:
-        token = self._token(scope)
+    async def _checked(self, scope: Scope, role: Role) -> Token:
+        token = await self._token(scope)
         self._requests.take(token.id)
         if not token.may(role):
             raise Problem(
@@ -72,12 +72,14 @@ class Access:
             )
         return token
 
-    def _token(self, scope: Scope) -> Token:
+    async def _token(self, scope: Scope) -> Token:
         scheme, _, text = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
         try:
             if scheme.lower() != b"bearer":
                 raise TokenError("this needs a token")
-            return self._tokens.check(text.decode("ascii", "replace").strip())
+            return await self._tokens.checked(text.decode("ascii", "replace").strip())
+        except OSError as error:
+            raise unreadable_root(error) from None
         except TokenError as error:
             self._failures.take((scope.get("client") or ("unknown",))[0])
             raise Problem(

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from search.service import (
+    config_routes,
     operation_routes,
     result_routes,
     search_routes,
@@ -26,7 +27,7 @@ from search.service.access import Access
 from search.service.limits import BodyLimit
 from search.service.metrics import Answers, Metrics
 from search.service.page_files import PageFiles
-from search.service.problems import Problem
+from search.service.problems import ANSWERS, Problem, unreadable_root, without_secrets
 from search.service.settings import ServiceSettings
 from search.service.state import Service
 
@@ -34,7 +35,14 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 """The files of the page, as the browser reads them."""
-ROUTERS = (operation_routes, search_routes, result_routes, task_routes, token_routes)
+ROUTERS = (
+    operation_routes,
+    config_routes,
+    search_routes,
+    result_routes,
+    task_routes,
+    token_routes,
+)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -49,12 +57,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        responses=ANSWERS,
     )
     app.state.service = service
     app.state.metrics = metrics = Metrics(service.feeds)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(OSError, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
     for each in ROUTERS:
         app.include_router(each.router)
@@ -70,9 +80,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: ServiceSettings = app.state.service.settings
-    for folder in (settings.runs, settings.exports):
-        folder.mkdir(parents=True, exist_ok=True)
+    app.state.service.settings.make_folders()
     yield
     app.state.service.feeds.end()
 
@@ -92,7 +100,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Every wrong value of a request, with its place."""
     assert isinstance(error, RequestValidationError)
-    errors = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors()]
+    errors = [f"{_place(each['loc'])}: {_said(each['msg'])}" for each in error.errors()]
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"the request is wrong: {errors[0]}",
@@ -100,6 +108,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         fix="correct every error in `errors`",
         errors=errors,
     ).response
+
+
+async def _unreachable(_: Request, error: Exception) -> JSONResponse:
+    """The disk, or the object store of the root."""
+    assert isinstance(error, OSError)
+    log.warning("the root: %s", without_secrets(str(error)))
+    return unreadable_root(error).response
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -111,6 +126,11 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         "the service has failed at this request",
         fix="tell its operator the time; the log has the cause",
     ).response
+
+
+def _said(message: str) -> str:
+    """The message of an error, without pydantic's name for those of ours."""
+    return message.removeprefix("Value error, ")
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from evaluators.settings import Count
+from evaluators.settings import Count, Settings
+from search.runs import ExportSettings
 from search.service.submissions import NAME
 from search.service.tokens import Role
 
@@ -18,10 +19,10 @@ PICK = r"^(knee|mean|best:[^\x00-\x1f]{1,200})$"
 Pick = Annotated[str, Field(pattern=PICK)]
 
 
-class Body(BaseModel):
-    """A strict body: unknown keys are errors."""
+class Body(Settings):
+    """A strict body, which FastAPI reads."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=False)  # which FastAPI cannot do
 
 
 class ResumeBody(Body):
@@ -41,28 +42,18 @@ class VerdictBody(Body):
 
     @property
     def arguments(self) -> list[str]:
-        """Of the command line."""
-        return _options(pick=self.pick, trial=self.trial)
+        """Of the command line, each in one word, so that no value is read as an option."""
+        given = self.model_dump(exclude={"name"}, exclude_defaults=True)
+        options = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+        return [name if value is True else f"{name}={value}" for name, value in options.items()]
 
 
-class ExportBody(VerdictBody):
+class ExportBody(ExportSettings, VerdictBody):
     """Which model to write, and how."""
 
     name: Name
     where: Text | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    max_shard_size: Annotated[str, Field(pattern=r"^[0-9]{1,9}(KB|MB|GB)$")] | None = None
     push: Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")] | None = None
-    public: bool = False
-    force: bool = False
-
-    @property
-    def arguments(self) -> list[str]:
-        """Of the command line."""
-        flags = [f"--{name}" for name in ("public", "force") if getattr(self, name)]
-        options = {"where": self.where, "dtype": self.dtype, "push": self.push}
-        size = self.max_shard_size
-        return [*super().arguments, *_options(**options, max_shard_size=size), *flags]
 
 
 class TokenBody(Body):
@@ -71,9 +62,3 @@ class TokenBody(Body):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     role: Role
     days: Annotated[float, Field(gt=0, le=36_500)] | None = 90
-
-
-def _options(**values: object) -> list[str]:
-    """Each in one word, so that no value is read as an option."""
-    given = {name: value for name, value in values.items() if value is not None}
-    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]

@@ -116,9 +116,24 @@ class Client:
             if len(trials) >= page["total"] or not page["trials"]:
                 return RunResults.of(page["objectives"], trials)
 
-    def front(self, name: str, where: str | None = None, pick: str | None = None) -> dict[str, Any]:
-        """The front, and the number of the picked trial."""
-        return self._json("GET", f"{_search(name)}/front", params=_given(where=where, pick=pick))
+    def front(
+        self,
+        name: str,
+        where: str | None = None,
+        pick: str | None = None,
+        *,
+        history: bool = False,
+    ) -> dict[str, Any]:
+        """The front, and the number of the picked trial.
+
+        Args:
+            name: of the search.
+            where: a condition, as `mergefront front --where` takes it.
+            pick: `knee`, `mean` or `best:OBJECTIVE`.
+            history: add the hypervolume over the scored trials.
+        """
+        wanted = _given(where=where, pick=pick, history=history or None)
+        return self._json("GET", f"{_search(name)}/front", params=wanted)
 
     def recipe(self, name: str, pick: str = "knee", trial: int | None = None) -> dict[str, Any]:
         """The recipe of a trial, in words, as a file and as maps."""
@@ -142,15 +157,32 @@ class Client:
         Args:
             name: of the search.
             export: the name of the model's folder.
-            options: as the body of the route: pick, trial, where, dtype, push, ...
+            options: as the body of the route: pick, trial, where, and those of `ExportSettings`.
         """
         body = _given(name=export, **options)
         return self._json("POST", f"{_search(name)}/exports", json=body)
 
     def finished_export(self, name: str, export: str) -> dict[str, Any]:
         """The task of an export, once it has ended; its `state` says how."""
+        return self._finished(f"{_search(name)}/exports/{export}")
+
+    def ask_verdict(
+        self, name: str, pick: str = "knee", trial: int | None = None
+    ) -> dict[str, Any]:
+        """Starts to score what the verdict on a trial lacks; its task."""
+        return self._json("POST", f"{_search(name)}/verdict", json=_given(pick=pick, trial=trial))
+
+    def finished_verdict(self, name: str) -> dict[str, Any]:
+        """The task of the last verdict that was asked for, once it has ended."""
+        return self._finished(f"{_search(name)}/verdict/task")
+
+    def verdict(self, name: str, pick: str = "knee", trial: int | None = None) -> dict[str, Any]:
+        """The verdict on a trial, as `mergefront verdict --json` prints it."""
+        return self._json("GET", f"{_search(name)}/verdict", params=_given(pick=pick, trial=trial))
+
+    def _finished(self, path: str) -> dict[str, Any]:
         while True:
-            task = self._json("GET", f"{_search(name)}/exports/{export}")
+            task = self._json("GET", path)
             if task["state"] in OVER:
                 return task
             time.sleep(PERIOD)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from evaluators.settings import Settings
 from search.service.server import GRACE
-from search.service.settings import ServiceSettings, data_folders
+from search.service.settings import ServiceSettings, data_folders, place_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,24 +18,26 @@ NAME = "service"
 SHORT_REQUESTS = 200  # that a replica answers beside its open streams
 
 
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
+def _absolute(place: Any) -> Any:
+    if "://" not in str(place) and not Path(place).is_absolute():
         raise ValueError(
-            f"must be an absolute path, since replicas have no folder of yours (got {str(path)!r})"
+            f"must be an absolute path, since replicas have no folder of yours (got {str(place)!r})"
         )
-    return path
+    return place
 
 
+Place = Annotated[str, AfterValidator(_absolute)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Arguments(Settings):
     """What the `args` of a config of Serve may have; each is an option of `mergefront serve`."""
 
-    root: Folder
+    root: Place
     data: tuple[Folder, ...] = ()
     cluster: str | None = None
     """By default the cluster that the replicas are on."""
+    exports: Folder | None = None
     allow_code: bool = False
     allow_hub: bool = False
     rate: Annotated[float, Field(ge=0.1)] = ServiceSettings.rate
@@ -43,9 +45,10 @@ class Arguments(Settings):
     def on(self, cluster: str) -> ServiceSettings:
         """The settings of a replica on a cluster."""
         return ServiceSettings(
-            self.root.resolve(),
+            place_of(self.root),
             self.cluster or cluster,
             data_folders(self.data, "data"),
+            export_folder=self.exports,
             allow_code=self.allow_code,
             allow_hub=self.allow_hub,
             rate=self.rate,

@@ -79,6 +79,7 @@ class _Feed:
         self._changed = asyncio.Event()  # a new one after each change
         self._version = 0
         self._shown: object = None
+        self._is_gone = False
         self._poller: asyncio.Task[None] | None = None
         self.listeners = 0
 
@@ -86,7 +87,7 @@ class _Feed:
         """What one listener receives."""
         self._poller = self._poller or asyncio.create_task(self._poll())
         seen = -1
-        while not closing.is_set():
+        while not closing.is_set() and not self._is_gone:
             if seen != self._version:
                 seen = self._version
                 yield b"event: status\ndata: " + self._view.status_json + b"\n\n"
@@ -119,6 +120,9 @@ class _Feed:
             await asyncio.sleep(PERIOD)
             try:
                 await self._view.look()
+            except KeyError:
+                self._is_gone = True
+                return self.wake()
             except (ValueError, OSError):  # unreadable for a moment
                 continue
             shown = _without_volatile(self._view.status)

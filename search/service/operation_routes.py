@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from http import HTTPStatus
 from typing import Any
 
@@ -24,7 +23,7 @@ async def health() -> dict[str, str]:
 @router.get("/readyz")
 async def readiness(service: InService) -> dict[str, Any]:
     """Whether searches can be created: the root can be written, and the cluster answers."""
-    if not os.access(service.settings.root, os.W_OK | os.X_OK):
+    if not await asyncio.to_thread(service.settings.store.is_writable):
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the root cannot be written")
     if not await asyncio.to_thread(lambda: service.cluster.answers):
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster does not answer")

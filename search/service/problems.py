@@ -11,6 +11,28 @@ from fastapi.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 2000  # characters: an error repeats what was given
+_TEXT = {"type": ["string", "null"]}
+_ERROR = {"type": "object", "properties": {"field": _TEXT, "detail": {"type": "string"}}}
+_FIELDS = {
+    "type": {"type": "string"},
+    "title": {"type": "string"},
+    "status": {"type": "integer"},
+    "detail": {"type": "string"},
+    "field": _TEXT,
+    "fix": _TEXT,
+    "errors": {"type": "array", "items": _ERROR},
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem, with the field and the fix",
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"type": "object", "properties": _FIELDS, "required": list(_FIELDS)}
+            }
+        },
+    }
+}
+"""What the API's description says of errors."""
 _SECRETS = re.compile(r"\b(?:mf_[0-9a-f]{16}_|hf_)[\w-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 _FIELD = re.compile(r"([A-Za-z_][\w.\-]*): (.+)", re.DOTALL)
 
@@ -54,6 +76,16 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             "errors": self.errors,
         }
         return JSONResponse(content, self.status.value, media_type=MEDIA_TYPE, headers=self.headers)
+
+
+def unreadable_root(error: OSError) -> Problem:
+    """The answer while the place of all state cannot be reached."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"the root cannot be reached: {error.strerror or error}",
+        fix="try again later; running searches go on",
+        headers={"Retry-After": "30"},
+    )
 
 
 def field_error(message: str) -> dict[str, str | None]:

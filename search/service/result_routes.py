@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +15,13 @@ from fastapi import APIRouter, Path, Query, Response
 from search.ledger import trials_table
 from search.report import make_report, page, recipe_maps
 from search.results import RunResults, importance, recipe_lines
-from search.runs import Snapshot, recorded_verdict, recorded_verdicts
+from search.runs import (
+    Snapshot,
+    front_json,
+    picked,
+    readable_verdicts,
+    recorded_verdict,
+)
 from search.service.bodies import PICK
 from search.service.problems import Problem
 from search.service.search_routes import JSON, Offset
@@ -22,6 +30,8 @@ from search.service.state import View
 
 if TYPE_CHECKING:
     from search.ledger import Trial
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/searches/{name}", tags=["results"])
 
@@ -83,14 +93,13 @@ async def front(
 
     def make(snapshot: Snapshot) -> bytes:
         results = _where(snapshot.shown, where)
-        content = results.to_json(view.ledger.header["name"])
-        content["verdicts"] = _verdicts(view)
-        content["pick"] = results.pick(pick).number if pick and results.front else None
-        content |= results.history_json() if history else {}
+        verdicts = readable_verdicts(view.ledger, log.warning)
+        content = front_json(view.ledger, results, verdicts, history=history)
+        content["pick"] = _pick(view, results, pick) if pick and results.front else None
         content |= {"importance": _importance(results)} if with_importance else {}
         return json.dumps(content).encode()
 
-    key = ("front", where, pick, history, with_importance, _scored_later(view))
+    key = ("front", where, pick, history, with_importance)
     return Response(await _answer(view, key, make, "where"), media_type=JSON)
 
 
@@ -105,7 +114,7 @@ async def recipe(
     """The recipe of a trial: in words, as a file, and as heat maps."""
 
     def make(snapshot: Snapshot) -> bytes:
-        chosen = _chosen(_where(snapshot.shown, where), pick, trial)
+        chosen, _ = picked(view.ledger, _where(snapshot.shown, where), pick, trial)
         found = chosen.proposal.recipe
         if as_format == "yaml":
             return found.to_yaml().encode()
@@ -132,8 +141,7 @@ async def verdict(view: View, pick: PickQuery = "knee", trial: Number = None) ->
         found = recorded_verdict(view.ledger, pick, trial)
         return b"" if found is None else json.dumps(found.to_json()).encode()
 
-    key = ("verdict", pick, trial, _scored_later(view))
-    if not (content := await _answer(view, key, make, "pick")):
+    if not (content := await _answer(view, ("verdict", pick, trial), make, "pick")):
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "no verdict on this pick has been asked for",
@@ -149,8 +157,7 @@ async def report(view: View, pick: PickQuery = "knee", trial: Number = None) -> 
     def make(_: Snapshot) -> bytes:
         return page(make_report(view.ledger.root, pick, trial)).encode()
 
-    key = ("report", pick, trial, _scored_later(view))
-    content = await _answer(view, key, make, "pick")
+    content = await _answer(view, ("report", pick, trial), make, "pick")
     return Response(content, media_type="text/html; charset=utf-8", headers=REPORT_HEADERS)
 
 
@@ -166,30 +173,21 @@ async def _answer(
         ) from None
 
 
-def _scored_later(view: RunView) -> Hashable:
-    """What decides a verdict beside the trials."""
-    return tuple(frozenset(view.ledger.scored_on(each)) for each in ("selection", "report"))
-
-
 def _where(results: RunResults, where: str | None) -> RunResults:
     return results.where(where) if where else results
 
 
-def _chosen(results: RunResults, pick: str, number: int | None) -> Trial:
-    return results.trial(number) if number is not None else results.pick(pick)
+def _pick(view: RunView, results: RunResults, pick: str) -> int:
+    """The number of the picked trial; a damaged record of a verdict does not hide the front."""
+    chosen = results.pick(pick)
+    with suppress(ValueError):
+        chosen, _ = picked(view.ledger, results, pick)
+    return chosen.number
 
 
 def _matching(results: RunResults, state: str | None, where: str | None) -> list[Trial]:
     found = results.matching(where) if where else list(results.trials)
     return [each for each in found if state in (None, each.state)]
-
-
-def _verdicts(view: RunView) -> list[Any]:
-    """Those that have been asked; none if their record is damaged."""
-    try:
-        return [each.to_json() for each in recorded_verdicts(view.ledger)]
-    except ValueError:
-        return []
 
 
 def _importance(results: RunResults) -> Any:

@@ -10,26 +10,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from search.config import diagnose
 from search.service.bodies import ResumeBody
+from search.service.config_routes import CONFIG_BODY, config_text
 from search.service.feeds import HEADERS
-from search.service.problems import Problem, field_error, without_secrets
+from search.service.problems import without_secrets
 from search.service.snapshots import RunView
 from search.service.state import InService, Service, View
 from search.service.tasks import last_lines
-from search.service.untrusted_text import yaml_of
 
 router = APIRouter(prefix="/v1", tags=["searches"])
 
-CONFIG_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/yaml": {"schema": {"type": "string"}},
-            "application/json": {"schema": {"type": "object"}},
-        },
-    }
-}
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 JSON = "application/json"
 
@@ -47,43 +37,12 @@ async def list_searches(
 @router.post("/searches", status_code=201, openapi_extra=CONFIG_BODY)
 async def create_search(request: Request, service: InService, response: Response) -> Any:
     """Creates and starts a search; a repeated request changes nothing."""
-    text = await _config_text(request)
+    text = await config_text(request)
     name, is_new = await asyncio.to_thread(service.searches.create, text)
     service.changed(name)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/searches/{name}"
     return (await service.views.of(name)).status
-
-
-@router.post("/check", openapi_extra=CONFIG_BODY)
-async def check_config(
-    request: Request,
-    service: InService,
-    deep: Annotated[bool, Query(description="Read models and tasks too.")] = False,
-) -> dict[str, Any]:
-    """Every error in a config; without `deep` only those that its text alone shows."""
-    try:
-        text = await _config_text(request)
-        if not deep:
-            errors = await asyncio.to_thread(service.submissions.errors, text)
-            return {"errors": [field_error(each) for each in errors], "warnings": []}
-        plan = await asyncio.to_thread(service.submissions.plan, text)
-    except Problem as problem:
-        errors_of = problem.errors or [field_error(problem.detail)]
-        return {"errors": errors_of, "warnings": []}
-    return {"errors": [], "warnings": [str(each) for each in plan.warnings]}
-
-
-@router.post("/doctor", openapi_extra=CONFIG_BODY)
-async def doctor(request: Request, service: InService) -> dict[str, object]:
-    """What `mergefront doctor` says of a config: warnings, estimates, the space."""
-    text = await _config_text(request)
-
-    def examine() -> dict[str, object]:
-        with service.submissions.resolved(text) as path:
-            return diagnose([str(path)], deep=False).to_json()
-
-    return await asyncio.to_thread(examine)
 
 
 @router.get("/searches/{name}")
@@ -135,11 +94,6 @@ async def logs(
 
     text = "" if view.status["job"] is None else await asyncio.to_thread(read)
     return Response(text, media_type="text/plain; charset=utf-8")
-
-
-async def _config_text(request: Request) -> str:
-    body = await request.body()
-    return await asyncio.to_thread(yaml_of, body, request.headers.get("content-type", ""))
 
 
 async def _changed(service: Service, view: RunView) -> dict[str, Any]:

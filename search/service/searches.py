@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 from evaluators.settings import SettingsError
 from search.config import Config, parse_config
 from search.driver import Budget
-from search.ledger import CONFIG, Ledger
+from search.ledger import CONFIG, Ledger, RunBusyError, claimed
 from search.runs import config_of, create_run, raised_budget, reached_limit, submit_command
 from search.service.problems import Problem
 from search.service.submissions import config_problem
 
 if TYPE_CHECKING:
+    from search.config import Plan
     from search.service.cluster import Cluster
     from search.service.settings import ServiceSettings
     from search.service.submissions import Submissions
 
-CLAIM_WAIT = 5.0  # seconds in which another replica writes the run whose folder it has made
+CLAIM_WAIT = 5.0  # seconds in which another replica writes the run that it creates
 
 
 @dataclass
@@ -55,23 +56,22 @@ class Searches:
                 config, 503 if the cluster does not answer.
         """
         plan = self.submissions.plan(text)
-        folder = Path(plan.config.run)
-        with self._locks[folder.name]:
-            is_new = self._claim(folder)
+        name, config = plan.config.name, plan.config
+        with self._locks[name]:
             try:
-                ledger = create_run(plan) if is_new else Ledger(folder)
+                ledger, is_new = _found_or_created(plan)
             except ValueError as error:
                 raise Problem(HTTPStatus.CONFLICT, str(error)) from None
-            if not is_new and ledger.config != plan.config.to_yaml():
+            if not is_new and not _is_of(ledger, config):
                 raise Problem(
                     HTTPStatus.CONFLICT,
-                    f"there is a search {folder.name} with another config",
+                    f"there is a search {name} with another config",
                     field="name",
                     fix="choose another name; to continue that search, resume it",
                 )
-            if is_new or self._was_never_started(ledger):
-                self._submit(folder.name, plan.config)
-        return folder.name, is_new
+            if is_new or self._was_never_started(name, ledger):
+                self._start(name, config)
+        return name, is_new
 
     def stop(self, name: str, ledger: Ledger) -> None:
         """Begins to stop a search.
@@ -120,7 +120,18 @@ class Searches:
                     fix="give a larger budget: trials, scorings, hours or worker_hours",
                 )
             config = parse_config(config_of(ledger), Path(CONFIG))
-            self._submit(name, config.model_copy(update={"budget": budget}))
+            here = {"budget": budget, "run": self.settings.run(name)}  # a root may be a copy
+            self._submit(name, config.model_copy(update=here))
+
+    def _start(self, name: str, config: Config) -> None:
+        """Starts a new search, unless another replica has done so meanwhile."""
+        try:
+            self._submit(name, config)
+        except Problem as problem:
+            job = self.cluster.job(name)
+            is_started = job and not job.is_over and job.run == str(config.run)
+            if problem.status != HTTPStatus.CONFLICT or not is_started:
+                raise
 
     def _submit(self, name: str, config: Config) -> None:
         arguments = ["search", CONFIG, "--address", "auto", "--resume", "--log-format", "json"]
@@ -137,26 +148,28 @@ class Searches:
         with self.cluster.jobs() as jobs:
             submit_command(name, arguments, run, jobs, config=config)
 
-    def _claim(self, folder: Path) -> bool:
-        """Whether a run is to be created in this folder, and no other replica does so."""
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            _wait(lambda: Ledger.is_at(folder))
-            return not Ledger.is_at(folder)  # its creator has died
-        except OSError as error:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"the root cannot be written: {error.strerror}"
-            ) from None
-        return True
-
-    def _was_never_started(self, ledger: Ledger) -> bool:
+    def _was_never_started(self, name: str, ledger: Ledger) -> bool:
         if ledger.driver or ledger.trials():
             return False
-        return self.cluster.answers and self.cluster.job(Path(ledger.root).name) is None
+        return self.cluster.answers and self.cluster.job(name) is None
 
 
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + CLAIM_WAIT
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
+def _found_or_created(plan: Plan) -> tuple[Ledger, bool]:
+    """The run of a plan, and whether it is new: of several replicas one creates it."""
+    root, deadline = plan.config.run, time.monotonic() + CLAIM_WAIT
+    while not Ledger.is_at(root):
+        try:
+            with claimed(root):
+                if not Ledger.is_at(root):
+                    return create_run(plan), True
+        except RunBusyError as error:
+            if time.monotonic() > deadline:
+                raise ValueError(str(error)) from None
+            time.sleep(0.1)
+    return Ledger(root), False
+
+
+def _is_of(ledger: Ledger, config: Config) -> bool:
+    """Whether a run has this config; its root may be a copy of another one."""
+    given = config.model_dump(mode="json", by_alias=True)
+    return {**config_of(ledger), "run": None} == {**given, "run": None}

@@ -33,7 +33,7 @@ def serve(settings: ServiceSettings, host: str, port: int) -> None:
         raise MissingExtraError(
             f"the service needs {error.name}: pip install 'mergefront[service]'"
         ) from None
-    settings.root.mkdir(parents=True, exist_ok=True)
+    settings.make_folders()
     app = create_app(settings)
 
     class Server(uvicorn.Server):

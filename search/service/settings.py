@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from search.ledger import Store
+
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
     """The root of a service, its cluster, and what its users may do."""
 
-    root: Path
-    """The folder with all of its state: `runs/`, `exports/` and `tokens/`."""
+    root: Path | str
+    """The folder with all of its state: `runs/`, `tokens/` and `exports/`; or the URI of one in an
+    object store, without exports."""
     cluster: str
     """The URL of the dashboard of the Ray cluster that runs the searches."""
     data: tuple[Path, ...] = ()
@@ -26,21 +33,57 @@ class ServiceSettings:
     """Requests per second of one token; twice as many may come at once."""
     max_streams: int = 1000
     """Open streams of events."""
+    export_folder: Path | None = None
+    """Where exported models are written, if not in the root."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The files of the root.
+
+        Raises:
+            ValueError: if its URI is not supported.
+        """
+        return Store(self.root)
+
+    def run(self, name: str) -> Path | str:
+        """The folder or URI of a run."""
+        return self._within(f"{RUNS}/{name}")
 
     @property
-    def runs(self) -> Path:
-        """The folder of the runs, one folder each."""
-        return self.root / "runs"
+    def exports(self) -> Path | None:
+        """The folder of the exported models: one folder per run, in it one per export.
+
+        None if there is none: models are written to folders, and the root is an object store.
+        """
+        return self.export_folder or (
+            self.root / "exports" if isinstance(self.root, Path) else None
+        )
 
     @property
-    def exports(self) -> Path:
-        """The folder of the exported models: one folder per run, in it one per export."""
-        return self.root / "exports"
+    def tokens(self) -> Path | str:
+        """The folder or URI of the tokens, one file each."""
+        return self._within("tokens")
 
     @property
-    def tokens(self) -> Path:
-        """The folder of the tokens, one file each."""
-        return self.root / "tokens"
+    def shown_root(self) -> str:
+        """The root for people: without keys and options of a store."""
+        if isinstance(self.root, Path):
+            return str(self.root)
+        uri = urlsplit(self.root)
+        return f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}"
+
+    def make_folders(self) -> None:
+        """Makes the folders that are missing.
+
+        Raises:
+            OSError: if one cannot be made.
+        """
+        for folder in (self._within(RUNS), self.exports):
+            if isinstance(folder, Path):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def _within(self, name: str) -> Path | str:
+        return self.root / name if isinstance(self.root, Path) else self.store.location(name)
 
 
 def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:
@@ -58,3 +101,8 @@ def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:
         if not folder.is_dir():
             raise ValueError(f"{name}: {folder} is no directory")
     return folders
+
+
+def place_of(root: str) -> Path | str:
+    """A root as an operator names it: an absolute folder without symbolic links, or a URI."""
+    return root if "://" in root else Path(root).expanduser().resolve()

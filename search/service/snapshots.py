@@ -11,15 +11,18 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.ledger import Ledger
+from search.ledger import HEADER, Ledger
 from search.runs import Snapshot, snapshot_of, status_of
 from search.service.problems import without_secrets
+from search.service.settings import RUNS
 
 if TYPE_CHECKING:
+    from search.service.settings import ServiceSettings
     from workers.pool.jobs import Job
 
 FRESH = 1.0  # seconds for which a snapshot is used before the run is looked at again
 STALE = 5.0  # seconds after which a request waits for that
+FAR = 3.0  # times as long for an object store, which counts each look
 MAX_RUNS = 64  # in memory
 MAX_ANSWERS = 32  # in memory, per run
 
@@ -30,14 +33,23 @@ class RunView:
     """One run as requests see it.
 
     Args:
-        folder: of the run.
+        name: of the run.
+        root: its folder or URI.
+        is_there: whether it still exists.
         job_of: the job of a run, by its name, or None.
     """
 
-    def __init__(self, folder: Path, job_of: Callable[[str], Job | None]) -> None:
-        self.ledger = Ledger(folder)
-        self.name = folder.name
-        self._job_of = job_of
+    def __init__(
+        self,
+        name: str,
+        root: Path | str,
+        is_there: Callable[[str], bool],
+        job_of: Callable[[str], Job | None],
+    ) -> None:
+        self.ledger = Ledger(root)
+        self.name = name
+        self._is_there, self._job_of = is_there, job_of
+        self._pace = 1.0 if self.ledger.is_local else FAR
         self._reading: asyncio.Task[None] | None = None
         self._looked = self._changed = -math.inf
         self._files: Hashable = None
@@ -53,11 +65,17 @@ class RunView:
         return self._snapshot
 
     async def look(self) -> None:
-        """Has the run read if that is long ago; waits only if it is too long ago."""
+        """Has the run read if that is long ago; waits only if it is too long ago.
+
+        Raises:
+            KeyError: if the run is gone.
+            ValueError: if its files are damaged.
+        """
         now = time.monotonic()
-        if now - self._looked >= FRESH:
+        if now - self._looked >= FRESH * self._pace:
             self._begin()
-        while self._snapshot is None or self._looked < max(self._changed, now - STALE):
+        oldest = now - STALE * self._pace
+        while self._snapshot is None or self._looked < max(self._changed, oldest):
             await asyncio.shield(self._begin())
 
     def look_again(self) -> None:
@@ -100,6 +118,8 @@ class RunView:
             self._reading = None
 
     def _read(self) -> None:
+        if not self._is_there(self.name):
+            raise KeyError(self.name)
         files = self.ledger.version  # before the content: a change meanwhile is seen next time
         if self._snapshot is None or files != self._files:
             self._snapshot = snapshot_of(self.ledger)
@@ -116,26 +136,29 @@ class RunViews:
     """The views of the runs that requests ask for.
 
     Args:
-        runs: the folder of all runs.
+        settings: of the service.
         job_of: as for `RunView`.
     """
 
-    def __init__(self, runs: Path, job_of: Callable[[str], Job | None]) -> None:
-        self._runs, self._job_of = runs, job_of
+    def __init__(self, settings: ServiceSettings, job_of: Callable[[str], Job | None]) -> None:
+        self._settings, self._job_of = settings, job_of
+        self._created: dict[str, int] = {}  # when, of the runs that were found
         self._views: OrderedDict[str, RunView] = OrderedDict()
 
     def names(self) -> list[str]:
         """The names of all runs, the newest first."""
-        times = {}
-        for header in self._runs.glob("*/run.json"):
-            if self._is_inside(header.parent):
-                times[header.parent.name] = header.stat().st_mtime
-        return sorted(times, key=lambda name: -times[name])
+        names = self._settings.store.folders(RUNS)
+        found = [name for name in names if name in self._created or self.has(name)]
+        return sorted(found, key=lambda name: -self._created[name])
 
     def has(self, name: str) -> bool:
         """Whether there is a run of that name, inside the folder of the runs."""
-        folder = self._runs / name
-        return (folder / "run.json").is_file() and self._is_inside(folder)
+        header = self._settings.store.info(f"{RUNS}/{name}/{HEADER}")
+        if is_there := header.is_file and _is_inside(self._settings.run(name)):
+            self._created[name] = header.mtime_ns or 0
+        else:
+            self._created.pop(name, None)
+        return is_there
 
     async def of(self, name: str) -> RunView:
         """The view of a run, with what is new.
@@ -145,16 +168,17 @@ class RunViews:
             ValueError: if its files are damaged.
         """
         view = self._views.get(name)
-        if view is None or not self.has(name):
-            self._views.pop(name, None)
-            if not self.has(name):
-                raise KeyError(name)
-            opened = await asyncio.to_thread(RunView, self._runs / name, self._job_of)
+        if view is None:
+            opened = await asyncio.to_thread(self._open, name)
             view = self._views.setdefault(name, opened)
             if len(self._views) > MAX_RUNS:
                 self._views.popitem(last=False)
         self._views.move_to_end(name)
-        await view.look()
+        try:
+            await view.look()
+        except KeyError:
+            self._views.pop(name, None)
+            raise
         return view
 
     def look_again(self, name: str) -> None:
@@ -162,8 +186,15 @@ class RunViews:
         if view := self._views.get(name):
             view.look_again()
 
-    def _is_inside(self, folder: Path) -> bool:
-        return folder.resolve() == self._runs.resolve() / folder.name
+    def _open(self, name: str) -> RunView:
+        if not self.has(name):
+            raise KeyError(name)
+        return RunView(name, self._settings.run(name), self.has, self._job_of)
+
+
+def _is_inside(run: Path | str) -> bool:
+    """Whether the folder of a run is no link to elsewhere."""
+    return isinstance(run, str) or run.resolve() == run.parent.resolve() / run.name
 
 
 def _with_job(name: str, state: str, job: Job | None) -> dict[str, Any]:

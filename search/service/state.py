@@ -44,7 +44,7 @@ class Service:
             submissions,
             searches,
             Tasks(searches, settings.exports),
-            RunViews(settings.runs, cluster.job),
+            RunViews(settings, cluster.job),
             Feeds(settings.max_streams),
         )
 

@@ -39,6 +39,15 @@ class Submissions:
                 return error.errors
         return []
 
+    def content(self, text: str) -> dict[str, Any]:
+        """The mapping that the text of a config is, with its errors.
+
+        Raises:
+            Problem: if it is none.
+        """
+        with _written(text) as path, _config_errors():
+            return ConfigFile(path, self._folder).raw
+
     @contextmanager
     def resolved(self, text: str) -> Iterator[Path]:
         """The file of a config with absolute paths and the folder of its run.
@@ -67,13 +76,13 @@ class Submissions:
             file.errors += file.missing_paths()
         if errors := [*file.errors, *mine]:
             raise ConfigError(path, errors)
-        return file.resolved().model_copy(
-            update={"run": self.settings.runs / str(file.raw["name"])}
-        )
+        return file.resolved().model_copy(update={"run": self.settings.run(str(file.raw["name"]))})
 
     @property
-    def _folder(self) -> Path:
-        return self.settings.data[0] if self.settings.data else self.settings.root
+    def _folder(self) -> Path | None:
+        """To which relative paths refer."""
+        root = self.settings.root
+        return next(iter(self.settings.data), root if isinstance(root, Path) else None)
 
     def _code_errors(self, file: ConfigFile) -> Iterator[str]:
         if self.settings.allow_code:
@@ -119,7 +128,7 @@ class Submissions:
 
     def _is_allowed(self, path: Path) -> bool:
         """Whether an absolute path without symbolic links is in one of the folders."""
-        folders = (*self.settings.data, self.settings.exports)
+        folders = filter(None, (*self.settings.data, self.settings.exports))
         return any(path.is_relative_to(folder.resolve()) for folder in folders)
 
     def _outside(self, path: Path | str) -> str:

@@ -57,7 +57,10 @@ async def create_verdict(service: InService, view: View, body: VerdictBody) -> d
 @router.get("/verdict/task")
 async def verdict_task(service: InService, view: View) -> dict[str, Any]:
     """How far the last verdict is that was asked for."""
-    return (await asyncio.to_thread(service.tasks.verdict_task, view.name)).to_json()
+    task = await asyncio.to_thread(service.tasks.verdict_task, view.name)
+    if task.state == "done":
+        view.look_again()  # or the next request may not know the scores yet
+    return task.to_json()
 
 
 def _check_pick(view: RunView, body: VerdictBody) -> None:

@@ -50,19 +50,26 @@ class Tasks:
 
     Args:
         searches: of the service.
-        exports: the folder of the exported models.
+        exports: the folder of the exported models; None if there is none.
     """
 
     searches: Searches
-    exports: Path
+    exports: Path | None
 
     def export(self, search: str, ledger: Ledger, body: ExportBody) -> Task:
         """Starts an export.
 
         Raises:
-            Problem: 409 if there is an export of that name, 503 if the cluster is away.
+            Problem: 409 if there is an export of that name, or no folder for exports, 503 if the
+                cluster is away.
         """
-        out = self._out(search, body.name)
+        if not (out := self._out(search, body.name)):
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "models are exported to folders, and the root of this service is an object store",
+                fix="ask the operator to start it with --exports FOLDER, or write the model "
+                f"elsewhere: mergefront export {without_secrets(ledger.root)} OUT",
+            )
         if out.exists() and not body.force:
             raise Problem(
                 HTTPStatus.CONFLICT,
@@ -109,8 +116,8 @@ class Tasks:
         """The exports of a search, by name."""
         prefix = _export_job(search, "")
         jobs = [each.name.removeprefix(prefix) for each in self.searches.cluster.named(prefix)]
-        folder = self.exports / search
-        done = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        folder = self.exports / search if self.exports else None
+        done = [each.name for each in folder.iterdir()] if folder and folder.is_dir() else []
         names = sorted({name for name in (*jobs, *done) if not name.startswith(".")})
         return [self.found(search, name) for name in names]
 
@@ -122,7 +129,7 @@ class Tasks:
         """
         out = self._out(search, name)
         job = self.searches.cluster.job(_export_job(search, name))
-        if job is None and not out.is_dir():
+        if not out or (job is None and not out.is_dir()):
             raise Problem(HTTPStatus.NOT_FOUND, f"search {search} has no export {name}")
         state = STATES.get(job.status, "waiting") if job else "done"
         folders = [out] if out.is_dir() else list(out.parent.glob(f".{name}.*"))
@@ -142,12 +149,12 @@ class Tasks:
         except Problem:
             return []
 
-    def _out(self, search: str, name: str) -> Path:
-        return self.exports / search / name
+    def _out(self, search: str, name: str) -> Path | None:
+        return self.exports / search / name if self.exports else None
 
     def _make(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if folder.resolve().parent != self.exports.resolve():
+        if folder.resolve() != folder.parent.resolve() / folder.name:
             raise Problem(HTTPStatus.CONFLICT, f"{folder.name}: its folder leads elsewhere")
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
+from search.ledger import Store
+
 Role = Literal["read", "run", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each role may do what those before it may."""
+
+CACHED = 5.0  # seconds for which a token is not read again, if its file is not on this machine
 
 _TOKEN = re.compile(r"mf_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -56,11 +61,12 @@ class Tokens:
     """The tokens of a service.
 
     Args:
-        folder: with a file per token; replicas of a service share it.
+        folder: with a file per token, or its URI; replicas of a service share it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self._store = Store(folder)
+        self._known: dict[str, tuple[float, Token]] = {}  # until when, of a store elsewhere
 
     def create(self, name: str, role: Role, days: float | None = None) -> tuple[Token, str]:
         """A new token, and the text that its holder sends: it is not kept anywhere.
@@ -80,7 +86,7 @@ class Tokens:
         now, secret = _now(), secrets.token_urlsafe(32)
         expires = None if days is None else (now + timedelta(days=days)).isoformat()
         token = Token(secrets.token_hex(8), name, role, _digest(secret), now.isoformat(), expires)
-        self._write(token)
+        self._store.write(_file(token.id), json.dumps(asdict(token)).encode(), private=True)
         return token, f"mf_{token.id}_{secret}"
 
     def all(self) -> list[Token]:
@@ -95,49 +101,56 @@ class Tokens:
         """
         if not re.fullmatch(r"[0-9a-f]{16}", token_id):
             raise ValueError(f"there is no token {token_id[:40]!r}")
-        try:
-            self._file(token_id).unlink()
-        except FileNotFoundError:
-            raise ValueError(f"there is no token {token_id!r}") from None
+        if not self._store.exists(_file(token_id)):
+            raise ValueError(f"there is no token {token_id!r}")
+        self._store.delete(_file(token_id))
+        self._known.pop(token_id, None)
+
+    async def checked(self, text: str) -> Token:
+        """As `check`, for callers that must not wait for another machine."""
+        if self._store.is_local:
+            return self.check(text)
+        return await asyncio.to_thread(self.check, text)
 
     def check(self, text: str) -> Token:
         """The token that a request brings.
 
         Raises:
             TokenError: if it is unknown, revoked or expired.
+            OSError: if the tokens cannot be read.
         """
         found = _TOKEN.fullmatch(text)
-        token = self._read(self._file(found[1])) if found else None
+        token = self._of(found[1]) if found else None
         if not found or token is None or not hmac.compare_digest(token.digest, _digest(found[2])):
             raise TokenError("the token is unknown or was revoked")
         if token.is_expired:
             raise TokenError(f"the token expired at {token.expires}")
         return token
 
-    def _file(self, token_id: str) -> Path:
-        return self._folder / f"{token_id}.json"
-
-    def _write(self, token: Token) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self._folder / f".{token.id}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(token), file)
-        temporary.replace(self._file(token.id))
+    def _of(self, token_id: str) -> Token | None:
+        until, token = self._known.get(token_id, (0.0, None))
+        if token is None or until < time.monotonic():
+            token = self._read(_file(token_id))
+            if token and not self._store.is_local:
+                self._known[token_id] = time.monotonic() + CACHED, token
+        return token
 
     def _read_all(self) -> Iterator[Token]:
-        for file in self._folder.glob("*.json"):
-            if token := self._read(file):
+        for file in self._store.files(""):
+            if file.endswith(".json") and (token := self._read(file)):
                 yield token
 
-    @staticmethod
-    def _read(file: Path) -> Token | None:
+    def _read(self, file: str) -> Token | None:
         try:
-            return Token(**json.loads(file.read_text(encoding="utf-8")))
+            return Token(**json.loads(self._store.read(file)))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):  # damaged: it opens nothing
             return None
+
+
+def _file(token_id: str) -> str:
+    return f"{token_id}.json"
 
 
 def _digest(secret: str) -> str:

@@ -14,7 +14,7 @@ MAX_DEPTH = 32  # a config needs 6
 MAX_VALUES = 20_000  # after every alias is replaced by what it stands for
 JSON_TYPES = ("application/json",)
 YAML_TYPES = ("", "application/yaml", "application/x-yaml", "text/yaml", "text/plain")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def yaml_of(body: bytes, content_type: str) -> str:
@@ -23,7 +23,7 @@ def yaml_of(body: bytes, content_type: str) -> str:
     Raises:
         Problem: if it is of another type, no UTF-8, no YAML or JSON, or too large or deep.
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = _kind(content_type)
     if kind not in (*JSON_TYPES, *YAML_TYPES):
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -39,6 +39,11 @@ def yaml_of(body: bytes, content_type: str) -> str:
     return text
 
 
+def is_json(content_type: str) -> bool:
+    """Whether a body is of JSON; else it is of YAML."""
+    return _kind(content_type) in JSON_TYPES
+
+
 def check_size(text: str) -> None:
     """Refuses YAML whose aliases make it huge, or that is nested too deeply.
 
@@ -49,7 +54,7 @@ def check_size(text: str) -> None:
     opened: list[tuple[str | None, int]] = []  # anchors of open nodes, and the count before them
     count = 0
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             if isinstance(event, yaml.AliasEvent):
                 if event.anchor not in sizes:  # unknown, or within itself
                     raise _unreadable(f"the alias *{event.anchor} does not stand for a whole value")
@@ -71,6 +76,10 @@ def check_size(text: str) -> None:
                 )
     except (yaml.YAMLError, ValueError) as error:
         raise _unreadable(f"not valid YAML: {error}") from None
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _yaml_of_json(text: str) -> str:

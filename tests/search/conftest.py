@@ -144,7 +144,11 @@ def hub(monkeypatch):
 
 def begin_scored(plan: Plan, texts: Sequence[float]) -> Ledger:
     """A run whose baselines are scored, as many as there are scores of text."""
-    ledger = create_run(plan)
+    return score_baselines(create_run(plan), plan, texts)
+
+
+def score_baselines(ledger: Ledger, plan: Plan, texts: Sequence[float]) -> Ledger:
+    """The same for a run that exists."""
     for number, (first, text) in enumerate(zip(baselines(plan.space).known, texts, strict=False)):
         proposal = Proposal.create(number, first.recipe, first.params, first.label)
         ledger.propose(proposal)

@@ -28,8 +28,7 @@ class Caller:
     @classmethod
     def of(cls, settings: ServiceSettings, role: Role = "admin") -> Caller:
         app = create_app(settings)
-        for folder in (settings.runs, settings.exports):
-            folder.mkdir(parents=True, exist_ok=True)
+        settings.make_folders()
         return cls(app, app.state.service.tokens.create("test", role)[1])
 
     def with_token(self, token: str | None) -> Caller:

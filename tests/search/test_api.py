@@ -64,6 +64,13 @@ def test_a_new_budget_that_is_none_is_refused_with_the_message_of_the_command(ru
         run.resume(trials=0)
 
 
+def test_a_spent_budget_starts_no_worker(run):
+    def make_pool(*_):
+        raise AssertionError("a pool was started")
+
+    assert run.resume(trials=5, make_pool=make_pool).root == run.root
+
+
 def test_what_a_callback_raises_ends_the_search_and_loses_nothing(write, config):
     def stop(trial) -> None:
         if trial.number >= 4:

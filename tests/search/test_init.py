@@ -44,6 +44,12 @@ def test_the_config_runs_as_it_is_and_the_base_is_found_among_the_models(models)
     assert plan.config.run == models / "runs" / "my-search"
 
 
+def test_each_model_that_is_read_is_counted(models):
+    done = init("models/a", "models/base", "models/b", "--task-folder", "tasks")
+    for number in (1, 2, 3):
+        assert f"reading model {number} of 3 ..." in done.stderr
+
+
 def test_paths_are_relative_to_the_config_and_tasks_are_those_named(models):
     (models / "configs").mkdir()
     out = ("--task-folder", "tasks", "--tasks", "pick", "--out", "configs/mine.yaml")

@@ -155,6 +155,23 @@ def test_compaction_changes_nothing_but_the_files(ledger, root, four_small_files
     assert not again.contents().damage
 
 
+def test_of_a_long_run_only_the_last_trials_and_the_indexes_are_read(
+    ledger, root, four_small_files_are_compacted, monkeypatch
+):
+    """So `status` and `front` take a second on 5,000 trials."""
+    with ledger.driving():
+        written = fill(ledger, range(13))
+    names = [path.name for path in (root / "finished").iterdir()]
+    read: list[str] = []
+    read_trials = parquet.read_trials
+    monkeypatch.setattr(
+        parquet, "read_trials", lambda path: read.append(Path(path).name) or read_trials(path)
+    )
+    assert Ledger(root).trials() == written
+    assert sorted(read) == sorted(name for name in names if "-" not in name)
+    assert len(read) < len(written)
+
+
 def test_document_scores_of_all_trials_are_one_table_for_any_reader(
     ledger, root, four_small_files_are_compacted
 ):

@@ -1,56 +1,13 @@
-"""The same run in an object store that fails now and then: moto's S3, in this process."""
+"""The same run in an object store that fails now and then."""
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Iterator
-
 import pytest
-from moto.server import DomainDispatcherApplication, create_backend_app
-from pyarrow import fs
-from werkzeug.serving import make_server
 
 from search.ledger import Ledger, RunBusyError
 from search.ledger import ledger as ledger_module
+from tests.search.object_store import root, store  # noqa: F401 - fixtures
 from tests.search.test_ledger import HEADER, a_trial, documents, fill
-
-ONE_IN = 10
-
-
-class Unreliable:
-    """Answers every tenth request with an error, as a busy store does."""
-
-    def __init__(self, store: DomainDispatcherApplication) -> None:
-        self._store = store
-        self._count = itertools.count(1)
-        self.failed = 0
-
-    def __call__(self, environ, start_response):
-        if next(self._count) % ONE_IN == 0:
-            self.failed += 1
-            start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"]
-        return self._store(environ, start_response)
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[Unreliable]:
-    unreliable = Unreliable(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, unreliable, threaded=True)
-    unreliable.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield unreliable
-    server.shutdown()
-
-
-@pytest.fixture
-def root(store, monkeypatch, request) -> str:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    options = f"scheme=http&endpoint_override=127.0.0.1:{store.port}&region=us-east-1"
-    fs.FileSystem.from_uri(f"s3://runs?{options}&allow_bucket_creation=true")[0].create_dir("runs")
-    return f"s3://runs/{abs(hash(request.node.name))}?{options}"
 
 
 def test_a_run_in_a_store_that_fails_one_request_in_ten_is_whole(root, store, monkeypatch):

@@ -12,7 +12,7 @@ import yaml
 from search.config import Config, ConfigFile
 from search.config.plan import _space_errors
 from search.driver import Budget
-from workers.merge import read_recipe
+from workers.recipe_file import read_recipe
 
 VALUES = ("-1", "0", ".nan", ".inf", "-.inf", "1e400", "1.0e+400", str(2**70), "9" * 400)
 HOLE = "the-number"  # where a value is written into the text of a file

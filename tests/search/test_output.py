@@ -208,9 +208,11 @@ for line in sys.argv[1:]:
 def test_steps_are_plain_lines_on_standard_error_without_a_terminal(run, write, config):
     done = run("doctor", write(config), "--json")
     steps = [line for line in done.stderr.splitlines() if line.endswith(" ...")]
-    assert [step.partition("/")[0] for step in steps[:3]] == [
+    assert [step.partition("/")[0] for step in steps[:8]] == [
         "checking ",
         "reading the models ...",
+        *(f"reading model {number} of 4 ..." for number in (1, 2, 3, 4)),
+        "comparing the models ...",
         "loading the tasks ...",
     ]
     assert json.loads(done.stdout)["errors"] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import struct
 import subprocess
 import zlib
@@ -20,11 +19,11 @@ from search.objectives import Objective
 from search.report import Report, page
 from search.report.recipe_map import recipe_maps
 from search.results import RunResults, recipe_lines
+from tests.browser import chromium
 from tests.search.conftest import make_space
 from workers.recipe import Group, Recipe
 
 SPACE = make_space("linear", "ties", "slerp", depth={"groups": 2}, modules=["self_attn", "mlp"])
-CHROMIUM = shutil.which("chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -156,9 +155,9 @@ def test_a_trial_is_shown_in_words_or_with_its_cause(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 @pytest.mark.parametrize("width", [1200, 390])
 def test_a_browser_shows_it_without_errors(width, tmp_path):
+    path = chromium()
     script = (
         "<script>addEventListener('error', e => document.title = 'ERROR ' + e.message)</script>"
     )
@@ -175,22 +174,22 @@ def test_a_browser_shows_it_without_errors(width, tmp_path):
         .replace("</body>", f"{measure}</body>")
     )
     picture = tmp_path / "report.png"
-    dom = chromium(tmp_path, width, "--dump-dom", file.as_uri())
+    dom = browse(path, tmp_path, width, "--dump-dom", file.as_uri())
     found = json.loads(re.search(r'data-found="([^"]+)"', dom)[1].replace("&quot;", '"'))
     assert found["title"] == "run: mergefront report"  # no script has failed
     assert found["plots"] >= 4
     assert found["wide"] <= width
-    chromium(tmp_path, width, f"--screenshot={picture}", file.as_uri())
+    browse(path, tmp_path, width, f"--screenshot={picture}", file.as_uri())
     assert len(colours(picture)) > 20
 
 
-def chromium(folder: Path, width: int, *arguments: str) -> str:
+def browse(path: str, folder: Path, width: int, *arguments: str) -> str:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
     flags += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},2400"]
     flags += ["--virtual-time-budget=6000"]
     done = subprocess.run(
-        [CHROMIUM, *flags, *arguments], capture_output=True, text=True, timeout=120, check=True
+        [path, *flags, *arguments], capture_output=True, text=True, timeout=120, check=True
     )
     return done.stdout
 

@@ -14,17 +14,20 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from search.config import make_plan
+from search.config import Config, make_plan
 from search.ledger import Ledger
 from search.runs import results_of, status_of
 from search.service import ServiceSettings, TokenError, Tokens
 from tests.search.conftest import begin_scored
 from tests.search.service_caller import Caller, settings_of
+from workers.methods import METHODS
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
     for before, name in zip("abcdefg", "bcdefgh", strict=True)
 )
+MANY = f"{{a: &a {'x' * 200_000}, b: [{', '.join(['*a'] * 15_000)}]}}"
+"""Few values, but gigabytes as JSON."""
 SEARCH = "/v1/searches/demo"
 
 
@@ -55,7 +58,7 @@ def content(world) -> dict[str, Any]:
 def ledger(settings, content, world) -> Ledger:
     """The run `demo`: its five baselines are scored, so its budget is spent."""
     path = world / "demo.yaml"
-    path.write_text(yaml.safe_dump({**content, "run": str(settings.runs / "demo")}))
+    path.write_text(yaml.safe_dump({**content, "run": str(settings.run("demo"))}))
     return begin_scored(make_plan(path), texts=(3.0, 3.1, 2.9, 3.0, 2.0))
 
 
@@ -154,6 +157,22 @@ def test_a_good_config_has_no_errors_whether_yaml_or_json(call, content):
     assert as_yaml.json()["errors"] == []
     assert call("POST", "/v1/check", json=content).json() == {"errors": [], "warnings": []}
     assert call("POST", "/v1/doctor", json=content).json()["methods"] == ["linear", "ties"]
+
+
+def test_a_config_becomes_json_and_yaml_again(call, content):
+    wrong = {**content, "models": {}, "space": {"dpth": 1.5}, "tasks": None}
+    as_json = call("POST", "/v1/convert", content=yaml.safe_dump(wrong)).json()["json"]
+    assert as_json == wrong
+    as_yaml = call("POST", "/v1/convert", json=as_json).json()["yaml"]
+    assert yaml.safe_load(as_yaml) == wrong
+    assert list(yaml.safe_load(as_yaml)) == sorted(wrong)  # in the order of the text
+
+
+def test_the_schema_has_the_methods_and_what_each_does(call):
+    methods = call("GET", "/v1/schema").json()["properties"]["methods"]
+    named = {each["const"]: each["description"] for each in methods["items"]["oneOf"]}
+    assert named == {name: each.summary for name, each in METHODS.items() if name != "passthrough"}
+    assert methods["default"] == Config.model_fields["methods"].default
 
 
 def test_a_search_that_no_cluster_takes_is_kept_and_can_be_sent_again(call, content):
@@ -278,6 +297,18 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "traversal in an export": (post("/exports", name="../x"), 422, "name"),
     "absolute export": (post("/exports", name="/tmp/x"), 422, "name"),
     "option as a condition": (post("/exports", name="x", where="--force"), 422, "where"),
+    "size of a shard that is none": (post("/exports", name="x", max_shard_size="5"), 422, "a size"),
+    "endless size of a shard": (
+        post("/exports", name="x", max_shard_size="9" * 400 + "GB"),
+        422,
+        "max_shard_size",
+    ),
+    "adapter in another dtype": (
+        post("/exports", name="x", adapter=True, dtype="float16"),
+        422,
+        "an adapter is written in float32",
+    ),
+    "repository without an owner": (post("/exports", name="x", push="merged"), 422, "push"),
     "push without leave": (post("/exports", name="x", push="a/b"), 403, "push"),
     "unknown export": (get("/exports/x"), 404, "no export x"),
     "export without a cluster": (post("/exports", name="x"), 503, "dashboard"),
@@ -295,6 +326,9 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "duplicate key": (raw("name: a\nname: b"), 422, "duplicate key"),
     "duplicate in JSON": (raw('{"a":1,"a":2}', kind="application/json"), 422, "duplicate key"),
     "half a character": (raw('{"name":"\\ud800"}', kind="application/json"), 422, "valid YAML"),
+    "comment that JSON loses": (raw("name: a\n# why", "/v1/convert"), 422, "line 2 has a comment"),
+    "text times aliases": (raw(MANY, "/v1/convert"), 422, "the alias *a"),
+    "list as JSON": (raw("[1]", "/v1/convert"), 422, "mapping"),
     "huge body": (raw("x" * 300_000), 413, "larger than"),
     "traversal in a model": (config(base="../../../etc"), 422, OUTSIDE),
     "absolute model": (config(base="/etc"), 422, OUTSIDE),
@@ -399,17 +433,17 @@ def test_a_search_that_runs_is_not_resumed(call, ledger):
 
 
 def test_a_run_that_is_a_link_to_elsewhere_is_not_there(call, settings, tmp_path, ledger):
-    (settings.runs / "linked").symlink_to(ledger.root)
+    settings.run("linked").symlink_to(ledger.root)
     outside = tmp_path / "secret"
     outside.mkdir()
     (outside / "run.json").write_text("{}")
-    (settings.runs / "outside").symlink_to(outside)
+    settings.run("outside").symlink_to(outside)
     for name in ("outside", "linked"):
         assert call("GET", f"/v1/searches/{name}").status_code == 404
 
 
 def test_a_damaged_run_hides_no_other(call, settings):
-    broken = settings.runs / "broken"
+    broken = settings.run("broken")
     broken.mkdir()
     (broken / "run.json").write_text("{")
     call.app.state.service.changed("demo")  # it was driven a moment ago

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
-from urllib.parse import quote
 
 import pytest
 import uvicorn
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from search.cli.app import app
@@ -48,7 +44,7 @@ def content(world) -> dict:
 @pytest.fixture(scope="module")
 def ledger(service, content, world) -> Ledger:
     path = world / "far.yaml"
-    run = str(service.runs / "far")
+    run = str(service.run("far"))
     path.write_text(yaml.safe_dump({**content, "name": "far", "run": run}))
     return begin_scored(make_plan(path), texts=(3.0, 3.1, 2.9, 3.0, 2.0))
 
@@ -138,66 +134,3 @@ def test_tokens_are_made_listed_and_revoked(tmp_path):
     assert token_command("revoke", token_id).exit_code == 0
     assert token_command("revoke", token_id).exit_code == 2
     assert token_command("create", "ada", "--role", "root").exit_code == 2
-
-
-# -- anything at all
-
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=20),
-    st.binary(max_size=9),
-)
-BODIES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_no_request_makes_the_service_fail(service, ledger, token, content, data):
-    """Any route with any values: what the service raises is raised here, so a 500 is seen."""
-    call = _callers.setdefault(service.root, Caller.of(service))
-    call = replace(call, token=call.token)
-    paths = call.app.openapi()["paths"]
-    path = data.draw(st.sampled_from([each for each in paths if "events" not in each]))
-    method = data.draw(st.sampled_from(sorted(paths[path])))
-    operation = paths[path][method]
-    query = {}
-    for each in operation.get("parameters", ()):
-        if each["in"] == "query" and data.draw(st.booleans()):
-            query[each["name"]] = str(data.draw(VALUES))
-    known = {"name": "far", "number": "1", "export": "x", "token_id": "0"}
-    for name, value in known.items():
-        if (place := f"{{{name}}}") in path:
-            drawn = data.draw(st.just(value) | st.text(st.characters(codec="utf-8"), min_size=1))
-            path = path.replace(place, quote(drawn, safe=""))
-    request = {}
-    if "requestBody" in operation:
-        body = data.draw(BODIES | st.fixed_dictionaries({}, optional=_fields(operation, call)))
-        is_config = path in ("/v1/searches", "/v1/check", "/v1/doctor")
-        if is_config and data.draw(st.booleans()):
-            key = data.draw(st.sampled_from([*content, "merge", "sampler", "space", "workers"]))
-            body = {**content, "name": "x", key: body}
-        request = {"json": body}
-    answer = call(method.upper(), path, params=query, **request)
-    assert answer.status_code < 500 or answer.status_code == 503
-    if answer.is_error:
-        assert set(answer.json()) >= {"type", "title", "status", "detail"}
-
-
-_callers: dict = {}
-
-
-def _fields(operation: dict, call: Caller) -> dict:
-    """The fields of a body, with values of any type."""
-    schema = operation["requestBody"]["content"].get("application/json", {}).get("schema", {})
-    name = schema.get("$ref", "").rpartition("/")[2]
-    if not name:
-        return {}
-    known = call.app.openapi()["components"]["schemas"][name]["properties"]
-    return {each: VALUES.filter(lambda v: not isinstance(v, bytes | float)) for each in known}

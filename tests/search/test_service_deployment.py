@@ -13,7 +13,8 @@ from search.service.deployment import Arguments, app
 
 
 def test_the_arguments_are_settings_of_the_service():
-    assert {*Arguments.model_fields} <= {field.name for field in fields(ServiceSettings)}
+    settings = {field.name for field in fields(ServiceSettings)} | {"exports"}
+    assert {*Arguments.model_fields} <= settings
     (argument,) = inspect.signature(app).parameters.values()
     assert argument.annotation is Arguments  # as a class: only then does Serve check `args`
 
@@ -45,7 +46,13 @@ def test_a_wrong_argument_is_named(given, field, message):
     assert message in f"{error['msg']} {error['type']}"
 
 
+def test_a_root_in_an_object_store_has_its_exports_in_a_folder(tmp_path):
+    given = {"root": "s3://bucket/team", "exports": str(tmp_path)}
+    settings = Arguments.model_validate(given).on("10.0.0.1:6379")
+    assert (settings.root, settings.exports) == ("s3://bucket/team", tmp_path)
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path):
-    arguments = Arguments(root=tmp_path, data=[tmp_path / "gone"])
+    arguments = Arguments(root=str(tmp_path), data=[tmp_path / "gone"])
     with pytest.raises(ValueError, match=r"data: .*gone is no directory"):
         app(arguments)

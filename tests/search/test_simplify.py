@@ -21,10 +21,11 @@ from search.results import Tensors, collapsed, count_numbers, steps
 from search.runs import ScoringError, create_run, simplify
 from tests.search.conftest import begin_scored
 from workers.candidate import Candidate, Outcome
-from workers.merge import read_recipe, tensor_sizes
+from workers.merge import tensor_sizes
 from workers.methods import METHODS
 from workers.pool import InProcessPool
 from workers.recipe import Group, Recipe, Source
+from workers.recipe_file import read_recipe
 from workers.worker import Setup, Worker
 
 DOCUMENTS = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from search.cli.app import app
 from search.ledger import Ledger
 from search.results import task_answers
 from search.runs import picked, recorded_verdicts, results_of, verdict_on_pick
-from tests.search.test_verdict import SKILLS, Workers, soup_on_the_front
+from tests.search.service_caller import Caller, settings_of
+from tests.search.test_verdict import SKILLS, Workers, soup_on_the_front, two_on_the_front
 from workers.candidate import Candidate, Outcome
 
 COUNT = 40
@@ -143,3 +145,36 @@ def test_a_pick_is_that_of_its_verdict_if_there_is_one(asked):
     assert picked(asked, results, "knee", 0)[0].number == 0
     rest = replace(results, trials=[t for t in results.trials if t.number != chosen.number])
     assert picked(asked, rest, "mean")[0].number != chosen.number
+
+
+def test_the_service_picks_what_report_and_export_pick(write, config, world, tmp_path):
+    """The search documents alone pick trial 2, the selection documents trial 1."""
+    ledger = two_on_the_front(write, config)
+    workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1, 1_000_000: 0.1})
+    verdict_on_pick(ledger, "best:picks", make_pool=workers)
+    results = results_of(ledger)
+    judged, _ = picked(ledger, results, "best:picks")
+    assert (judged.number, results.pick("best:picks").number) == (1, 2)
+    settings = settings_of(tmp_path / "root", world)
+    call = Caller.of(settings)
+    shutil.copytree(ledger.root, settings.run("demo"))
+    recipe = call("GET", "/v1/searches/demo/recipe?pick=best:picks").json()
+    assert recipe["trial"] == judged.number
+    assert call("GET", "/v1/searches/demo/recipe?trial=2").json()["trial"] == 2
+    afar = call("GET", "/v1/searches/demo/front?pick=best:picks&history=true").json()
+    assert afar.pop("pick") == judged.number
+    assert afar == json.loads(run("front", ledger.root, "--json", "--history"))
+
+
+def test_a_damaged_record_hides_no_front_of_the_service(asked, world, tmp_path):
+    settings = settings_of(tmp_path / "root", world)
+    call = Caller.of(settings)
+    run_folder = settings.run("demo")
+    shutil.copytree(asked.root, run_folder)
+    file = run_folder / "selection" / "000002.parquet"
+    file.write_bytes(file.read_bytes()[:-40])
+    front = call("GET", "/v1/searches/demo/front?pick=knee").json()
+    assert (front["pick"], front["verdicts"]) == (results_of(asked).pick("knee").number, [])
+    recipe = call("GET", "/v1/searches/demo/recipe?pick=knee")
+    assert recipe.status_code == 422
+    assert str(file) in recipe.json()["detail"]

@@ -66,7 +66,7 @@ def test_a_search_ends_with_what_can_be_done_next(changes, is_proposed, write, c
     documents = {"documents": {"search": 0.6, "selection": 0.2, "report": 0.2}}
     plan = make_plan(write({**config, **documents, **changes}))
     ledger = create_run(plan)
-    say_next_steps(plan, ledger)
+    say_next_steps(ledger)
     said = capsys.readouterr().err
     assert (f"mergefront verdict {ledger.root}" in said) == is_proposed
     assert f"mergefront report {ledger.root}" in said

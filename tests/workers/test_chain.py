@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from search.cli.app import app
 from workers import mergekit
 from workers.checkpoint import open_checkpoint
-from workers.merge import merge, read_chain, read_recipe
+from workers.merge import merge
 from workers.merge_chain import merge_chain
 from workers.recipe import Group, Recipe, Source
+from workers.recipe_file import read_chain, read_recipe
 
 pytestmark = pytest.mark.usefixtures("cache")
 

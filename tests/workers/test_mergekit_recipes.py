@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from workers import mergekit
 from workers.checkpoint import open_checkpoint
-from workers.merge import read_recipe
 from workers.mergekit.document import Condition
 from workers.mergekit.writer import MARK
 from workers.methods import METHODS
 from workers.recipe import MODULES, Group, Recipe, Source
+from workers.recipe_file import read_recipe
 
 MODELS = Path(__file__).parent / "golden" / "models"
 BASE, A, B, C = (str(MODELS / name) for name in ("base", "a", "b", "c"))

@@ -13,10 +13,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from tests.workers.makers import make_adapter
 from workers import mergekit
 from workers.checkpoint import load_model, open_checkpoint
-from workers.merge import merge, read_recipe
+from workers.merge import merge
 from workers.mergekit.writer import MARK
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source, layer_of, with_layer
+from workers.recipe_file import read_recipe
 
 pytestmark = pytest.mark.usefixtures("cache")
 ORDER = [0, 1, 1, 2]

@@ -21,8 +21,9 @@ from tests.workers.makers import make_adapter, make_model, merged_live
 from workers import merge_stream, mergekit
 from workers.checkpoint import Checkpoint, open_checkpoint, write_model
 from workers.evidence import Evidence, Score
-from workers.merge import merge, read_recipe
+from workers.merge import merge
 from workers.recipe import Group, Recipe, Source
+from workers.recipe_file import read_recipe
 
 pytestmark = pytest.mark.usefixtures("cache")
 TIES = {"weight": {"a": 0.7, "b": 0.4}, "density": 0.6}

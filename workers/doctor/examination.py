@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from evaluators.steps import begin_step, counted_steps
 from workers.checkpoint import (
     UNKNOWN_LICENCE,
     Checkpoint,
@@ -43,18 +44,20 @@ def examine(
     sources = {**({"base": base} if base else {}), **models}
     findings = list(_duplicates(sources))
     opened: dict[str, Checkpoint] = {}
-    for name, source in sources.items():
+    configs: dict[str, Mapping[str, Any]] = {}
+    for name, source in counted_steps("reading model", sources.items()):
         try:
-            opened[name] = open_headers(source)
+            checkpoint = opened[name] = open_headers(source)
         except ValueError as error:
             findings.append(Finding("error", name, _named(name, str(error))))
-    configs: dict[str, Mapping[str, Any]] = {}
-    for name, checkpoint in opened.items():
+            continue
         found = list(check_model(name, checkpoint, live=live, in_place=live and in_place))
         findings += found
         if not any(finding.level == "error" for finding in found):
             tie = {"tie_word_embeddings": checkpoint.tied}  # the files decide, not the config
             configs[name] = {**normalised_config(checkpoint), **tie}
+    if len(opened) > 1:
+        begin_step("comparing the models")
     findings += _compared(opened, configs, tokenizer)
     if tokenizer is not None and len(configs) == len(sources):
         findings += check_vocabularies(opened, tokenizer)

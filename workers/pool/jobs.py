@@ -103,8 +103,7 @@ class Jobs:
                     f"`mergefront logs {name} --follow` shows what it does"
                 )
             time.sleep(_settling(earlier))
-            with self._client_errors():
-                self._client.delete_job(name)
+            self._delete(earlier)
         self._submit_when_ready(
             name,
             submission_id=name,
@@ -162,6 +161,15 @@ class Jobs:
                 self._client.stop_job(name)  # repeated: a job that is just starting misses it
             time.sleep(PERIOD)
         return found
+
+    def _delete(self, ended: Job) -> None:
+        """Deletes a job that has ended, unless somebody else has started it again meanwhile."""
+        now = self._find(ended.name)
+        if now and now.started != ended.started:
+            raise JobError(f"job {ended.name} is {now.status}: it was started a moment ago")
+        if now:
+            with self._client_errors():
+                self._client.delete_job(ended.name)
 
     def _submit_when_ready(self, name: str, **job: Any) -> None:
         """Submits a job, and retries while a new cluster has no agent that could run it."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
+from evaluators.steps import begin_step
 from evaluators.wording import counted
 from workers.candidate import Candidate, Outcome
 from workers.pool import cluster
@@ -121,6 +122,7 @@ class RayPool:
             ray.kill(slot.actor)
         self._worker_set.slots.clear()
         if self._owns_ray:
+            begin_step("stopping Ray")
             ray.shutdown()
 
     def _stages(self) -> Counter[str]:

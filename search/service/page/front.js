@@ -24,7 +24,7 @@ export function Front({ name, version, chosen, onChoose, where, onWhere }) {
     return html`<section aria-labelledby="front-title">
         <h2 id="front-title">Front</h2>
         <div class="row">
-            ${axis("Across", across, "x")}${axis("Up", y, "y")}
+            ${value && html`${axis("Across", across, "x")}${axis("Up", y, "y")}`}
             <${Field} label="Where" class="wide" value=${where} onInput=${(event) => onWhere(event.target.value)} spellcheck=${false} autocapitalize="off"
                 hint="A condition such as picks >= 0.98 * base.picks; or drag over the plot." />
             ${where && html`<button onClick=${() => onWhere("")}>Clear</button>`}

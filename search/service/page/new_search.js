@@ -1,84 +1,78 @@
-// A new search from YAML, checked while it is typed.
-import { post } from "./api.js";
+// A new search from a form or from YAML, checked while it is typed.
+import { get, post } from "./api.js";
+import { doubledNames, placed } from "./config_errors.js";
+import { ConfigForm } from "./config_form.js";
+import { forget, sourceOf, store, stored, switched } from "./draft.js";
 import { html, useRef, useState } from "./html.js";
-import { ErrorBox, Field, useAnswer, useSettled } from "./parts.js";
-import { lineOf } from "./yaml_line.js";
+import { ErrorBox, useAnswer, useSettled } from "./parts.js";
+import { YamlEditor } from "./yaml_editor.js";
 
 const TYPING = 500; // milliseconds
-const YAML = "application/yaml";
-const DRAFT = "mergefront.draft";
-const EXAMPLE = `name: my-search
-base: base
-models:
-  first: first
-  second: second
-methods: [linear, ties]
-tasks: tasks
-objectives:
-  maths: {task: maths, metric: acc}
-  code: {task: code, metric: acc}
-budget: {trials: 100}
-`;
 
 export function NewSearch() {
-    const [yaml, setYaml] = useState(sessionStorage.getItem(DRAFT) || EXAMPLE);
-    const [error, setError] = useState(null);
-    const [busy, setBusy] = useState("");
-    const [examined, setExamined] = useState(null);
+    const [draft, setDraft] = useState(stored);
+    const [{ error, busy, examined, all }, setState] = useState({});
     const box = useRef(null);
-    const settled = useSettled(yaml, TYPING);
-    const { value: check, error: unchecked } = useAnswer((signal) => post("/v1/check", settled, YAML, signal), settled);
-    const isChecked = settled === yaml;
-    const change = (event) => {
-        setYaml(event.target.value);
-        setExamined(null);
-        setError(null);
-        sessionStorage.setItem(DRAFT, event.target.value);
+    const [text, type] = sourceOf(draft);
+    const settled = useSettled(text, TYPING);
+    const { value: checked, error: unchecked } = useAnswer((signal) => post("/v1/check", text, type, signal).then((found) => ({ ...found, text })), settled);
+    const { value: schema, error: unread } = useAnswer((signal) => get("/v1/schema", signal), "schema");
+    const isForm = draft.view === "form";
+    const found = [...(checked?.errors || []), ...(isForm ? doubledNames(draft.fields) : [])];
+    const errors = checked?.text === text ? found : null; // of this text, once it is checked
+    const places = placed(found, draft.fields);
+    const change = (changed) => {
+        setDraft(changed);
+        setState({ all });
+        store(changed);
     };
     const attempt = (what, action) => async () => {
-        setBusy(what);
-        setError(null);
-        await action().catch(setError);
-        setBusy("");
+        setState({ busy: what, all });
+        const problem = await action().then(() => null, (found) => found);
+        setState((last) => ({ ...last, busy: "", error: problem }));
     };
+    const turn = attempt("switch", async () => change(await switched(draft)));
+    const examine = attempt("examine", async () => {
+        const examined = await post("/v1/doctor", text, type);
+        setState({ examined, all });
+    });
     const submit = attempt("submit", async () => {
-        const { name } = await post("/v1/searches", yaml, YAML);
-        sessionStorage.removeItem(DRAFT);
+        const { name } = await post("/v1/searches", text, type);
+        forget();
         location.hash = `#/searches/${name}`;
     });
-    const examine = attempt("examine", async () => setExamined(await post("/v1/doctor", yaml, YAML)));
-    const show = (line) => {
-        const input = box.current.querySelector("textarea");
-        const before = yaml.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-        input.focus();
-        input.setSelectionRange(before, before + yaml.split("\n")[line - 1].length);
+    const begin = () => {
+        if (!errors?.length) return submit();
+        setState({ all: true });
+        return setTimeout(() => box.current.querySelector("[aria-invalid]")?.focus());
     };
-    return html`
+    return html`<div ref=${box}>
         <h1>New search</h1>
-        <div ref=${box}>
-            <${Field} as="textarea" label="Config, as YAML" rows="18" value=${yaml} onInput=${change} spellcheck=${false} autocapitalize="off" wrap="off"
-                hint="Relative paths are relative to the first folder of the service's data. docs/config.md has every key." />
+        <div class="switch" role="group" aria-label="Written as">
+            ${["form", "yaml"].map((view) => html`<button aria-pressed=${draft.view === view ? "true" : "false"} disabled=${Boolean(busy)} onClick=${() => draft.view === view || turn()}>${{ form: "Form", yaml: "YAML" }[view]}</button>`)}
         </div>
-        <div role="status" class="check">${isChecked ? html`<${Checked} check=${check} yaml=${yaml} onShow=${show} />` : "…"}</div>
-        <${ErrorBox} error=${error || unchecked} />
+        <p><small>Relative paths are relative to the first folder of the service's data.</small></p>
+        ${isForm
+            ? schema && html`<${ConfigForm} fields=${draft.fields} schema=${schema} errors=${places} all=${all} onChange=${(fields) => change({ ...draft, fields, changed: true })} />`
+            : html`<${YamlEditor} yaml=${draft.yaml} errors=${errors} onChange=${(yaml) => change({ ...draft, yaml, changed: true })} />`}
+        ${isForm && errors && places[""] && html`<ul class="errors">${places[""].map((each) => html`<li>${each}</li>`)}</ul>`}
+        <p role="status" class=${errors?.length === 0 ? "good" : ""}>${errors ? summary(errors, isForm) : "…"}</p>
+        <${ErrorBox} error=${error || unchecked || unread} />
         <div class="buttons">
-            <button disabled=${busy !== ""} aria-busy=${busy === "examine"} onClick=${examine}>Examine models and tasks</button>
-            <button class="main" disabled=${busy !== "" || !isChecked || check?.errors.length > 0} aria-busy=${busy === "submit"} onClick=${submit}>Begin the search</button>
+            <button disabled=${Boolean(busy)} aria-busy=${busy === "examine"} onClick=${examine}>Examine models and tasks</button>
+            <button class="main" disabled=${busy || !errors || (!isForm && errors.length > 0)} aria-busy=${busy === "submit"} onClick=${begin}>Begin the search</button>
         </div>
-        ${busy && html`<p role="status">${busy === "submit" ? "The models and tasks are being read…" : "The doctor reads the models and tasks…"}</p>`}
+        ${BUSY[busy] && html`<p role="status">${BUSY[busy]}</p>`}
         ${examined && html`<${Examined} found=${examined} />`}
-    `;
+    </div>`;
 }
 
-function Checked({ check, yaml, onShow }) {
-    if (!check) return "…";
-    if (!check.errors.length) return html`<p class="good">The text has no error.</p>`;
-    return html`<p>${check.errors.length === 1 ? "One error:" : `${check.errors.length} errors:`}</p>
-        <ul class="errors">${check.errors.map((each) => html`<${Wrong} error=${each} line=${lineOf(yaml, each.field)} onShow=${onShow} />`)}</ul>`;
-}
+const BUSY = { submit: "The models and tasks are being read…", examine: "The doctor reads the models and tasks…" };
 
-function Wrong({ error, line, onShow }) {
-    return html`<li>${error.field && html`<code>${error.field}</code>: `}${error.detail}${line && html` <button class="link" onClick=${() => onShow(line)}>line ${line}</button>`}</li>`;
+function summary({ length }, isForm) {
+    if (!length) return isForm ? "The form has no error." : "The text has no error.";
+    if (!isForm) return length === 1 ? "One error." : `${length} errors.`;
+    return `${length === 1 ? "One field is" : `${length} fields are`} missing or wrong.`;
 }
 
 function Examined({ found }) {

@@ -17,12 +17,14 @@ export function ErrorBox({ error }) {
     </div>`;
 }
 
-/** A labelled input; other properties go to the input. */
-export function Field({ label, hint, as = "input", children, ...rest }) {
+/** A labelled input, with what is wrong with it; other properties go to the input. */
+export function Field({ label, hint, errors, as = "input", children, ...rest }) {
     const id = useId();
+    const about = [hint && `${id}-hint`, errors && `${id}-errors`].filter(Boolean).join(" ");
     return html`<div class="field">
         <label for=${id}>${label}</label>
-        <${as} id=${id} aria-describedby=${hint ? `${id}-hint` : undefined} ...${rest}>${children}</${as}>
+        <${as} id=${id} aria-describedby=${about || undefined} aria-invalid=${errors ? "true" : undefined} ...${rest}>${children}</${as}>
+        ${errors && html`<small class="wrong" id=${`${id}-errors`}>${errors.join("; ")}</small>`}
         ${hint && html`<small id=${`${id}-hint`}>${hint}</small>`}
     </div>`;
 }

@@ -10,7 +10,7 @@ export function Progress({ status }) {
         time: budget.hours === null ? null : duration(budget.hours * 3600),
         left: status.seconds_left === null ? null : duration(status.seconds_left),
         ...Object.fromEntries(["stopped", "broken", "failed", "duplicate"].map((state) => [state, trials[state] || null])),
-        job: status.job?.status,
+        job: status.job?.status === "SUCCEEDED" ? null : status.job?.status,
     };
     return html`<section class="card" aria-label="Progress">
         <p class="trials">
@@ -19,7 +19,7 @@ export function Progress({ status }) {
         </p>
         <dl class="facts">${Object.entries(facts).filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
         <p role="status">${status.preparing || `The search ${sentences[status.state] || status.state}.`}</p>
-        ${status.job?.message && status.state !== "running" && html`<p><small>${status.job.message}</small></p>`}
+        ${status.job?.status === "FAILED" && html`<p><small>${status.job.message}</small></p>`}
         ${status.troubles.length > 0 && html`<ul class="troubles">${status.troubles.map((each) => html`<li>${each}</li>`)}</ul>`}
     </section>`;
 }

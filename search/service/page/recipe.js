@@ -41,7 +41,7 @@ function HeatMap({ map, all }) {
     const values = all.filter((each) => each.parameter === map.parameter).flatMap((each) => each.values.flat()).filter((each) => each !== null);
     const low = Math.min(...values);
     const span = Math.max(...values) - low || 1;
-    const colour = (value) => (value === null ? undefined : { "--share": `${Math.round(((value - low) / span) * 60)}%` });
+    const colour = (value) => (value === null ? undefined : { "--share": `${Math.round(((value - low) / span) * 50)}%` });
     return html`<table class="heat">
         <caption>${map.parameter} of ${map.model}</caption>
         <thead><tr><td></td>${map.modules.map((each) => html`<th scope="col">${each}</th>`)}</tr></thead>

@@ -41,8 +41,10 @@ function Verdict({ name, chosen, running, me }) {
         ${value && !error && html`<${Comparisons} verdict=${value} />`}
         ${missing && html`<p role="status">${asked ? "The documents that the search has not seen are being scored…" : "Not tested yet: the scores above are of the documents that the search used, and flatter the pick."}</p>`}
         ${missing && failed && html`<div class="error" role="alert"><p>The test is over: ${failed.state}. ${failed.message}</p><pre>${failed.log.join("\n")}</pre></div>`}
-        ${missing && !asked && me.role !== "read" && html`<${Ask} name=${name} chosen=${chosen} running=${running} onAsked=${begin} />`}
-        <p><button onClick=${() => download(withQuery(`${pathOf(name)}/report`, chosen), `${name}.html`)}>Save the report</button></p>
+        <div class="buttons">
+            ${missing && !asked && me.role !== "read" && html`<${Ask} name=${name} chosen=${chosen} running=${running} onAsked=${begin} />`}
+            <button onClick=${() => download(withQuery(`${pathOf(name)}/report`, chosen), `${name}.html`)}>Save the report</button>
+        </div>
     `;
 }
 
@@ -69,8 +71,8 @@ function Comparisons({ verdict }) {
                 <th scope="row">${label}</th>
                 <td class="number">${number(found.score)}</td>
                 <td class="number">${number(found.improvement)}</td>
-                <td>${found.interval ? found.interval.map((end) => number(end)).join(" … ") : "–"}</td>
-                <td class="number">${number(found.p_holm)}</td>
+                <td class="whole">${found.interval ? found.interval.map((end) => number(end)).join(" … ") : "–"}</td>
+                <td class="number">${found.p_holm < 0.0001 ? "< 0.0001" : number(found.p_holm)}</td>
                 <td>${found.result}</td>
             </tr>`)}</tbody>
         </table></div>`);
