@@ -160,8 +160,8 @@ class Run:
         how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
         trial, verdict = picked(self.ledger, self.results, how, number)
         plan, _ = open_plan(self.root)
-        baselines = self.results.baselines
-        return export(plan, trial, Path(out), beside=baselines, verdict=verdict, **options)
+        beside = self.results.compared
+        return export(plan, trial, Path(out), beside=beside, verdict=verdict, **options)
 
     def report(self, out: str | Path, pick: str | int = "knee") -> Path:
         """Writes the run as one HTML page; returns its path."""

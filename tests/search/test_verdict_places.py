@@ -63,7 +63,8 @@ def run(*arguments: object, status: int = 0) -> str:
 def test_it_stands_under_the_front_in_the_report_and_in_the_card(asked, tmp_path):
     (verdict,) = recorded_verdicts(asked)
     assert verdict.sentence.startswith(
-        "verdict on trial 4 (uniform soup), on unseen documents: picks: better than every input"
+        "verdict on trial 4 (uniform soup), picked by knee, on unseen documents: picks: better "
+        "than every input"
     )
     front = run("front", asked.root)
     assert verdict.sentence in front
