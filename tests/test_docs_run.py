@@ -56,6 +56,7 @@ INSTEAD = {  # of a command that leaves more open
 }
 CLUSTER = "needs a Ray cluster: tests/workers/test_pool_jobs.py has one"
 SERVICE = "needs a service: tests/search/test_service_client.py has one"
+STORE = "needs an object store: tests/search/test_ledger_s3.py has one"
 HUB = "uploads to the hub: tests/search/test_export.py has a stub of it"
 ENDLESS = "serves until it is stopped: tests/search/test_dashboard.py, tests/test_launch.py"
 LONG = "takes minutes, or changes the environment of the tests"
@@ -101,6 +102,7 @@ NOT_RUN = {
     "mergefront stop demo --server https://mergefront.example.com": SERVICE,
     "mergefront resume demo --trials 500 --server https://mergefront.example.com": SERVICE,
     "mergefront export demo best --server https://mergefront.example.com": SERVICE,
+    "mergefront export s3://bucket/prefix/runs/demo merged": STORE,
     "mergefront export runs/my-search merged --verify --push me/my-merge": HUB,
     "mergefront export runs/my-search merged --push me/my-merge": HUB,
     "mergefront export runs/my-search merged-lora --adapter": (
