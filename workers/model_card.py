@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
+from evaluators.wording import counted
 from workers.checkpoint import (
     UNKNOWN_LICENCE,
     Checkpoint,
@@ -31,9 +32,7 @@ TEMPLATE = """---
 
 ## Models
 
-| | model | revision | licence |
-|---|---|---|---|
-{{ rows }}
+{{ models }}
 
 {{ licences }}
 
@@ -81,7 +80,7 @@ def card(
         "library_name": "transformers",
     }
     texts = {
-        "intro": f"A merge of {len(recipe.sources)} language models, made with mergefront.",
+        "intro": _intro(recipe),
         "reproduced": "gives the same weights bit for bit",
         "dtype": recipe.dtype or next(iter(opened.values())).dtype,
         "settings": " ".join(each.sentence for each in inherited(recipe)),
@@ -148,7 +147,7 @@ def _card(
         template_str=TEMPLATE,
         title=title,
         **texts,
-        rows="\n".join(_row(n, s, licences[n]) for n, s in recipe.token_sources.items()),
+        models=_table(recipe.token_sources, licences),
         licences=_advice(licences),
         method=method.name,
         summary=method.summary,
@@ -187,8 +186,25 @@ def _advice(licences: Mapping[str, str]) -> str:
     )
 
 
-def _row(name: str, source: Source, licence: str) -> str:
-    return f"| {name} | {_title(source)} | {source.revision or ''} | {licence} |"
+def _intro(recipe: Recipe) -> str:
+    """How many models were merged, and whether on another one as their base."""
+    if recipe.method == "passthrough":
+        return f"A copy of `{_title(*recipe.models.values())}`, made with mergefront."
+    has_base = recipe.base is not None and recipe.base not in recipe.models.values()
+    models = counted(len(recipe.models), "language model") + (" on a base" if has_base else "")
+    return f"A merge of {models}, made with mergefront."
+
+
+def _table(sources: Mapping[str, Source], licences: Mapping[str, str]) -> str:
+    """A row for each model; revisions only if there are any, for local models have none."""
+    rows = [["", "model", "revision", "licence"], ["---"] * 4]
+    rows += [
+        [name, _title(each), each.revision or "none", licences[name]]
+        for name, each in sources.items()
+    ]
+    if not any(each.revision for each in sources.values()):
+        rows = [[*row[:2], row[3]] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _title(source: Source) -> str:

@@ -86,11 +86,12 @@ class Run:
     def trial(self, pick: str | int = "knee") -> Trial:
         """A scored trial by number, or a pick of the front: `knee`, `mean`, `best:OBJECTIVE`.
 
+        If there is a verdict on that pick, it is the verdict's trial.
+
         Raises:
             ValueError: if there is none.
         """
-        results = self.results
-        return results.trial(pick) if isinstance(pick, int) else results.pick(pick)
+        return picked(self.ledger, self.results, *_pick(pick))[0]
 
     def describe(self, pick: str | int = "knee") -> str:
         """The recipe of a trial in words."""
@@ -140,9 +141,8 @@ class Run:
         Raises:
             ValueError: if the run has no report documents, or no such trial.
         """
-        how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
         return verdict_on_pick(
-            self.ledger, how, number, address=address, say=say, make_pool=make_pool
+            self.ledger, *_pick(pick), address=address, say=say, make_pool=make_pool
         )
 
     def export(self, out: str | Path, pick: str | int = "knee", **options: Any) -> Exported:
@@ -157,18 +157,16 @@ class Run:
             ValueError: if `out` is there already, or a model of the run is gone.
         """
         check_absent(Path(out), force=bool(options.get("force")))
-        how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
-        trial, verdict = picked(self.ledger, self.results, how, number)
+        trial, verdict = picked(self.ledger, self.results, *_pick(pick))
         plan, _ = open_plan(self.root)
-        baselines = self.results.baselines
-        return export(plan, trial, Path(out), beside=baselines, verdict=verdict, **options)
+        beside = self.results.compared
+        return export(plan, trial, Path(out), beside=beside, verdict=verdict, **options)
 
     def report(self, out: str | Path, pick: str | int = "knee") -> Path:
         """Writes the run as one HTML page; returns its path."""
         from search.report import make_report, write_report
 
-        how, number = ("knee", pick) if isinstance(pick, int) else (pick, None)
-        write_report(make_report(self.root, how, number), Path(out))
+        write_report(make_report(self.root, *_pick(pick)), Path(out))
         return Path(out)
 
     def resume(
@@ -200,6 +198,11 @@ class Run:
         budget = raised_budget(plan.config.budget, {"trials": trials, "hours": hours})
         run_session(plan, ledger, budget, on_trial=on_trial, address=address, make_pool=make_pool)
         return Run(ledger)
+
+
+def _pick(pick: str | int) -> tuple[str, int | None]:
+    """Way of picking and number of the trial, if one is named."""
+    return ("knee", pick) if isinstance(pick, int) else (pick, None)
 
 
 def open_run(root: str | Path) -> Run:

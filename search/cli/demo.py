@@ -82,11 +82,14 @@ def run_demo(folder: Path, console: Console) -> None:
     written = export(plan, chosen, out)
     clear_steps()
     say(f"\nexported trial {chosen.number} to {out}; lm-eval scores it again:")
-    say(f"  {written.command}")
+    say(f"  sh {shlex.quote(str(written.write_command()))}")
     begin_step("lm-eval scores it again")
     rescored = rescore(written.recheck)
     clear_steps()
     _compare_scores(chosen, rescored, plan.objectives, console)
+    say("Equal to the last digit. To look at the run as a page, and to begin with your own models:")
+    say(f"  mergefront report {shlex.quote(ledger.root)}")
+    say("  mergefront init MODEL MODEL --task-folder TASKS")
 
 
 def rescore(command: list[str]) -> dict[str, dict[str, float]]:
@@ -114,12 +117,18 @@ def rescore(command: list[str]) -> dict[str, dict[str, float]]:
 
 def _make_models(folder: Path, console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    is_live, shown = console.is_terminal, ""
+    with Progress(*columns, console=console, transient=True, disable=not is_live) as bar:
         task = bar.add_task("looking for the models of the demo", total=1.0)
-        make_demo(
-            folder,
-            progress=lambda step, share: bar.update(task, description=step, completed=share),
-        )
+
+        def show(step: str, share: float) -> None:
+            nonlocal shown
+            bar.update(task, description=step, completed=share)
+            if not is_live and step != shown:
+                begin_step(step)
+                shown = step
+
+        make_demo(folder, progress=show)
     say(f"models in {folder / 'models'}, tasks in {folder / 'tasks'}")
 
 
@@ -145,8 +154,8 @@ def _compare_with_inputs(results: RunResults, console: Console) -> None:
         )
     name = max(inputs, key=lambda label: inputs[label])
     console.print(
-        f"best mean: trial {best.number} {results.mean(best):.3f}; the best model ({name}) has "
-        f"{inputs[name]:.3f}, the uniform soup {means[UNIFORM]:.3f}"
+        f"best mean: trial {best.number} has {results.mean(best):.3f}; the best single model "
+        f"({name}) has {inputs[name]:.3f}, the uniform soup {means[UNIFORM]:.3f}"
     )
     if results.mean(best) <= max(inputs[name], means[UNIFORM]):
         raise DemoError("no merge beats every model and the uniform soup on the mean")

@@ -32,7 +32,9 @@ def print_diagnosis(diagnosis: Diagnosis, inputs: Sequence[str], console: Consol
         console.print(f"{counted(len(inputs), 'model')} can be merged")
     for line in diagnosis.estimate.lines() if diagnosis.estimate else []:
         console.print(line)
-    for each in filter(None, (diagnosis.engine_line, diagnosis.stages_line)):
+    for each in filter(
+        None, (diagnosis.engine_line, diagnosis.baselines_line, diagnosis.stages_line)
+    ):
         console.print(each)
     if diagnosis.deep:
         console.print(deep_table(diagnosis.deep))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -108,7 +109,7 @@ def export(
                 plan,
                 chosen,
                 out,
-                beside=results.baselines,
+                beside=results.compared,
                 verdict=found,
                 dtype=dtype,
                 shard_bytes=settings.shard_bytes,
@@ -117,21 +118,32 @@ def export(
             )
     scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
     say(f"trial {chosen.number} ({scores}) is exported to {written.path}")
+    if chosen.proposal.is_input:
+        note(
+            f"warning: that is {chosen.label} itself, not a merge; `mergefront front` shows the "
+            "others, and --pick or --trial chooses one of them"
+        )
     if written.note:
         say(written.note)
     for warning in written.warnings:
         note(f"warning: {warning}")
+    if verification:
+        _verify(verification, written)
     if written.recheck:
-        say("Score it again on the same documents:")
-        say(f"  {written.command}")
+        _say_command(written)
+    return _upload(written.path, push, private=not public) if push else None
+
+
+def _say_command(written: Exported) -> None:
+    """How lm-eval scores the model again; its command names each document, so it is a file."""
+    with write_errors():
+        file = written.write_command()
+    say(f"To score it again with lm-eval, on the same documents: sh {shlex.quote(str(file))}")
     if written.random_fewshot:
         tasks = ", ".join(written.random_fewshot)
         say(f"  (it draws other few-shot examples for {tasks}: their scores will differ)")
     if written.in_parts:
         say("  (it was scored in stages, in other batches: the last bits may differ)")
-    if verification:
-        _verify(verification, written)
-    return _upload(written.path, push, private=not public) if push else None
 
 
 def _verify(verification: Verification, written: Exported) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 from evaluators.wording import counted
 from search.cli.tables import ARROWS
 from search.ledger import BASE, UNIFORM
-from search.results import constant_warnings
+from search.results import constant_warnings, mean_text
 
 if TYPE_CHECKING:
     from search.ledger import Trial
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 RECIPE_WIDTH = 20  # characters that a recipe needs at least to be readable
 FRAME = 3  # characters of border and padding for each column
 LONGEST_NAME = 24  # characters of an objective or a label in the turned table
-MEAN = "mean: over the objectives, where 0 is the worst and 1 the best of base and models"
+AVERAGES = "numbers from 1000000 on: averages of neighbours on the front, made for a verdict"
+KNEE = "knee: the trial nearest to the best value of every objective at once"
 
 
 def front_tables(
@@ -42,7 +43,10 @@ def front_tables(
     """
     shown = results.objectives if objectives is None else objectives
     trials = [*results.front, *references(results)]
-    notes = [MEAN, *constant_warnings(results.constant, len(results.scored))]
+    notes = [mean_text(results.objectives), *([KNEE] if results.front else [])]
+    if any(each.proposal.is_average for each in results.front):
+        notes.append(AVERAGES)
+    notes += constant_warnings(results.constant, len(results.scored))
     if do_fit(shown, trials, width):
         return [_framed(trials_table(results, shown, results.front), notes)]
     turned, left_out = turned_table(results, shown, width, frame=FRAME)
@@ -57,8 +61,7 @@ def front_tables(
 
 def references(results: RunResults) -> list[Trial]:
     """The scored ones of what the front is compared with: base, models and uniform soup."""
-    known = results.baselines
-    return [known[label] for label in (BASE, *results.models, UNIFORM) if label in known]
+    return list(results.compared.values())
 
 
 def do_fit(objectives: Sequence[Objective], trials: Sequence[Trial], width: int) -> bool:

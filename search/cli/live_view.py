@@ -13,6 +13,7 @@ from search.cli.duration import duration
 from search.cli.front_table import do_fit, references, trials_table, turned_table
 from search.cli.sparkline import sparkline
 from search.ledger import BASE, UNIFORM
+from search.results import SCALE
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -60,9 +61,9 @@ class LiveView:
         yield _bar(progress, width)
         counts = [f"{count} {state}" for state, count in progress.counts.items() if count]
         yield from flow("trials", [*counts, f"{len(progress.running)} running"], width)
-        yield from flow("scorings", _scorings(progress), width)
+        yield from flow("scored", _scorings(progress), width)
         if picks := picked(progress):
-            yield from flow("best", picks, width)
+            yield from flow("best", [*picks, f"({SCALE})"], width)
             last = f" {progress.results.history[-1]:.4f}"
             line = sparkline(progress.results.history, width - LABELS - len(last) - 3)
             yield from flow("volume", [f"{line}{last}"], width)
@@ -154,7 +155,7 @@ def _head(progress: RunProgress) -> list[str]:
         f"{progress.name}: {progress.state}",
         f"{len(progress.trials)}/{counted(progress.budget.trials, 'trial')}",
         f"{60 * pace:.1f} trials/min" if pace and progress.state == "running" else "",
-        f"ETA {duration(left)}" if left is not None else "",
+        f"ETA {duration(left)}" if left else "",
     ]
 
 
@@ -170,11 +171,10 @@ def _scorings(progress: RunProgress) -> list[str]:
     effort = progress.effort
     if not effort.full:
         return []
-    limit = f"/{progress.budget.scorings:g}" if progress.budget.scorings else ""
+    limit = f" of {progress.budget.scorings:g}" if progress.budget.scorings else ""
     return [
-        f"{effort.scorings:.1f}{limit} full scorings",
-        f"of {counted(effort.full, 'document')}",
-        f"{effort.saved_share:.0%} saved by stages" if effort.saved else "",
+        f"{effort.scorings:.1f}{limit} times all {counted(effort.full, 'document')}",
+        f"{effort.saved_share:.0%} saved by stopping early" if effort.saved else "",
     ]
 
 

@@ -12,8 +12,21 @@ from search.cli.output import is_quiet, messages
 
 LogFormat = Literal["text", "json"]
 
-TEXT = "%(asctime)s %(levelname).1s %(name)s  %(message)s"
+CLOCK = "%Y-%m-%d %H:%M:%S"
 PACKAGES = ("search", "workers", "evaluators")
+
+
+class TextFormatter(logging.Formatter):
+    """One line for a person: the module that says it matters only if it is not ours."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s", CLOCK)  # the format says that the time is needed
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The record as time, level and message."""
+        package = record.name.partition(".")[0]
+        who = "" if package in PACKAGES else f" ({package})"
+        return f"{record.asctime} {record.levelname.lower()}{who}: {record.message}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,7 +59,7 @@ def set_up_logging(log_format: LogFormat) -> None:
     """Sends log lines to standard error; JSON includes the events that people see as progress."""
     is_shared = log_format == "text" and not is_quiet()
     handler = logging.StreamHandler(_Messages() if is_shared else None)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     level = logging.ERROR if is_quiet() else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for package in PACKAGES if log_format == "json" and not is_quiet() else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from evaluators.steps import begin_step
 from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors
 from search.cli.front_output import print_result
+from search.cli.next_steps import say_next_steps
 from search.cli.options import Address, ConfigPath, Json, Logs, Run, Takeover
 from search.cli.output import console, note
 from search.cli.remote import Server, resume_on
@@ -57,7 +57,7 @@ def search(
         run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
     judge_pick(ledger, plan.config.verdict, address, log_format)
     print_result(ledger, as_json)
-    _next_step(ledger, log_format)
+    say_next_steps(ledger, log_format)
 
 
 def resume(
@@ -97,13 +97,8 @@ def resume(
     if not is_over(ledger, budget, log_format) and plan:
         run_session(plan, ledger, budget, address, takeover, log_format)
     judge_pick(ledger, pick, address, log_format)
-    return print_result(ledger, as_json)
-
-
-def _next_step(ledger: Ledger, log_format: str) -> None:
-    if log_format == "text":
-        run = shlex.quote(ledger.root)
-        note(f"Next: mergefront verdict {run}, then mergefront export {run} OUT")
+    print_result(ledger, as_json)
+    return say_next_steps(ledger, log_format)
 
 
 def demo(

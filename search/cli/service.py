@@ -76,11 +76,11 @@ def serve(
 ) -> None:
     """Serve searches over HTTP; each runs as a job of a Ray cluster and outlives the service."""
     with input_errors():
-        from search.service import ServiceSettings, data_folders, place_of
+        from search.service import ServiceSettings, data_folders, root_of
         from search.service import serve as serve_until_stopped
 
         folders = data_folders(data or (), "--data")
-        place = place_of(root)
+        place = root_of(root)
         settings = ServiceSettings(
             place,
             cluster or _local_ray(place),
@@ -113,9 +113,9 @@ def token(
 ) -> None:
     """Create, list or revoke the tokens that open a service; a new one is shown only once."""
     with input_errors():
-        from search.service import ServiceSettings, Tokens, place_of
+        from search.service import ServiceSettings, Tokens, root_of
 
-        tokens = Tokens(ServiceSettings(place_of(root), "").tokens)
+        tokens = Tokens(ServiceSettings(root_of(root), "").tokens)
         if action == "list":
             return _print_tokens(tokens)
         if name is None:

@@ -44,13 +44,14 @@ def show(
 
 def trial_lines(trial: Trial, results: RunResults) -> Iterator[str]:
     """A trial in a few lines: label and state, scores, recipe, and where its time went."""
-    from search.results import recipe_lines
+    from search.results import SCALE, recipe_lines
 
     label = f" ({trial.label})" if trial.label else ""
     yield f"trial {trial.number}{label}: {trial.state}, recipe digest {trial.proposal.digest}"
     if trial.scores:
         scores = "  ".join(f"{name} {value:.4f}" for name, value in trial.scores.items())
-        yield f"scores: {scores}  (mean {results.mean(trial):.3f})"
+        yield f"scores: {scores}"
+        yield f"mean {results.mean(trial):.3f}, where {SCALE}"
     if trial.cause:
         yield f"cause: {trial.reason}"
     if trial.estimates:

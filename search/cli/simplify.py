@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evaluators.wording import counted
 from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import ANOTHER_FILE, Address, Force, Json, Run, Takeover
 from search.cli.output import note, say
@@ -84,7 +85,8 @@ def simplification_lines(found: Simplification) -> Iterator[str]:
     before, after = found.numbers
     kept = any(each.is_kept for each in found.attempts)
     yield "" if kept else "No step was kept: the merge is as it was."
-    yield f"The recipe has {after} numbers instead of {before}, digest {found.recipe.digest}:"
+    numbers = f"{counted(after, 'number')} instead of {before}"
+    yield f"The recipe has {numbers}, digest {found.recipe.digest}:"
     head, *groups = recipe_lines(found.recipe)
     yield f"  {head}"
     yield from (f"    {line}" for line in groups)

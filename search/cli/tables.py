@@ -12,7 +12,7 @@ from rich.table import Table
 from evaluators.wording import counted
 from search.cli.duration import duration
 from search.objectives import EXACT
-from search.results import Effort
+from search.results import MEANING, SCALE, Effort
 
 if TYPE_CHECKING:
     from search.results import RunResults
@@ -30,8 +30,8 @@ def history_table(results: RunResults) -> Table:
         for each, loss in zip(results.objectives, results.reference_point, strict=True)
     )
     table.caption = (
-        "0 is the worst and 1 the best of base and models; the reference point, just behind the "
-        f"worst, is {reference}"
+        "hypervolume: the part of the objectives' space that the front dominates. Each objective "
+        f"is on a scale: {SCALE}; the reference point, just behind the worst, is {reference}"
         + ("; the volumes are estimates" if len(results.objectives) > EXACT else "")
     )
     for column in ("scored trials", "hypervolume", ""):
@@ -46,7 +46,7 @@ def history_table(results: RunResults) -> Table:
 def importance_table(importance: Mapping[str, Mapping[str, float]]) -> Table:
     """The most important parameters for each objective."""
     table = Table(title="Importance", title_justify="left", caption_justify="left")
-    table.caption = "the share of each parameter in whether a trial is among the best tenth"
+    table.caption = escape(MEANING)
     for objective in importance:
         table.add_column(objective)
     columns = [
@@ -71,7 +71,8 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         f"{status['run']}: {status['state']}, {spent}",
         f"trials: {trials or 'none yet'}",
         *([f"scored: {effort}"] if (effort := str(Effort(**status["documents"]))) else []),
-        f"front: {status['front']}   {f'best {best}' if best else 'nothing scored yet'}",
+        f"front: {counted(status['front'], 'trial')}",
+        f"best {best}  ({SCALE})" if best else "nothing is scored yet",
         *_driver_lines(status),
         *(f"warning: {warning}" for warning in status["troubles"]),
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from evaluators.steps import begin_step
 from evaluators.wording import counted
 from search.config.plan import Plan, make_plan
+from search.driver import baselines
 from search.space import recommended_trials
 from search.trackers import missing_extra
 from workers.recipe import Source
@@ -46,7 +47,24 @@ class Diagnosis:
             return None
         sizes, total = self.plan.stages.sizes, sum(self.plan.stages.tasks.documents.values())
         first = f"on {', '.join(map(str, sizes))} documents of each task, then " if sizes else ""
-        return f"stages: candidates are scored {first}on all {counted(total, 'document')}"
+        rest = "; base, models and uniform soup always on all" if sizes else ""
+        return f"stages: candidates are scored {first}on all {counted(total, 'document')}{rest}"
+
+    @property
+    def baselines_line(self) -> str | None:
+        """How much of the budget of trials the baselines take, and whether the rest is enough."""
+        if self.plan is None:
+            return None
+        trials, most = self.plan.config.budget.trials, _baselines(self.plan)
+        if not (wanted := recommended_trials(self.plan.space.axes)):
+            return f"baselines: up to {counted(most, 'trial')}; there is nothing to search"
+        left, needed = max(0, trials - most), most + wanted
+        advice = f"; better raise `budget: {{trials: {needed}}}`" if left < wanted else ""
+        return (
+            "baselines: base, models, soups and known recipes take up to "
+            f"{counted(most, 'trial')}, which leaves {left or 'none'} of {trials} for the search"
+            f"{advice}"
+        )
 
     @property
     def errors(self) -> list[Finding]:
@@ -107,9 +125,14 @@ def _plan_json(plan: Plan) -> dict[str, object]:
         "methods": list(config.methods),
         "parameters": list(axes),
         "trials": config.budget.trials,
+        "baselines": _baselines(plan),
         "trials_wanted": recommended_trials(axes),
         "stages": list(plan.stages.sizes),
     }
+
+
+def _baselines(plan: Plan) -> int:
+    return baselines(plan.space, plan.recipes).most
 
 
 def _models(inputs: Sequence[str]) -> tuple[Source | None, Mapping[str, Source]]:

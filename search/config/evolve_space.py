@@ -45,7 +45,12 @@ def space_lines(genome: Genome, root: Source, notes: EvolveNotes) -> list[Line]:
     if modules:
         lines.append((f"modules: {yaml_text(modules)}", "separate values for these and the rest"))
     if genome.merge_method in WITH_BASE:
-        lines.append(("lambda: 1.0", "without this line, the total scale is searched too"))
+        lines.append(
+            (
+                "lambda: 1.0",
+                "a factor on all changes of the base; without this line it is searched too",
+            )
+        )
     if genome.merge_method in ("ties", "dare_ties") and (modules or depth != WHOLE):
         varying = yaml_text({"depth": depth, "modules": modules})
         lines.append((f"density: {varying}", "without this line, one for each model"))

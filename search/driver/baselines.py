@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search.results import RunResults
     from search.space import Space
 
-SCALES = 5  # points of the total scale that are tried
+SCALES = 5  # factors on the average task vector that are tried
 
 # Values of the papers where they differ from the default that the method declares.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
@@ -53,6 +53,12 @@ class Baselines:
     space: Space
     _steps: dict[tuple[str, ...], Baseline] = field(default_factory=dict)
     _is_greedy_done: bool = False  # every score that it depends on is known, and none changes
+
+    @property
+    def most(self) -> int:
+        """How many trials they are at most: steps of the greedy soup may equal others."""
+        models = len(self.space.models)
+        return len(self.known) + (models - 1 if models > 2 else 0)  # of two it is the uniform soup
 
     def next(
         self, labels: Collection[str | None], digests: Collection[str], results: RunResults
@@ -103,7 +109,7 @@ class Baselines:
 
 
 def baselines(space: Space, recipes: Mapping[str, Recipe] | None = None) -> Baselines:
-    """Base, models, uniform soup, the user's recipes, published defaults, total scales.
+    """Base, models, uniform soup, the user's recipes, published defaults, average changes.
 
     Args:
         space: of the run.
@@ -147,7 +153,7 @@ def _usual(name: str, default: float | None) -> float:
 
 
 def _scales(space: Space) -> Iterator[Baseline]:
-    """The uniform soup's task vectors at five total scales, evenly on the scale's log axis."""
+    """The base and the average task vector, times five factors, evenly on their log axis."""
     axis = next(
         (each for each in space.axes.values() if parameter_and_model(each.name)[0] == "lambda"),
         None,
@@ -158,7 +164,9 @@ def _scales(space: Space) -> Iterator[Baseline]:
         return
     for scale in np.geomspace(axis.low, axis.high, SCALES).tolist():
         values = {**_defaults(method), "weight": 1 / len(space.models), "lambda": scale}
-        yield _point(space, f"total scale {scale:.2g}", {**values, "density": 1.0}, method)
+        yield _point(
+            space, f"base + {scale:.2g} × average change", {**values, "density": 1.0}, method
+        )
 
 
 def _point(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from search.ledger import Trial
     from search.objectives import Objective
 
+MEANING = {"full scoring": " (one model on all search documents each)"}
+
 
 class Patience(Settings):
     """How long a search may go on without getting better."""
@@ -57,7 +59,7 @@ class Budget(Settings):
         }
         for what, (limit, spent) in limits.items():
             if limit is not None and spent() >= limit:
-                return f"its budget of {counted(limit, what)} is spent"
+                return f"its budget of {counted(limit, what)}{MEANING.get(what, '')} is spent"
         return self._plateau(trials, objectives)
 
     def _plateau(self, trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | None:

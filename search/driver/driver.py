@@ -261,6 +261,9 @@ class Driver:
             self._proposer.take_asked(max(0.0, deadline - time.monotonic()))
 
 
+_VERBS = {"broken": "is broken", "failed": "has failed", "stopped": "was stopped"}
+
+
 def _log(trial: Trial) -> None:
     if trial.state == "scored":
         scores = " ".join(f"{name}={value:.4f}" for name, value in trial.scores.items())
@@ -268,4 +271,6 @@ def _log(trial: Trial) -> None:
     else:
         what = trial.proposal.label or trial.proposal.recipe.method
         level = logging.INFO if trial.state == "stopped" else logging.WARNING
-        log.log(level, "trial %d %s  %s  (%s)", trial.number, trial.state, trial.reason, what)
+        log.log(
+            level, "trial %d (%s) %s: %s", trial.number, what, _VERBS[trial.state], trial.reason
+        )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.ledger import BASE, UNIFORM
 from search.report.recipe_map import ALL
 from search.results import recipe_lines
 
@@ -176,8 +175,7 @@ def _parallel(results: RunResults, pick: Trial) -> go.Figure:
 
 def _classes(results: RunResults, pick: Trial) -> list[tuple[list[Trial], dict[str, Any]]]:
     """Trials that look alike, and how: other trials, the front, the inputs, the pick."""
-    labels = (BASE, *results.models, UNIFORM)
-    inputs = [results.baselines[name] for name in labels if name in results.baselines]
+    inputs = list(results.compared.values())
     apart = {trial.number for trial in (*results.front, *inputs)}
     others = [trial for trial in results.scored if trial.number not in apart]
     circle = {"color": RED, "size": 15, "symbol": "circle-open", "line_width": 3}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
-from plotly.offline import get_plotlyjs
 
 from evaluators.wording import counted
 from search.ledger import CONFIG, Ledger
@@ -23,7 +22,7 @@ from search.report.figures import (
 from search.report.recipe_map import recipe_maps
 from search.report.section import Section
 from search.report.tables import failure_table, front_table, timing_table, verdict_table
-from search.results import Effort, importance, recipe_lines
+from search.results import MEANING, Effort, importance, mean_text, recipe_lines
 from search.runs import open_run, picked, results_of
 
 if TYPE_CHECKING:
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
     from search.results import RunResults
     from search.runs import RunVerdict
     from workers.checkpoint import Difference
+
+PLOTLY = Path(__file__).with_name("vendor") / "plotly.js"
+"""The part of plotly.js for scatter plots and heat maps, a third of the whole."""
 
 NO_VERDICT = (
     "Not tested yet: the scores above are of the documents that the search used, and flatter the "
@@ -118,7 +120,7 @@ def page(report: Report) -> str:
         name=report.name,
         summary=_summary(report.results),
         sections=list(_sections(report)),
-        plotly_js=get_plotlyjs(),
+        plotly_js=PLOTLY.read_text(encoding="utf-8"),
     )
 
 
@@ -136,8 +138,8 @@ def _sections(report: Report) -> Iterator[Section]:
         "front",
         "Pareto front",
         texts=[
-            "None of the models on the front is worse than another on every objective. The mean is "
-            "over the objectives, where 0 is the worst and 1 the best of base and models."
+            "None of the models on the front is worse than another on every objective. "
+            f"{mean_text(results.objectives).capitalize()}."
         ],
         figures=[_html(figure) for figure in front_figures(results, pick)],
         tables=[front_table(results, pick)],
@@ -147,7 +149,10 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "progress",
         "Progress",
-        texts=["The hypervolume is the part of the objectives' space that the front dominates."],
+        texts=[
+            "The hypervolume is the part of the objectives' space that the front dominates; "
+            "more is better, and a line that still rises says that more trials would help."
+        ],
         figures=[_html(hypervolume_figure(results))],
         tables=[timing_table(results.trials)],
     )
@@ -201,7 +206,7 @@ def _importance(results: RunResults) -> Section:
         shares = importance(results)
     except ValueError as error:
         return Section("importance", title, texts=[f"Not known yet: {error}."])
-    text = "The share of each parameter in whether a trial is among the best tenth."
+    text = f"{MEANING.capitalize()}."
     return Section("importance", title, [text], figures=[_html(importance_figure(shares))])
 
 

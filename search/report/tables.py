@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from search.ledger import BASE, UNIFORM
 from search.report.section import Table
 from search.results import recipe_lines
 
@@ -22,8 +21,7 @@ MOST_CAUSES = 20
 
 def front_table(results: RunResults, pick: Trial) -> Table:
     """The front, best mean first, then the base, the models and the uniform soup."""
-    inputs = [results.baselines.get(label) for label in (BASE, *results.models, UNIFORM)]
-    others = [trial for trial in inputs if trial and trial not in results.front]
+    others = [each for each in results.compared.values() if each not in results.front]
     trials = [*results.front, *others]
     return Table(
         head=["trial", *(each.name for each in results.objectives), "mean", "recipe"],

@@ -9,7 +9,8 @@ from search.results.constant_objectives import (
 )
 from search.results.document_scores import DocumentScores, document_scores, jackknife
 from search.results.effort import Effort
-from search.results.importance import importance
+from search.results.importance import MEANING, importance
+from search.results.mean_text import SCALE, mean_text
 from search.results.recipe_text import recipe_lines
 from search.results.results import RunResults
 from search.results.shrinkage import shrink
@@ -19,6 +20,8 @@ from search.results.verdict import Comparison, ObjectiveVerdict, verdict
 
 __all__ = [
     "ENOUGH",
+    "MEANING",
+    "SCALE",
     "Comparison",
     "ConstantError",
     "Contrast",
@@ -36,6 +39,7 @@ __all__ = [
     "document_scores",
     "importance",
     "jackknife",
+    "mean_text",
     "recipe_lines",
     "shrink",
     "steps",

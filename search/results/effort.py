@@ -37,7 +37,7 @@ class Effort:
 
     @property
     def scorings(self) -> float:
-        """The documents in full scorings."""
+        """How many times all documents were scored."""
         return self.scored / self.full if self.full else 0.0
 
     @property
@@ -54,5 +54,5 @@ class Effort:
         """Empty if nothing is scored completely yet."""
         if not self.full:
             return ""
-        saved = f", {self.saved_share:.0%} saved by stages" if self.saved else ""
-        return f"{self.scorings:.1f} full scorings of {counted(self.full, 'document')}{saved}"
+        saved = f", {self.saved_share:.0%} saved by stopping early" if self.saved else ""
+        return f"{self.scorings:.1f} times all {counted(self.full, 'document')}{saved}"

@@ -12,6 +12,11 @@ from workers.methods import METHODS
 if TYPE_CHECKING:
     from search.results.results import RunResults
 
+MEANING = (
+    "the share of each parameter in whether a trial is among the best tenth. A name is "
+    "parameter[model].part; a part is a class of modules, or a depth group (0: the first layers)"
+)
+
 
 def importance(results: RunResults) -> Mapping[str, Mapping[str, float]]:
     """Objective -> parameter -> its share, greatest first; over the trials that are points.

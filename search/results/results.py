@@ -69,6 +69,12 @@ class RunResults:
         inputs = {label: each for label, each in self.baselines.items() if each.proposal.is_input}
         return {label: trial for label, trial in inputs.items() if label != BASE}
 
+    @property
+    def compared(self) -> dict[str, Trial]:
+        """The scored ones of what every merge is compared with: base, models, uniform soup."""
+        labels = (BASE, *self.models, UNIFORM)
+        return {label: self.baselines[label] for label in labels if label in self.baselines}
+
     @cached_property
     def front(self) -> list[Trial]:
         """The non-dominated trials that satisfy the condition, best mean first."""
@@ -246,16 +252,9 @@ class RunResults:
 
     def _satisfies(self, trial: Trial, condition: WhereExpression) -> bool:
         names = [each.name for each in self.objectives]
-        others = {label: other.scores for label, other in self._comparable.items()}
+        named = {UNIFORM: "uniform"}  # as an expression writes it
+        others = {named.get(label, label): each.scores for label, each in self.compared.items()}
         return condition(trial.scores, others, names)
-
-    @property
-    def _comparable(self) -> dict[str, Trial]:
-        """The scored trials that an expression may name: base, models and the uniform soup."""
-        uniform = self.baselines.get(UNIFORM)
-        base = self.baselines.get(BASE)
-        found = {BASE: base, **self.models, "uniform": uniform}
-        return {label: trial for label, trial in found.items() if trial is not None}
 
     def _losses(self, trials: Iterable[Trial]) -> Losses:
         rows = (losses(list(self.objectives), trial.estimated_scores) for trial in trials)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workers.recipe import Recipe
 
 SCORES = "scores.json"
+SCRIPT = ".rescore.sh"
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 OTHER_DTYPE = (
     "The scores are of the weights in {scored}. These weights are in {dtype}, so they are not bit "
@@ -56,6 +57,16 @@ class Exported:
     def command(self) -> str:
         """The command as a shell line."""
         return shlex.join(self.recheck)
+
+    def write_command(self) -> Path:
+        """Writes the command, which names each document, to a script beside the model.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        file = self.path.absolute().with_name(f"{self.path.absolute().name}{SCRIPT}")
+        file.write_text(f"# scores {self.path} again, as it was scored\n{self.command}\n", "utf-8")
+        return file
 
 
 def export(

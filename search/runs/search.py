@@ -48,7 +48,7 @@ def run_search(
     with ledger.driving(takeover=takeover) as lease, tracking(plan, ledger) as track:
         ledger.record_budget(budget.model_dump(mode="json"))
         pool = (make_pool or ray_pool)(plan, address)
-        begin_step("reading the earlier trials")
+        begin_step("reading the trials of the run")
         driver = _driver(plan, pool, ledger, budget)
         driver.watch = lambda driver: _report(driver, lease, (track, watch))
         try:

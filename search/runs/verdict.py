@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evaluators.documents import DocumentSettings
-from search.ledger import UNIFORM, Ledger, Trial
+from search.ledger import Ledger, Trial
 from search.results import ObjectiveVerdict, RunResults, TaskAnswers, shrink, verdict
 from search.runs.averages import with_averages
 from search.runs.known_scores import KnownScores
@@ -40,7 +40,8 @@ class RunVerdict:
         """All of it in one sentence."""
         label = f" ({self.trial.label})" if self.trial.label else ""
         said = "; ".join(each.sentence for each in self.objectives)
-        return f"verdict on trial {self.trial.number}{label}, on unseen documents: {said}"
+        how = f", picked by {self.pick}" if self.pick else ""
+        return f"verdict on trial {self.trial.number}{label}{how}, on unseen documents: {said}"
 
     @property
     def warnings(self) -> list[str]:
@@ -121,7 +122,7 @@ def verdict_on_pick(
             chosen = results.trial(again.pick(pick).number)
         others = {
             label: trial
-            for label, trial in _inputs(results).items()
+            for label, trial in results.compared.items()
             if trial.number != chosen.number
         }
         compared = [chosen, *others.values()]
@@ -144,15 +145,6 @@ def verdict_on_pick(
     )
 
 
-def _inputs(results: RunResults) -> dict[str, Trial]:
-    """The base, the models and the uniform soup, as far as they have scores."""
-    return {
-        label: trial
-        for label, trial in results.baselines.items()
-        if trial.proposal.is_input or label == UNIFORM
-    }
-
-
 def _reselect(known: KnownScores, scoring: DocumentScoring) -> RunResults:
     """The front, the averages and the inputs with scores on the selection documents.
 
@@ -161,7 +153,7 @@ def _reselect(known: KnownScores, scoring: DocumentScoring) -> RunResults:
     results = known.results
     searched = replace(results, trials=[t for t in results.trials if not t.proposal.is_average])
     averages = [trial for trial in results.scored if trial.proposal.is_average]
-    inputs = [each for each in _inputs(results).values() if each not in searched.front]
+    inputs = [each for each in results.compared.values() if each not in searched.front]
     wanted = [*searched.front, *averages, *inputs]
     scored = scoring.score("selection", [each.proposal for each in wanted])
     rows: dict[int, dict[str, float]] = {n: dict(scores) for n, scores in scored.items()}
@@ -236,7 +228,7 @@ def recorded_verdicts(ledger: Ledger) -> list[RunVerdict]:
         return []
     knee = recorded_verdict(ledger, "knee", None)
     shown = {knee.trial.number} if knee else set()
-    inputs = {trial.number for trial in _inputs(results_of(ledger)).values()}
+    inputs = {trial.number for trial in results_of(ledger).compared.values()}
     numbers = sorted(scored - inputs - shown)
     found = [knee, *(recorded_verdict(ledger, "knee", number) for number in numbers)]
     return [each for each in found if each]

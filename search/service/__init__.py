@@ -6,7 +6,7 @@
 
 from search.service.client import Client, ServiceError, ServiceUnavailableError
 from search.service.server import serve
-from search.service.settings import ServiceSettings, data_folders, place_of
+from search.service.settings import ServiceSettings, data_folders, root_of
 from search.service.tokens import ROLES, Role, Token, TokenError, Tokens
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "TokenError",
     "Tokens",
     "data_folders",
-    "place_of",
+    "root_of",
     "serve",
 ]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from evaluators.settings import Settings
 from search.service.server import GRACE
-from search.service.settings import ServiceSettings, data_folders, place_of
+from search.service.settings import ServiceSettings, data_folders, root_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,22 +18,25 @@ NAME = "service"
 SHORT_REQUESTS = 200  # that a replica answers beside its open streams
 
 
-def _absolute(place: Any) -> Any:
-    if "://" not in str(place) and not Path(place).is_absolute():
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
         raise ValueError(
-            f"must be an absolute path, since replicas have no folder of yours (got {str(place)!r})"
+            f"must be an absolute path, since replicas have no folder of yours (got {str(path)!r})"
         )
-    return place
+    return path
 
 
-Place = Annotated[str, AfterValidator(_absolute)]
+def _absolute_or_uri(root: str) -> str:
+    return root if "://" in root else str(_absolute(Path(root)))
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Arguments(Settings):
     """What the `args` of a config of Serve may have; each is an option of `mergefront serve`."""
 
-    root: Place
+    root: Annotated[str, AfterValidator(_absolute_or_uri)]
     data: tuple[Folder, ...] = ()
     cluster: str | None = None
     """By default the cluster that the replicas are on."""
@@ -45,7 +48,7 @@ class Arguments(Settings):
     def on(self, cluster: str) -> ServiceSettings:
         """The settings of a replica on a cluster."""
         return ServiceSettings(
-            place_of(self.root),
+            root_of(self.root),
             self.cluster or cluster,
             data_folders(self.data, "data"),
             export_folder=self.exports,

@@ -86,6 +86,11 @@ class ServiceSettings:
         return self.root / name if isinstance(self.root, Path) else self.store.location(name)
 
 
+def root_of(given: str) -> Path | str:
+    """The root that an operator names: a URI, or a folder without symbolic links."""
+    return given if "://" in given else Path(given).expanduser().resolve()
+
+
 def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:
     """The folders that an operator allows, as absolute paths without symbolic links.
 
@@ -101,8 +106,3 @@ def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:
         if not folder.is_dir():
             raise ValueError(f"{name}: {folder} is no directory")
     return folders
-
-
-def place_of(root: str) -> Path | str:
-    """A root as an operator names it: an absolute folder without symbolic links, or a URI."""
-    return root if "://" in root else Path(root).expanduser().resolve()

@@ -91,8 +91,7 @@ def write_text(folder: Path, texts: list[str]) -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     for seed, name in enumerate(["base", "a", "b", "c"]):
-        write_model(root / name, seed)
-    make_tokenizer(root / "base", WORDS)
+        make_tokenizer(write_model(root / name, seed), WORDS)
     write_model(root / "wide", 9, hidden_size=32)
     tasks = root / "tasks"
     tasks.mkdir()

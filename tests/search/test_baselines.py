@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from search.driver import Baseline, baselines
 from search.ledger import BASE, UNIFORM, Proposal, Trial
 from search.results import RunResults
+from search.space import Space
 from tests.search.conftest import OBJECTIVES, make_space
 from workers.methods import METHODS
 from workers.recipe import Group, Recipe
@@ -21,9 +24,9 @@ def finished(first: Baseline, order: int, picks: float | None) -> Trial:
     return Trial(proposal, state, order, scores)
 
 
-def cook(picks_of) -> list[str]:
+def cook(picks_of, space: Space = SPACE) -> list[str]:
     """The labels of all baselines when each gets the score that `picks_of` says."""
-    plan = baselines(SPACE)
+    plan = baselines(space)
     trials: list[Trial] = []
     while True:
         labels = {trial.label for trial in trials}
@@ -38,16 +41,23 @@ def test_they_are_inputs_soup_defaults_and_scales():
     labels = [first.label for first in baselines(SPACE).known]
     assert labels[:5] == [BASE, "a", "b", "c", UNIFORM]
     assert labels[5:7] == ["task_arithmetic defaults", "ties defaults"]  # linear's is the soup
-    assert [label[:11] for label in labels[7:]] == ["total scale"] * 5
+    assert [label.split()[-2:] for label in labels[7:]] == [["average", "change"]] * 5
 
 
 @pytest.mark.parametrize("varying", [{"depth": 2}, {"modules": ["mlp"]}])
 def test_a_total_scale_that_varies_is_tried_with_one_value_everywhere(varying):
     space = make_space("task_arithmetic", **{"lambda": varying})
-    scales = [each for each in baselines(space).known if each.label.startswith("total scale")]
+    scales = [each for each in baselines(space).known if each.label.endswith("average change")]
     values = [each.recipe.groups[0].parameters["lambda"] for each in scales]
     assert values == pytest.approx([0.2, 0.2 * 15**0.25, 0.2 * 15**0.5, 0.2 * 15**0.75, 3.0])
     assert all(len(each.recipe.groups) == 1 for each in scales)
+
+
+@pytest.mark.parametrize("models", ["ab", "abc"])
+def test_they_are_never_more_than_the_doctor_says(models):
+    space = replace(SPACE, models={name: SPACE.models[name] for name in models})
+    tried = cook(lambda first: float(len(first.recipe.models)), space)
+    assert len(baselines(space).known) <= len(tried) <= baselines(space).most
 
 
 def test_no_first_trial_is_another_one_by_another_name():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -211,9 +212,13 @@ def test_models_of_different_shapes_are_reported_with_both_values(write, config,
     assert "is [40, 32], base has [40, 16]" in found
 
 
-def test_a_base_without_a_tokenizer_is_an_error_before_anything_is_started(write, config, world):
-    (error,) = errors(write, {**config, "base": str(world / "c")})
-    assert error.startswith(f"{world / 'c'}: has no tokenizer files (tokenizer.json, ")
+def test_a_base_without_a_tokenizer_is_an_error_before_anything_is_started(
+    write, config, world, tmp_path
+):
+    bare = tmp_path / "bare"
+    shutil.copytree(world / "c", bare, ignore=shutil.ignore_patterns("tokenizer*"))
+    (error,) = errors(write, {**config, "base": str(bare)})
+    assert error.startswith(f"{bare}: has no tokenizer files (tokenizer.json, ")
 
 
 def test_what_the_file_alone_reveals_is_reported_together_before_anything_is_read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 import torch
@@ -56,7 +57,26 @@ def test_brackets_of_a_path_are_printed_whatever_the_width(ledger, tmp_path, mon
     out = tmp_path / "my[bold]model"
     done = CliRunner().invoke(app, ["export", str(ledger.root), str(out)])
     assert f"is exported to {out}\n" in done.output
-    assert f"pretrained={out}," in done.output or f"pretrained={out} " in done.output
+    script = tmp_path / "my[bold]model.rescore.sh"
+    assert f"sh '{script}'" in done.output
+    assert f"pretrained={out}" in script.read_text()
+
+
+def test_a_pick_that_is_no_merge_is_said_to_be_none(export, tmp_path):
+    done = export("--trial", "0")
+    assert "warning: that is base itself, not a merge" in done.stderr
+    card = ModelCard.load(tmp_path / "out" / "README.md").text
+    assert "A copy of `base`, made with mergefront." in card
+    assert "average change" not in card  # beside base, models and uniform soup only
+
+
+def test_the_command_that_names_each_document_is_a_script_beside_the_model(export, tmp_path):
+    done = export()
+    assert done.exit_code == 0, done.output
+    script = tmp_path / "out.rescore.sh"
+    assert max(map(len, done.stdout.splitlines())) < 100 + len(str(script))
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+    assert "lm_eval run --model hf " in script.read_text()
 
 
 def test_shards_are_as_small_as_asked_and_load_as_one_model(export, tmp_path):

@@ -59,8 +59,9 @@ def test_an_adapter_scores_as_the_merge_and_is_uploaded(export, hub, tmp_path, w
     output = " ".join(done.output.split())
     assert "The adapter gives its weights up to rounding" in output
     assert "it scores 48 documents as recorded" in output
-    assert f"pretrained={world / 'base'},softmax_dtype=float32" in done.output
-    assert f",peft={tmp_path / 'out'}" in done.output
+    command = (tmp_path / "out.rescore.sh").read_text()
+    assert f"pretrained={world / 'base'},softmax_dtype=float32" in command
+    assert f",peft={tmp_path / 'out'}" in command
     assert "adapter_model.safetensors" in hub.repos["me/lora"]
     assert "model.safetensors" not in hub.repos["me/lora"]
 

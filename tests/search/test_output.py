@@ -148,7 +148,7 @@ def test_a_step_is_replaced_by_the_next_one_and_leaves_nothing_behind(make_termi
     assert "starting Ray" in text
     shown = [line for line in screen(text) if line]
     assert len(shown) == 1
-    assert shown[0].endswith("W search  no GPU")
+    assert shown[0].endswith("warning: no GPU")
 
 
 def test_steps_are_shown_before_the_live_view_and_after_it(make_terminal):

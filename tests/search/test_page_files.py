@@ -8,11 +8,14 @@ import re
 import tomllib
 
 import pytest
+from plotly.offline import get_plotlyjs_version
 
+from search.report.page import PLOTLY
 from search.service.app import PAGE
 from tests.search.service_caller import Caller, settings_of
 
 VENDOR = PAGE / "vendor"
+VENDORS = [VENDOR, PLOTLY.parent]
 OWN = sorted(file for file in PAGE.iterdir() if file.is_file())
 
 
@@ -21,20 +24,27 @@ def call(tmp_path) -> Caller:
     return Caller.of(settings_of(tmp_path / "root", tmp_path)).with_token(None)
 
 
-def test_the_files_of_others_are_what_the_script_has_made_of_their_packages():
-    digests = json.loads((VENDOR / "digests.json").read_text())
-    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in VENDOR.iterdir()}
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.parent.name)
+def test_the_files_of_others_are_what_the_script_has_made_of_their_packages(vendor):
+    digests = json.loads((vendor / "digests.json").read_text())
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in vendor.iterdir()}
     about = {"digests.json", "package.json"}
     assert {name: each for name, each in found.items() if name not in about} == digests
 
 
-def test_the_files_of_others_have_one_version_and_their_licence():
-    wanted = json.loads((VENDOR / "package.json").read_text())["dependencies"]
-    locked = json.loads((VENDOR / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.parent.name)
+def test_the_files_of_others_have_one_version_and_their_licence(vendor):
+    wanted = json.loads((vendor / "package.json").read_text())["dependencies"]
+    locked = json.loads((vendor / "package-lock.json").read_text())["packages"]
     for name, version in wanted.items():
         assert locked[f"node_modules/{name}"]["version"] == version
         assert locked[f"node_modules/{name}"]["integrity"].startswith("sha512-")
-        assert (VENDOR / f"{name}.LICENSE.txt").stat().st_size > 0
+        assert (vendor / f"{name}.LICENSE.txt").stat().st_size > 0
+
+
+def test_plotly_in_a_report_is_the_version_whose_figures_python_writes():
+    head = PLOTLY.read_text(encoding="utf-8")[:200]
+    assert f"plotly.js (cartesian - minified) v{get_plotlyjs_version()}\n" in head
 
 
 @pytest.mark.parametrize("file", OWN, ids=lambda file: file.name)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evaluators.scores import Row, joined, table
+from search.api import open_run
 from search.cli.app import app
 from search.ledger import Ledger
 from search.results import task_answers
@@ -63,7 +64,8 @@ def run(*arguments: object, status: int = 0) -> str:
 def test_it_stands_under_the_front_in_the_report_and_in_the_card(asked, tmp_path):
     (verdict,) = recorded_verdicts(asked)
     assert verdict.sentence.startswith(
-        "verdict on trial 4 (uniform soup), on unseen documents: picks: better than every input"
+        "verdict on trial 4 (uniform soup), picked by knee, on unseen documents: picks: better "
+        "than every input"
     )
     front = run("front", asked.root)
     assert verdict.sentence in front
@@ -146,7 +148,7 @@ def test_a_pick_is_that_of_its_verdict_if_there_is_one(asked):
     assert picked(asked, rest, "mean")[0].number != chosen.number
 
 
-def test_the_service_picks_what_report_and_export_pick(write, config, world, tmp_path):
+def test_service_and_notebook_pick_what_report_and_export_pick(write, config, world, tmp_path):
     """The search documents alone pick trial 2, the selection documents trial 1."""
     ledger = two_on_the_front(write, config)
     workers = Workers({0: 0.1, 1: 0.8, 2: 0.4, 3: 0.1, 4: 0.1, 1_000_000: 0.1})
@@ -154,6 +156,7 @@ def test_the_service_picks_what_report_and_export_pick(write, config, world, tmp
     results = results_of(ledger)
     judged, _ = picked(ledger, results, "best:picks")
     assert (judged.number, results.pick("best:picks").number) == (1, 2)
+    assert open_run(ledger.root).trial("best:picks") == judged
     settings = settings_of(tmp_path / "root", world)
     call = Caller.of(settings)
     shutil.copytree(ledger.root, settings.run("demo"))

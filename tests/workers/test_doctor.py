@@ -90,6 +90,15 @@ def test_a_base_without_tokenizer_files_is_an_error_for_a_search_only(architectu
     assert found.startswith(f"warning: {base}: has no tokenizer files")
 
 
+def test_a_model_without_tokenizer_files_is_told_whose_are_used(zoo, tmp_path):
+    model = without_tokenizer(zoo(seed=1), tmp_path / "model")
+    (found,) = said(zoo(), model)
+    assert found == (
+        f"warning: models.m0: {model}: has no tokenizer files; its rows are taken for base's "
+        "tokens, and base's tokenizer is used"
+    )
+
+
 @pytest.mark.parametrize(
     ("architecture", "files", "expected"),
     [

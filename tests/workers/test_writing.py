@@ -221,7 +221,9 @@ def test_the_card_names_models_licences_and_evidence(zoo, tmp_path):
     assert card.data.base_model_relation == "merge"
     assert card.data.tags == ["merge", "mergefront", "ties"]
     assert card.data.license is None  # they differ, so it is for the user to decide
-    assert "| b | other |  | mit |" in card.text
+    assert "| b | other | mit |" in card.text
+    assert "revision" not in card.text.split("## Models")[1].split("## Method")[0]
+    assert "A merge of 2 language models on a base, made with mergefront." in card.text
     assert "and add `license:` before you share it" in card.text
     assert "maths 0.5" in card.text
     (result,) = card.data.eval_results

@@ -24,7 +24,7 @@ def check_tokenizer(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterato
         live: whether it is for a search; a merge of files needs no tokenizer.
     """
     folder = checkpoint.path
-    if not any(all((folder / file).is_file() for file in kind) for kind in KINDS):
+    if not _has_files(checkpoint):
         kinds = ", ".join(" with ".join(kind) for kind in KINDS)
         missing = f"{folder}: has no tokenizer files ({kinds})"
         if live:
@@ -38,6 +38,31 @@ def check_tokenizer(name: str, checkpoint: Checkpoint, *, live: bool) -> Iterato
             )
     elif live and (error := _load_error(checkpoint)):
         yield Finding("error", name, f"{folder}: its tokenizer cannot be loaded: {error}; {FIX}")
+
+
+def without_tokenizer(
+    name: str, checkpoint: Checkpoint, other_name: str, other: Checkpoint
+) -> Iterator[Finding]:
+    """A warning if a model has no tokenizer, and whose is used instead.
+
+    Args:
+        name: of the model.
+        checkpoint: the model.
+        other_name: of the model that gives the merged one its tokenizer.
+        other: that model.
+    """
+    if _has_files(other) and not _has_files(checkpoint):
+        yield Finding(
+            "warning",
+            name,
+            f"{checkpoint.path}: has no tokenizer files; its rows are taken for {other_name}'s "
+            f"tokens, and {other_name}'s tokenizer is used",
+        )
+
+
+def _has_files(checkpoint: Checkpoint) -> bool:
+    folder = checkpoint.path
+    return any(all((folder / file).is_file() for file in kind) for kind in KINDS)
 
 
 def _load_error(checkpoint: Checkpoint) -> str | None:

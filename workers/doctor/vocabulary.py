@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from evaluators.wording import counted
 from workers.checkpoint import Checkpoint, Vocabulary, merge_vocabularies, vocabulary
 from workers.doctor.finding import Finding
+from workers.doctor.tokenizer import without_tokenizer
 from workers.recipe import UNION, TokenizerChoice
 
 _FIX = (
@@ -33,6 +34,7 @@ def compare_vocabularies(
             yield from _behaviour(name, ours, other_name, theirs, chosen)
         return
     if ours is None or theirs is None:
+        yield from without_tokenizer(name, checkpoint, other_name, other)
         yield from _rows_without_tokenizer(name, checkpoint, other_name, other)
         return
     clash = next((t for t, i in ours.ids.items() if theirs.ids.get(t, i) != i), None)

@@ -40,7 +40,7 @@ export function Front({ name, version, chosen, onChoose, where, onWhere }) {
 function Table({ front, names, picked, onChoose }) {
     if (!front.front.length) return html`<p role="status">No model of the front satisfies this condition.</p>`;
     return html`<div class="scroll short" tabindex="0" role="region" aria-label="Models of the front"><table>
-        <thead><tr><th>pick</th><th class="number">trial</th>${names.map((each) => html`<th class="number">${each} ${arrow(front.objectives[each])}</th>`)}<th class="number">mean</th></tr></thead>
+        <thead><tr><th>pick</th><th class="number">trial</th>${names.map((each) => html`<th class="number">${each} ${arrow(front.objectives[each])}</th>`)}<th class="number" title="0 is the worst of base and models, 1 the best; above 1 is better than the best model of each objective">mean</th></tr></thead>
         <tbody>${front.front.map((each) => html`<tr key=${each.trial} class=${each.trial === picked ? "picked" : ""}>
             <td><input type="radio" name="pick" aria-label=${`pick trial ${each.trial}`} checked=${each.trial === picked} onChange=${() => onChoose({ trial: each.trial })} /></td>
             <th scope="row" class="number">${each.trial}</th>
