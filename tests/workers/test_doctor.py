@@ -90,6 +90,15 @@ def test_a_base_without_tokenizer_files_is_an_error_for_a_search_only(architectu
     assert found.startswith(f"warning: {base}: has no tokenizer files")
 
 
+def test_a_tokenizer_that_transformers_loads_by_other_rules_is_pointed_at(zoo):
+    """Words are tokens in the file; Qwen2's own class splits them into bytes."""
+    (found,) = said(zoo("qwen2"), zoo("qwen2", 1))
+    assert found.startswith(
+        f"warning: {zoo('qwen2')}/tokenizer.json: transformers loads it as Qwen"
+    )
+    assert said(zoo("llama"), zoo("llama", 1)) == []
+
+
 def test_a_model_without_tokenizer_files_is_told_whose_are_used(zoo, tmp_path):
     model = without_tokenizer(zoo(seed=1), tmp_path / "model")
     (found,) = said(zoo(), model)

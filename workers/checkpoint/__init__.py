@@ -13,6 +13,7 @@ from workers.checkpoint.lineage import bases_of
 from workers.checkpoint.live import (
     MetaModel,
     by_checkpoint_name,
+    encoded_by_file,
     load_model,
     load_tokenizer,
     meta_model,
@@ -60,6 +61,7 @@ __all__ = [
     "chosen_generation",
     "chosen_template",
     "differences",
+    "encoded_by_file",
     "generation_settings",
     "is_hub_id",
     "language_config",

@@ -1,6 +1,7 @@
 """Models as transformers makes them: what it expects in files, and what it loads."""
 
 from workers.checkpoint.live.live_model import (
+    encoded_by_file,
     live_parameters,
     load_model,
     load_tokenizer,
@@ -13,6 +14,7 @@ from workers.checkpoint.live.tensor_names import by_checkpoint_name, no_view, wi
 __all__ = [
     "MetaModel",
     "by_checkpoint_name",
+    "encoded_by_file",
     "live_parameters",
     "load_model",
     "load_tokenizer",

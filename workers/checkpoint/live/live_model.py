@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
 
@@ -71,6 +72,16 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     # without a value, transformers asks at the terminal whether to run a tokenizer's own code
     path = checkpoint.tokenizer_path
     return transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+def encoded_by_file(checkpoint: Checkpoint, text: str) -> list[int] | None:
+    """The tokens of a text by the rules in `tokenizer.json` alone; None without this file."""
+    file = checkpoint.tokenizer_path / "tokenizer.json"
+    if not file.is_file():
+        return None
+    return list(
+        tokenizers.Tokenizer.from_file(str(file)).encode(text, add_special_tokens=False).ids
+    )
 
 
 def live_parameters(model: Any, tensors: Iterable[str]) -> dict[str, str]:
