@@ -13,13 +13,13 @@ from evaluators.wording import counted
 from workers.checkpoint import (
     UNKNOWN_LICENCE,
     Checkpoint,
-    is_hub_id,
     licence_keys,
     licence_of,
 )
 from workers.evidence import Evidence
 from workers.inherited import inherited
 from workers.methods import METHODS
+from workers.model_path import is_hub_id
 from workers.recipe import Recipe, Source
 
 TEMPLATE = """---

@@ -41,10 +41,11 @@ def doctor(
     with input_errors():
         begin_step(f"checking {', '.join(inputs)}")
         from search.config import ConfigError, diagnose
+        from workers.model_path import MissingModelsError
 
         try:
             diagnosis = diagnose(inputs, deep=deep or picture is not None)
-        except ConfigError as error:
+        except (ConfigError, MissingModelsError) as error:
             if as_json:
                 print(json.dumps({"version": 1, "errors": error.errors, "warnings": []}, indent=2))
                 raise typer.Exit(WRONG_INPUT) from None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def judge_pick(
     ledger: Ledger, pick: str | None, address: str = "local", log_format: LogFormat = "text"
 ) -> None:
-    """Makes the verdict that `verdict:` asks for, and says it on standard error; else nothing.
+    """Makes the verdict that `verdict:` asks for; else nothing.
 
     If it stops early, the program ends with the exit status and the command to continue.
     """

@@ -13,6 +13,7 @@ from search.config.plan import Plan, make_plan
 from search.driver import baselines
 from search.space import recommended_trials
 from search.trackers import missing_extra
+from workers.model_path import check_paths
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -98,14 +99,15 @@ def diagnose(inputs: Sequence[str], *, deep: bool) -> Diagnosis:
     """Examines a config, or models, of which the first of several is the base.
 
     Raises:
+        MissingModelsError: if directories do not exist.
         ValueError: if the config is invalid.
     """
     is_config = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     plan = make_plan(Path(inputs[0])) if is_config else None
+    base, models = (plan.base, plan.models) if plan else _models(inputs)
     begin_step("estimating memory and time" if plan else "reading the models")
     from workers.doctor import Finding, compare_weights, estimate, examine  # imports torch
 
-    base, models = (plan.base, plan.models) if plan else _models(inputs)
     findings = plan.warnings if plan else examine(base, models, live=False)
     if plan and plan.config.track and (message := missing_extra(plan.config.track)):
         findings = [*findings, Finding("error", "", message)]
@@ -138,6 +140,7 @@ def _baselines(plan: Plan) -> int:
 def _models(inputs: Sequence[str]) -> tuple[Source | None, Mapping[str, Source]]:
     """The base, if there are several models, and the others by unique names."""
     sources = [Source.parse(each) for each in inputs]
+    check_paths(each.path for each in sources)
     base = sources.pop(0) if len(sources) > 1 else None
     models: dict[str, Source] = {}
     for number, source in enumerate(sources, start=1):

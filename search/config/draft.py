@@ -11,6 +11,7 @@ from evaluators.steps import counted_steps
 from search.config.draft_names import short_names
 from search.config.draft_objectives import draft_objectives
 from search.config.draft_text import DraftContent
+from workers.model_path import check_paths
 
 if TYPE_CHECKING:
     from workers.doctor import Finding
@@ -52,13 +53,17 @@ def draft_config(
 
     Raises:
         BaseError: if there is no base among the models and none is named in their cards.
+        MissingModelsError: if directories do not exist.
         ValueError: if a model or task cannot be used, or models do not fit together.
     """
-    from workers.checkpoint import open_headers  # imports torch
     from workers.recipe import Source
 
     sources = [Source.parse(each) for each in models]
-    root = Source.parse(base) if base else base_of(sources)
+    given = [*([Source.parse(base)] if base else []), *sources]
+    check_paths(each.path for each in given)
+    from workers.checkpoint import open_headers  # imports torch
+
+    root = given[0] if base else base_of(sources)
     named = named_models([each for each in sources if str(each) != str(root)], root)
     content = DraftContent(
         file=file,

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from search.config.messages import describe
 from search.config.schema import Config, ConfigError
+from workers.model_path import directory_error
 from workers.recipe import Source
 
 
@@ -97,13 +98,9 @@ class ConfigFile:
         for where, source in given.items():
             if source is None:
                 continue
-            path = Path(self.source(source).path)
-            if path.is_absolute() and not path.is_dir():  # not a hub id
-                problem = "is a file" if path.exists() else "does not exist"
-                yield (
-                    f"{where}: model directory {path} {problem}; give a directory, or a hub id "
-                    "such as org/model"
-                )
+            path = self.source(source).path  # absolute, or a hub id
+            if Path(path).is_absolute() and (error := directory_error(path)):
+                yield f"{where}: {error}"
         named = {f"recipes.{i}": each for i, each in enumerate(self["recipes"] or [])}
         for where, file in named.items():
             if file is not None and not (absolute := self.absolute(file)).exists():

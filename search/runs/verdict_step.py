@@ -20,14 +20,14 @@ def judge_pick(
     make_pool: MakePool | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Makes the verdict that `verdict:` asks for, and says it; else nothing.
+    """Makes the verdict that `verdict:` asks for; its sentence is then shown below the front.
 
     Args:
         ledger: of the run, whose search is over.
         pick: what `verdict:` says; None stands for no verdict.
         address: of the Ray cluster; "local" starts one here.
         make_pool: something else than a pool of Ray actors.
-        say: is told of progress, the sentence and the warnings.
+        say: is told of progress and of warnings.
 
     Raises:
         ValueError: if models or documents of the run have changed.
@@ -37,5 +37,5 @@ def judge_pick(
     if pick is None:
         return
     found = verdict_on_pick(ledger, pick, address=address, make_pool=make_pool, say=say)
-    for line in (found.sentence, *(f"warning: {each}" for each in found.warnings)):
-        say(line)
+    for each in found.warnings:
+        say(f"warning: {each}")

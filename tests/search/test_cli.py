@@ -246,6 +246,8 @@ FIRST_ANSWERS = {  # a command that needs no model -> its exit status
     "merge config.yaml out": 2,
     "merge recipe.yaml there": 2,
     "init a b --out there": 2,
+    "init nowhere other": 2,
+    "doctor nowhere other": 2,
 }
 ANSWER = f"""
 import sys

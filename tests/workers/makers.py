@@ -14,8 +14,9 @@ from transformers import AutoConfig
 
 from workers.checkpoint import align, load_model, open_checkpoint, quiet, retokenize
 from workers.checkpoint.parts import auto_class
+from workers.doctor import Finding, examine
 from workers.merging import Engine, MergeSettings
-from workers.recipe import Recipe
+from workers.recipe import Recipe, Source
 
 SHAPE = {
     "vocab_size": 48,
@@ -277,6 +278,11 @@ def make_tokenizer(folder: Path, words: list[str]) -> None:
     )
     fast.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     fast.save_pretrained(folder)
+
+
+def findings_but_tokenizers(base: Source, models: dict[str, Source]) -> list[Finding]:
+    """The doctor's: all models here have a tokenizer of words, whatever their class is."""
+    return [each for each in examine(base, models) if "tokenizer.json" not in each.message]
 
 
 def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:

@@ -6,9 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.workers.makers import TESTED, make_model
+from tests.workers.makers import TESTED, findings_but_tokenizers, make_model
 from workers.checkpoint import load_model, open_checkpoint
-from workers.doctor import examine
 from workers.merge import merge
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source
@@ -37,7 +36,7 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 
 
 def test_the_doctor_lets_it_be_searched(sources):
-    found = examine(sources["base"], {name: sources[name] for name in "ab"})
+    found = findings_but_tokenizers(sources["base"], {name: sources[name] for name in "ab"})
     # some keep a router's float32 bias beside weights of bfloat16
     assert all("e_score_correction_bias is float32" in str(each) for each in found)
 

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMultimodalLM
 
-from tests.workers.makers import MULTI_PART, make_adapter, make_model
+from tests.workers.makers import MULTI_PART, findings_but_tokenizers, make_adapter, make_model
 from workers.checkpoint import align, load_model, open_checkpoint
-from workers.doctor import Finding, examine
+from workers.doctor import examine
 from workers.merge import merge
 from workers.merging import Engine, MergeSettings
 from workers.recipe import Group, Recipe, Source, layer_of, module_of
@@ -93,11 +93,6 @@ def test_a_live_merge_is_the_file_merge_and_towers_are_the_bases(sources, cache,
         ).read_bytes()
 
 
-def findings(base: Source, models: dict[str, Source]) -> list[Finding]:
-    """Without those on tokenizers: all models here have one of words, whatever their class is."""
-    return [each for each in examine(base, models) if "tokenizer.json" not in each.message]
-
-
 def test_with_merge_all_every_part_is_merged_live_as_in_a_file(sources, cache, tmp_path):
     everything = {name: whole(source) for name, source in sources.items()}
     kind = open_checkpoint(sources["base"]).config["model_type"]
@@ -111,7 +106,7 @@ def test_with_merge_all_every_part_is_merged_live_as_in_a_file(sources, cache, t
         assert torch.equal(tensor, expected[name]), name
         assert torch.equal(tensor, base[name]) == (name not in parameters), name
     assert recipe.digest != recipe_of(METHODS[kind], sources).digest
-    assert findings(everything["base"], {"a": everything["a"]}) == []
+    assert findings_but_tokenizers(everything["base"], {"a": everything["a"]}) == []
 
 
 def test_merge_all_of_some_models_only_is_refused(zoo):
@@ -159,7 +154,9 @@ def test_only_the_language_model_is_merged_and_the_doctor_says_so(sources):
     assert opened.vocabulary_rows == 48
     assert {layer_of(name) for name in opened.tensors} == {None, 0, 1}
     assert "other" not in {module_of(name) for name in opened.tensors}
-    (warning,) = findings(sources["base"], {k: v for k, v in sources.items() if k != "base"})
+    (warning,) = findings_but_tokenizers(
+        sources["base"], {k: v for k, v in sources.items() if k != "base"}
+    )
     assert warning.level == "warning"
     assert re.search(r"merged model has base's .*(vision_tower|visual|audio_tower)", str(warning))
 

@@ -20,7 +20,6 @@ from workers.checkpoint.live import (
     no_view,
     with_prefix,
 )
-from workers.checkpoint.location import is_hub_id
 from workers.checkpoint.parts import language_config, tower_names
 from workers.checkpoint.quiet import quiet
 from workers.checkpoint.reader import open_checkpoint, open_headers
@@ -63,7 +62,6 @@ __all__ = [
     "differences",
     "encoded_by_file",
     "generation_settings",
-    "is_hub_id",
     "language_config",
     "licence_keys",
     "licence_of",

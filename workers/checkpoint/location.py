@@ -10,6 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from evaluators.wording import first_line
 from workers.checkpoint.headers import INDEX, SINGLE, shards_of
+from workers.model_path import directory_error, is_hub_id
 
 SMALL = ["*.json", "*.model", "*.txt", "*.jinja", "README.md", "LICENSE*"]
 ADAPTER_CONFIG, ADAPTER = "adapter_config.json", "adapter_model.safetensors"
@@ -18,12 +19,6 @@ ADAPTER_CONFIG, ADAPTER = "adapter_config.json", "adapter_model.safetensors"
 def cache_folder() -> Path:
     """Mergefront's folder in the user's cache directory."""
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mergefront"
-
-
-def is_hub_id(path: str) -> bool:
-    """Whether a path is not a local directory and can be the name of a hub repository."""
-    looks_local = path.startswith((".", "/", "~"))
-    return path.count("/") == 1 and not looks_local and not Path(path).is_dir()
 
 
 def model_folder(path: str, revision: str | None) -> Path:
@@ -59,15 +54,11 @@ def adapter_folder(location: str) -> Path:
 
 
 def _local(path: str, revision: str | None) -> Path:
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "does not exist"
-        raise ValueError(
-            f"model directory {path} {problem}; give a directory, or a hub id such as org/model"
-        )
+    if error := directory_error(path):
+        raise ValueError(error)
     if revision:
         raise ValueError(f"{path}: a local directory has no revision; remove {revision!r}")
-    return folder
+    return Path(path).expanduser()
 
 
 def _snapshot(path: str, revision: str | None, patterns: list[str]) -> Path:

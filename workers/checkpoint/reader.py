@@ -9,10 +9,11 @@ from workers.checkpoint.adapted_checkpoint import adapted
 from workers.checkpoint.checkpoint import Checkpoint
 from workers.checkpoint.headers import TensorInfo, check_dtypes, read_headers, read_json
 from workers.checkpoint.ignored import without_unmerged
-from workers.checkpoint.location import is_hub_id, model_folder, small_files
+from workers.checkpoint.location import model_folder, small_files
 from workers.checkpoint.remote import remote_headers
 from workers.checkpoint.stacked_checkpoint import stack
 from workers.checkpoint.whole_checkpoint import with_towers
+from workers.model_path import is_hub_id
 from workers.recipe import Source
 
 
