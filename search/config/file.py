@@ -30,8 +30,7 @@ def parse_config(raw: Mapping[str, Any], path: Path) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        errors = [describe(each, Config) for each in error.errors()]
-        raise ConfigError(path, errors) from None
+        raise ConfigError(path, describe(error, Config)) from None
 
 
 class ConfigFile:
@@ -149,6 +148,12 @@ class ConfigFile:
         return self.absolute(run) == self.path.parent.resolve()
 
 
+MAX_DIGITS = 300
+"""Of a number: a longer one is no float, and Python writes no whole number of 4,300 digits."""
+_TAG = "tag:yaml.org,2002:"
+_NUMBERS = (f"{_TAG}int", f"{_TAG}float")
+
+
 class _Loader(yaml.SafeLoader):
     """Plain YAML in which a duplicate key is an error; in YAML itself the last one would win.
 
@@ -166,6 +171,15 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.YAMLError(f"duplicate key {key.value!r} {where}")
                 lines[name] = line
         return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            raise yaml.YAMLError(f"a number has more than {MAX_DIGITS} digits")
+        try:
+            return super().construct_object(node, deep)
+        except (LookupError, AttributeError):  # of `!!bool x` or `!!timestamp x`
+            tag = node.tag.removeprefix(_TAG)
+            raise yaml.YAMLError(f"{node.value!r:.80} cannot be of type !!{tag}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

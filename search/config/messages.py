@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from evaluators.settings import suggestion
@@ -28,25 +30,39 @@ EXPECTED = {
     "tuple_type": "must be a list, such as [one, two]",
 }
 """Type of an error of pydantic's -> what a value must be."""
+MAX_ERRORS = 100  # nobody corrects more at a time, and a stranger may send thousands
+MAX_KEY = 100  # characters
 REMOVED_TYPES = {"evolution": "this sampler was removed, replace its settings by {type: auto}"}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlevel = 3
 
 
-def describe(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """One line for one error of validating a `model`."""
-    path = [str(part) for part in error["loc"] if part != "[key]"]
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """A line for each error of validating a `model`, if they are not too many."""
+    errors = error.errors(include_url=False)
+    lines = [_line(each, model) for each in errors[:MAX_ERRORS]]
+    if more := len(errors) - len(lines):
+        lines.append(f"there are {more} more errors, which are shown once these are corrected")
+    return lines
+
+
+def _line(error: ErrorDetails, model: type[BaseModel]) -> str:
+    path = [str(part)[:MAX_KEY] for part in error["loc"] if part != "[key]"]
     where, given = ".".join(path), error["input"]
     if error["type"] == "extra_forbidden":
-        known = _keys(model.model_json_schema(), path[:-1])
+        known = _keys(_schema(model), path[:-1])
         return f"{where}: unknown key; {suggestion(path[-1], known)}"
     if error["type"] == "union_tag_invalid":
-        tag, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "").split(", ")
+        tag = error["ctx"]["tag"][:MAX_KEY]
+        known = error["ctx"]["expected_tags"].replace("'", "").split(", ")
         advice = REMOVED_TYPES.get(tag) or suggestion(tag, known)
         return f"{where}.type: unknown type {tag!r}; {advice}"
     if error["type"] == "missing":
         return f"{where}: is required and missing"
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}"
-    shown = "" if isinstance(given, dict | list) and not given else f" (got {given!r})"
+    shown = "" if isinstance(given, dict | list) and not given else f" (got {_SHORT.repr(given)})"
     return f"{where}: {_in_words(error)}{shown}"
 
 
@@ -57,10 +73,16 @@ def _in_words(error: ErrorDetails) -> str:
         return f"needs at least {context['min_length']}, not {context['actual_length']}"
     if kind == "literal_error":
         known = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        hint = suggestion(str(error["input"]), known)
+        hint = suggestion(str(error["input"])[:MAX_KEY], known)
         close = f"; {hint}" if hint.startswith("did you mean") else ""
         return f"must be {context['expected']}{close}"
     return EXPECTED.get(kind) or error["msg"].replace("Input should be", "must be")
+
+
+@cache
+def _schema(model: type[BaseModel]) -> Schema:
+    """Made once: it takes 20 ms."""
+    return model.model_json_schema()
 
 
 def _keys(schema: Schema, path: Sequence[str]) -> list[str]:

@@ -125,7 +125,7 @@ def raised_budget(budget: Budget, limits: Mapping[str, float | None]) -> Budget:
     try:
         return Budget.model_validate({**budget.model_dump(), **given})
     except ValidationError as error:
-        raise SettingsError(describe(each, Budget) for each in error.errors()) from None
+        raise SettingsError(describe(error, Budget)) from None
 
 
 def budget_of(ledger: Ledger) -> Budget:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """Of a search or an export: a folder's and a job's name, and a part of an address."""
+MAX_ERRORS = 100  # of what a service forbids; a stranger may send thousands
 CODE = "runs code, which this service's operator does not allow"
 
 
@@ -71,7 +73,8 @@ class Submissions:
 
     def _resolved(self, path: Path) -> Config:
         file = ConfigFile(path, self._folder)
-        mine = [*_name_errors(file.raw), *self._code_errors(file), *self._path_errors(file)]
+        found = chain(_name_errors(file.raw), self._code_errors(file), self._path_errors(file))
+        mine = list(islice(found, MAX_ERRORS))
         if not mine:  # else a message may say what is outside the folders
             file.errors += file.missing_paths()
         if errors := [*file.errors, *mine]:

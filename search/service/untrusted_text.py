@@ -12,6 +12,7 @@ from search.service.problems import Problem
 
 MAX_DEPTH = 32  # a config needs 6
 MAX_VALUES = 20_000  # after every alias is replaced by what it stands for
+CHARACTERS = 50  # of a text count as one more value
 JSON_TYPES = ("application/json",)
 YAML_TYPES = ("", "application/yaml", "application/x-yaml", "text/yaml", "text/plain")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -52,7 +53,7 @@ def check_size(text: str) -> None:
     """
     sizes: dict[str, int] = {}  # of finished anchors
     opened: list[tuple[str | None, int]] = []  # anchors of open nodes, and the count before them
-    count = 0
+    count = 0  # of values
     try:
         for event in yaml.parse(text, Loader=LOADER):
             if isinstance(event, yaml.AliasEvent):
@@ -60,9 +61,10 @@ def check_size(text: str) -> None:
                     raise _unreadable(f"the alias *{event.anchor} does not stand for a whole value")
                 count += sizes[event.anchor]
             elif isinstance(event, yaml.ScalarEvent):
-                count += 1
+                size = 1 + len(event.value) // CHARACTERS
+                count += size
                 if event.anchor:
-                    sizes[event.anchor] = 1
+                    sizes[event.anchor] = size
             elif isinstance(event, yaml.CollectionStartEvent):
                 opened.append((event.anchor, count))
                 count += 1
@@ -72,7 +74,8 @@ def check_size(text: str) -> None:
                     sizes[anchor] = count - before
             if count > MAX_VALUES or len(opened) > MAX_DEPTH:
                 raise _unreadable(
-                    f"it has more than {MAX_VALUES} values or {MAX_DEPTH} levels, with its aliases"
+                    f"it has more than {MAX_VALUES} values or {MAX_DEPTH} levels, with its "
+                    f"aliases, where {CHARACTERS} characters of a text count as one more value"
                 )
     except (yaml.YAMLError, ValueError) as error:
         raise _unreadable(f"not valid YAML: {error}") from None

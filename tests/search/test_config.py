@@ -205,6 +205,14 @@ def test_each_error_names_its_key_and_a_valid_value(write, config, change, expec
     assert any(expected in error for error in found), found
 
 
+def test_many_errors_and_long_values_are_shown_shortly(write, config):
+    unknown = {f"key{i}": 1 for i in range(1000)}
+    found = errors(write, {**config, "seed": ["x" * 9000] * 50, "x" * 9000: 1, **unknown})
+    assert len(found) == 101
+    assert found[-1] == "there are 902 more errors, which are shown once these are corrected"
+    assert sum(map(len, found)) < 50_000
+
+
 def test_models_of_different_shapes_are_reported_with_both_values(write, config, world):
     config["models"]["c"] = str(world / "wide")
     found = "\n".join(errors(write, config))

@@ -28,6 +28,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 MANY = f"{{a: &a {'x' * 200_000}, b: [{', '.join(['*a'] * 15_000)}]}}"
 """Few values, but gigabytes as JSON."""
+KEYS = "".join(f"key{i}: 1\n" for i in range(5000))
 SEARCH = "/v1/searches/demo"
 
 
@@ -150,6 +151,13 @@ def test_every_error_in_a_config_is_answered_at_once(call, content):
     assert fields == {"metods", "budget.trials", "run", "base"}
     checked = call("POST", "/v1/check", json=wrong).json()
     assert {each["field"] for each in checked["errors"]} == fields
+
+
+@pytest.mark.parametrize("text", [KEYS, f"x: [{'{trust_remote_code: 1}, ' * 3000}]"])
+def test_a_config_with_thousands_of_errors_gets_a_short_answer(call, text):
+    answer = call("POST", "/v1/check", content=text)
+    assert 100 < len(answer.json()["errors"]) < 250
+    assert len(answer.content) < 50_000
 
 
 def test_a_good_config_has_no_errors_whether_yaml_or_json(call, content):
@@ -327,7 +335,17 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "duplicate in JSON": (raw('{"a":1,"a":2}', kind="application/json"), 422, "duplicate key"),
     "half a character": (raw('{"name":"\\ud800"}', kind="application/json"), 422, "valid YAML"),
     "comment that JSON loses": (raw("name: a\n# why", "/v1/convert"), 422, "line 2 has a comment"),
-    "text times aliases": (raw(MANY, "/v1/convert"), 422, "the alias *a"),
+    "alias in YAML for a form": (raw("a: &a 1\nb: *a", "/v1/convert"), 422, "the alias *a"),
+    "text times aliases": (raw(MANY, "/v1/convert"), 422, "more than 20000 values"),
+    "thousands of unknown keys": (raw(KEYS), 422, "more errors"),
+    "whole number of 6000 digits": (raw(f"name: 0x{'f' * 5000}"), 422, "more than 300 digits"),
+    "such a number in JSON": (raw(f"name: 0x{'f' * 5000}", "/v1/convert"), 422, "300 digits"),
+    "key of 6000 digits": (raw(f"? 0x{'f' * 5000}\n: 1"), 422, "more than 300 digits"),
+    "number of hours, minutes, seconds": (raw(f"name: 1{':59' * 4000}"), 422, "300 digits"),
+    "fraction of these": (raw(f"name: 1{':59' * 4000}.5"), 422, "300 digits"),
+    "no truth value": (raw("name: !!bool x"), 422, "'x' cannot be of type !!bool"),
+    "no date": (raw("name: !!timestamp x"), 422, "'x' cannot be of type !!timestamp"),
+    "empty number": (raw("name: !!int ''"), 422, "'' cannot be of type !!int"),
     "list as JSON": (raw("[1]", "/v1/convert"), 422, "mapping"),
     "huge body": (raw("x" * 300_000), 413, "larger than"),
     "traversal in a model": (config(base="../../../etc"), 422, OUTSIDE),
