@@ -199,6 +199,17 @@ def test_requests_are_counted_by_route_and_not_by_name(call):
     assert "demo" not in text
 
 
+def test_a_fault_of_the_service_is_an_answer_like_others_and_is_counted(call, monkeypatch):
+    monkeypatch.setattr("search.service.snapshots.RunViews.names", lambda _: 1 / 0)
+    answer = call("GET", "/v1/searches", raises=False)
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert "division" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    counted = 'mergefront_http_requests_total{method="GET",route="/v1/searches",status="500"} 1.0'
+    assert counted in call("GET", "/metrics").text
+
+
 # -- tokens
 
 
