@@ -7,6 +7,7 @@ from ray.job_submission import JobStatus
 
 from search.ledger import Ledger
 from search.service import ServiceSettings
+from search.service.snapshots import RunView
 from tests.search.service_caller import Caller, settings_of
 from tests.search.test_service_replicas import content, create, ray  # noqa: F401 - fixtures
 
@@ -59,3 +60,18 @@ def test_a_file_among_the_exports_hides_none_of_them(call, settings):
     answer = call("GET", f"{SEARCH}/exports")
     assert answer.status_code == 200, answer.text
     assert [each["name"] for each in answer.json()["exports"]] == ["model"]
+
+
+def test_a_stream_sends_a_status_once_and_ends_if_the_service_fails_at_it(call, monkeypatch):
+    looks, look = [], RunView.look
+
+    async def looked(view: RunView) -> None:
+        looks.append(view)
+        if len(looks) > 4:
+            raise ZeroDivisionError
+        await look(view)
+
+    monkeypatch.setattr(RunView, "look", looked)
+    monkeypatch.setattr("search.service.feeds.PERIOD", 0.01)
+    text = call("GET", f"{SEARCH}/events").text
+    assert (text.count("event: status"), text.count("event: end")) == (1, 1)
