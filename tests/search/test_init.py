@@ -176,6 +176,6 @@ def test_a_config_is_not_overwritten_without_being_told(models):
 def test_python_replaces_no_config_unless_it_is_told_to(models):
     folder = {"tasks": ["reverse"], "task_folder": "tasks", "base": "models/base"}
     Path("mine.yaml").write_text("mine")
-    with pytest.raises(ValueError, match="mine.yaml exists already"):
+    with pytest.raises(ValueError, match=r"mine\.yaml exists already"):
         init_config(["models/a", "models/b"], "mine.yaml", **folder)
     assert Path("mine.yaml").read_text() == "mine"
