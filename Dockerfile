@@ -2,6 +2,7 @@
 #     docker build --tag mergefront:0.1.0 .
 #     docker build --tag mergefront:0.1.0-gpu --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
 #     docker run --init --publish 127.0.0.1:8300:8300 --shm-size 4g --volume /srv:/srv mergefront:0.1.0
+# of which user 1000 must be able to write /srv/mergefront.
 FROM python:3.11-slim-bookworm
 
 # g++: torch compiles kernels; wget: the probes of KubeRay. Not pinned: Debian keeps no old versions.
@@ -9,7 +10,9 @@ FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ wget \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 mergefront
+    && useradd --create-home --uid 1000 mergefront \
+    && mkdir --parents /srv/mergefront /srv/models \
+    && chown 1000 /srv/mergefront
 
 # into the system's Python, whose programs are found in a login shell too, where KubeRay starts Ray
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

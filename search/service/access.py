@@ -35,8 +35,9 @@ def route_path(scope: Scope) -> str:
     >>> route_path({"path": "/team/v1/me", "root_path": "/team"})
     '/v1/me'
     """
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    is_below = path == prefix or path.startswith(f"{prefix}/")  # as Starlette's router sees it
+    return path[len(prefix) :] if is_below else path
 
 
 class Access:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from search.ledger import Store
 
 RUNS = "runs"
+SECRETS = {"access_key", "secret_key", "session_token"}  # of pyarrow's URIs
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,7 @@ class ServiceSettings:
     @property
     def shown_root(self) -> str:
         """The root for people: without keys and options of a store."""
-        if isinstance(self.root, Path):
-            return str(self.root)
-        uri = urlsplit(self.root)
-        return f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}"
+        return str(self.root) if isinstance(self.root, Path) else _shown(self.root)
 
     def make_folders(self) -> None:
         """Makes the folders that are missing.
@@ -87,8 +85,25 @@ class ServiceSettings:
 
 
 def root_of(given: str) -> Path | str:
-    """The root that an operator names: a URI, or a folder without symbolic links."""
-    return given if "://" in given else Path(given).expanduser().resolve()
+    """The root that an operator names: a URI, or a folder without symbolic links.
+
+    Raises:
+        ValueError: if a URI has keys in it, which would be in the config of every run.
+    """
+    if "://" not in given:
+        return Path(given).expanduser().resolve()
+    uri = urlsplit(given)
+    if "@" in uri.netloc or SECRETS & parse_qs(uri.query).keys():
+        raise ValueError(
+            f"root {_shown(given)}: keys in a URI would be in every run's config; give them by the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or a profile"
+        )
+    return given
+
+
+def _shown(root: str) -> str:
+    uri = urlsplit(root)
+    return f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}"
 
 
 def data_folders(given: Iterable[Path], name: str) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from search.cli.app import app
 from search.config import make_plan
 from search.ledger import Ledger, Store
 from search.runs import results_of
-from search.service import ServiceSettings
+from search.service import ServiceSettings, root_of
 from tests.search.conftest import score_baselines
 from tests.search.formula import evaluate
 from tests.search.object_store import root, store  # noqa: F401 - fixtures
@@ -140,3 +140,13 @@ def test_the_command_line_makes_tokens_there_and_needs_a_cluster(root, monkeypat
     served = run("serve")
     assert served.exit_code == 2
     assert "--cluster" in served.output
+
+
+@pytest.mark.parametrize(
+    "root", ["s3://key:secret@bucket/team", "s3://bucket/team?secret_key=secret&region=eu"]
+)
+def test_a_root_with_keys_in_its_uri_is_refused_without_repeating_them(root):
+    with pytest.raises(ValueError, match=r"root s3://bucket/team: keys in a URI") as raised:
+        root_of(root)
+    assert "secret@" not in str(raised.value)
+    assert "=secret" not in str(raised.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from workers.new_path import write_whole
 from workers.pool.jobs import JobError, Jobs
 
 START = 120.0  # seconds within which Ray must have started
@@ -58,9 +60,10 @@ def local_head(folder: Path) -> str:
     while not _answers(url):
         if head.poll() is not None or time.monotonic() > deadline:
             head.terminate()
+            shutil.rmtree(own, ignore_errors=True)
             raise HeadError(f"Ray does not start on this machine; {folder / LOG} says why")
         time.sleep(PERIOD)
-    record.write_text(json.dumps({"dashboard": url, "pid": head.pid}), encoding="utf-8")
+    write_whole(record, json.dumps({"dashboard": url, "pid": head.pid}).encode())
     return url
 
 
