@@ -30,7 +30,8 @@ class ServiceSettings:
     """Whether models may come from the hub, and an admin may push exports to it."""
     max_body: int = 256 * 1024  # bytes
     rate: float = 200.0
-    """Requests per second of one token; twice as many may come at once."""
+    """Requests per second of one token; twice as many may come at once. Of those that
+    may take seconds, a fortieth."""
     max_streams: int = 1000
     """Open streams of events."""
     export_folder: Path | None = None

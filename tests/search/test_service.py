@@ -183,6 +183,12 @@ def test_the_schema_has_the_methods_and_what_each_does(call):
     assert methods["default"] == Config.model_fields["methods"].default
 
 
+def test_the_schema_is_made_once(call, monkeypatch):
+    first = call("GET", "/v1/schema").content
+    monkeypatch.setattr(Config, "model_json_schema", lambda: pytest.fail("made again"))
+    assert call("GET", "/v1/schema").content == first
+
+
 def test_a_search_that_no_cluster_takes_is_kept_and_can_be_sent_again(call, content):
     text = yaml.safe_dump({**content, "name": "kept", "budget": {"trials": 8}})
     for _ in range(2):
@@ -476,6 +482,15 @@ def test_too_many_requests_of_one_token_are_refused(settings, ledger):
     answer = slow("GET", SEARCH)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_costly_requests_are_limited_sooner_than_cheap_ones(settings, ledger):
+    call = Caller.of(ServiceSettings(settings.root, settings.cluster, rate=40.0))
+    checks = [call("POST", "/v1/check", json={}).status_code for _ in range(4)]
+    assert checks[:2] == [200, 200]
+    assert checks[-1] == 429
+    assert call("GET", f"{SEARCH}/report").status_code == 429
+    assert call("GET", SEARCH).status_code == 200
 
 
 def test_a_body_in_pieces_is_limited_too(call):
