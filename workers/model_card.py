@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,7 @@ def card(
         title: the model's name.
     """
     data: dict[str, Any] = {
-        "base_model": _base_models(recipe.token_sources.values()),
-        "base_model_relation": "merge",
+        **_based_on(recipe.token_sources.values(), "merge"),
         "library_name": "transformers",
     }
     texts = {
@@ -105,8 +104,7 @@ def adapter_card(
         title: the adapter's name.
     """
     data: dict[str, Any] = {
-        "base_model": _short(base.path),
-        "base_model_relation": "adapter",
+        **_based_on([base], "adapter"),
         "library_name": "peft",
     }
     texts = {
@@ -148,7 +146,7 @@ def _card(
         title=title,
         **texts,
         models=_table(recipe.token_sources, licences),
-        licences=_advice(licences),
+        licences=_advice(licences, has_common=bool(licence)),
         method=method.name,
         summary=method.summary,
         paper=f" ([paper]({method.paper}))" if method.paper else "",
@@ -161,10 +159,29 @@ def _card(
     return str(made)
 
 
-def _base_models(sources: Iterable[Source]) -> list[str]:
-    """The models, and the adapters on them, each once."""
-    paths = (path for source in sources for path in (source.path, source.adapter) if path)
-    return list(dict.fromkeys(map(_short, paths)))
+def _based_on(sources: Iterable[Source], relation: str) -> dict[str, Any]:
+    named = linked_models(sources)
+    return {"base_model": named, "base_model_relation": relation} if named else {}
+
+
+def linked_models(sources: Iterable[Source]) -> list[str]:
+    """The models and adapters of the hub; the name of a folder would be another model's there.
+
+    >>> linked_models([Source("/models/gpt2", adapter="org/lora@v2"), Source("org/base")])
+    ['org/lora', 'org/base']
+    """
+    found = (path for path in _paths(sources) if is_hub_id(path))
+    return list(dict.fromkeys(path.partition("@")[0] for path in found))
+
+
+def local_models(sources: Iterable[Source]) -> list[str]:
+    """The folders of models and adapters, which a card's metadata does not name."""
+    return list(dict.fromkeys(path for path in _paths(sources) if not is_hub_id(path)))
+
+
+def _paths(sources: Iterable[Source]) -> Iterator[str]:
+    for source in sources:
+        yield from filter(None, (source.path, source.adapter))
 
 
 def _common_licence(models: Sequence[Checkpoint]) -> dict[str, str]:
@@ -173,10 +190,9 @@ def _common_licence(models: Sequence[Checkpoint]) -> dict[str, str]:
     return first if all(each == first for each in others) else {}
 
 
-def _advice(licences: Mapping[str, str]) -> str:
-    stated = set(licences.values())
-    if len(stated) == 1 and UNKNOWN_LICENCE not in stated:
-        return f"All models are under {min(stated)}."
+def _advice(licences: Mapping[str, str], *, has_common: bool) -> str:
+    if has_common:
+        return f"All models are under {min(licences.values())}."
     unknown = [name for name, licence in licences.items() if licence == UNKNOWN_LICENCE]
     request = f" Ask for the licence of {', '.join(unknown)}." if unknown else ""
     return (

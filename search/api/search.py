@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,12 @@ from search.api.run import Run
 from search.api.session import run_session
 from search.config import Plan, draft_config, make_plan
 from search.runs import begin_run
+from workers.new_path import check_absent, write_whole
 
 if TYPE_CHECKING:
     from search.runs import MakePool, OnTrial
+
+log = logging.getLogger(__name__)
 
 
 def load_config(path: str | Path) -> Plan:
@@ -31,6 +35,7 @@ def init_config(
     tasks: Sequence[str],
     base: str | None = None,
     task_folder: str | Path | None = None,
+    force: bool = False,
 ) -> Path:
     """Writes a first config, as `mergefront init` does; returns its path.
 
@@ -40,13 +45,18 @@ def init_config(
         tasks: names of tasks, one objective each.
         base: the model that the others were fine-tuned from; by default it is looked for.
         task_folder: of task files of your own.
+        force: replace the file if it exists; what the models lack is logged.
 
     Raises:
-        ValueError: if a model or task cannot be used, or models do not fit together.
+        ValueError: if the file exists without `force`, a model or task cannot be used, or models
+            do not fit together.
     """
     file, folder = Path(out), Path(task_folder) if task_folder else None
+    check_absent(file, force=force, advice="choose another file, or pass `force=True`")
     draft = draft_config(models, tasks, base=base, folder=folder, file=file)
-    file.write_text(draft.text, encoding="utf-8")
+    write_whole(file, draft.text.encode())
+    for warning in draft.warnings:
+        log.warning("%s", warning)
     return file
 
 

@@ -17,6 +17,7 @@ from search.cli.results import Number, Pick, read_results
 from workers.new_path import check_absent
 
 if TYPE_CHECKING:
+    from search.ledger import Trial
     from search.runs import Exported, Verification
 
 Dtype = Annotated[
@@ -116,22 +117,26 @@ def export(
                 adapter=adapter,
                 force=force,
             )
-    scores = "  ".join(f"{name} {value:.4f}" for name, value in chosen.scores.items())
-    say(f"trial {chosen.number} ({scores}) is exported to {written.path}")
-    if chosen.proposal.is_input:
+    _say_written(written, chosen)
+    if verification:
+        _verify(verification, written)
+    if written.recheck:
+        _say_command(written)
+    return _publish(written.path, chosen, push, private=not public) if push else None
+
+
+def _say_written(written: Exported, trial: Trial) -> None:
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in trial.scores.items())
+    say(f"trial {trial.number} ({scores}) is exported to {written.path}")
+    if trial.proposal.is_input:
         note(
-            f"warning: that is {chosen.label} itself, not a merge; `mergefront front` shows the "
+            f"warning: that is {trial.label} itself, not a merge; `mergefront front` shows the "
             "others, and --pick or --trial chooses one of them"
         )
     if written.note:
         say(written.note)
     for warning in written.warnings:
         note(f"warning: {warning}")
-    if verification:
-        _verify(verification, written)
-    if written.recheck:
-        _say_command(written)
-    return _upload(written.path, push, private=not public) if push else None
 
 
 def _say_command(written: Exported) -> None:
@@ -156,7 +161,14 @@ def _verify(verification: Verification, written: Exported) -> None:
     say(verified_text(found))
 
 
-def _upload(folder: Path, repo: str, *, private: bool) -> None:
+def _publish(folder: Path, trial: Trial, repo: str, *, private: bool) -> None:
+    from workers.model_card import local_models
+
+    if local := local_models(trial.proposal.recipe.token_sources.values()):
+        note(
+            f"warning: the model card links no page for {', '.join(local)}; add the hub ids of "
+            "these models to `base_model:` in its README.md"
+        )
     with input_errors():
         from workers.upload import upload
 

@@ -7,7 +7,6 @@ each objective has a row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -113,7 +112,6 @@ def turned_table(
     width: int,
     *,
     frame: int,
-    members: int | None = None,
 ) -> tuple[Table, int]:
     """A row for each objective and one for the mean, and columns for as many trials as fit.
 
@@ -124,7 +122,6 @@ def turned_table(
         objectives: the rows.
         width: of the terminal, in characters.
         frame: characters of border and padding for each column.
-        members: of the front that may be shown; all by default.
 
     Returns:
         The table, and how many trials did not fit.
@@ -133,7 +130,7 @@ def turned_table(
     picks = sorted((t for t in results.front if t.number in marks), key=lambda t: marks[t.number])
     others = [each for each in references(results) if each not in picks]
     rest = [each for each in results.front if each not in picks and each not in others]
-    trials = [*picks, *sorted(others, key=_order), *islice(rest, members)]
+    trials = [*picks, *sorted(others, key=_order), *rest]
     names = max((len(heading(each)) for each in objectives), default=0)
     names = min(max(names, len("mean")), LONGEST_NAME, width // 2)
     table = Table()

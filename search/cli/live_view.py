@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from search.runs import RunProgress
 
+WIDE = 80  # characters of a terminal with room for explanations
 LABELS = 9  # characters before the parts of a line
 GAP = 2  # characters between two columns of the front
 MEMBERS = 8  # of the front that are shown; `mergefront front` shows all
@@ -61,10 +62,12 @@ class LiveView:
         yield _bar(progress, width)
         counts = [f"{count} {state}" for state, count in progress.counts.items() if count]
         yield from flow("trials", [*counts, f"{len(progress.running)} running"], width)
-        yield from flow("scored", _scorings(progress), width)
+        scored = progress.effort.parts(progress.budget.scorings)
+        yield from flow("scored", scored, width)
         if picks := picked(progress):
             yield from flow("best", [*picks, f"({SCALE})"], width)
             last = f" {progress.results.history[-1]:.4f}"
+            last += " (hypervolume: more is better)" if width >= WIDE else ""
             line = sparkline(progress.results.history, width - LABELS - len(last) - 3)
             yield from flow("volume", [f"{line}{last}"], width)
         yield from list(flow("workers", _workers(progress), width))[:WORKER_LINES]
@@ -165,17 +168,6 @@ def _bar(progress: RunProgress, width: int) -> str:
     length = min(BAR, width - 6)
     full = int(share * length)
     return f"{'━' * full}{'─' * (length - full)} {share:4.0%}"
-
-
-def _scorings(progress: RunProgress) -> list[str]:
-    effort = progress.effort
-    if not effort.full:
-        return []
-    limit = f" of {progress.budget.scorings:g}" if progress.budget.scorings else ""
-    return [
-        f"{effort.scorings:.1f}{limit} times all {counted(effort.full, 'document')}",
-        f"{effort.saved_share:.0%} saved by stopping early" if effort.saved else "",
-    ]
 
 
 def _workers(progress: RunProgress) -> list[str]:

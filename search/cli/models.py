@@ -16,7 +16,7 @@ from search.cli.errors import WRONG_INPUT, input_errors, write_errors
 from search.cli.options import ANOTHER_FILE, Force, Json
 from search.cli.output import console, note, say
 from search.cli.steps import clear_steps
-from workers.new_path import check_absent
+from workers.new_path import check_absent, write_whole
 
 if TYPE_CHECKING:
     from search.config import Draft
@@ -52,7 +52,7 @@ def doctor(
             raise
     if picture and diagnosis.deep:
         with write_errors():
-            picture.write_text(diagnosis.deep_page(), encoding="utf-8")
+            write_whole(picture, diagnosis.deep_page().encode())
     if as_json:
         print(json.dumps(diagnosis.to_json(), indent=2))
     else:
@@ -100,7 +100,7 @@ def init(
         make = partial(_draft, models or [], evolve, tasks, task_folder, out)
         draft = _with_base(make, base)
         with write_errors():
-            out.write_text(draft.text, encoding="utf-8")
+            write_whole(out, draft.text.encode())
     for warning in draft.warnings:
         note(f"warning: {warning}")
     say(f"{out} is ready; the base is {draft.base}")

@@ -28,13 +28,14 @@ def say_next_steps(ledger: Ledger, log_format: LogFormat = "text") -> None:
 
 
 def _steps(config: Mapping[str, Any], run: str) -> Iterator[tuple[str, str]]:
-    pick = config["verdict"]
+    pick = config.get("verdict")  # runs of earlier versions have no such key
+    option = f" --pick {shlex.quote(pick)}" if pick not in (None, "knee") else ""
     if config["documents"]["report"] and not pick:
         yield f"mergefront verdict {run}", "tests the knee on documents that were kept back"
     yield f"mergefront show {run} TRIAL", "says the recipe of a trial in words"
-    yield f"mergefront report {run}", "writes all about the run as one HTML page"
+    yield f"mergefront report {run}{option}", "writes all about the run as one HTML page"
     chosen = "the trial of the verdict" if pick else "the knee"
-    yield f"mergefront export {run} OUT", f"writes {chosen} as a model directory"
+    yield f"mergefront export {run} OUT{option}", f"writes {chosen} as a model directory"
 
 
 def _short(run: str) -> str:

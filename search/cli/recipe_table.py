@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from workers.recipe import Recipe, layer_of
@@ -17,9 +18,10 @@ def recipe_table(recipe: Recipe, rows: Sequence[Row]) -> Table:
     models = ", ".join(f"{name} = {source}" for name, source in recipe.models.items())
     base = f"; base = {recipe.base}" if recipe.base else ""
     table = Table("tensors", "parameters", show_lines=True, title_justify="left")
-    table.title = f"{recipe.method} of {models}{base}; digest {recipe.digest}"
+    table.title = escape(f"{recipe.method} of {models}{base}; digest {recipe.digest}")
     for names, parameters in rows:
-        table.add_row("\n".join(shorten(names)), "\n".join(_parameters(parameters)))
+        cells = shorten(names), _parameters(parameters)
+        table.add_row(*(escape("\n".join(lines)) for lines in cells))
     return table
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.errors import FAILED, fail
-from search.cli.output import console
+from search.cli.output import say
 
 if TYPE_CHECKING:
     from search.results import RunResults
@@ -65,7 +65,7 @@ def print_status_of(server: str, name: str, *, follow: bool, as_json: bool) -> N
             if as_json:
                 print(json.dumps(found, indent=None if follow else 2), flush=True)
             for line in () if as_json else status_lines(found):
-                console().print(line, markup=False)
+                say(line)
             if found["state"] not in ("waiting", "running"):
                 return
 
@@ -84,7 +84,9 @@ def stop_on(server: str, name: str) -> None:
     """Begins to stop a search."""
     with client(server) as service:
         service.stop(name)
-    print(f"search {name} is being stopped; `mergefront resume {name} --server` continues it")
+    print(
+        f"search {name} is being stopped; `mergefront resume {name} --server {server}` continues it"
+    )
 
 
 def resume_on(server: str, name: str, **limits: float | None) -> None:

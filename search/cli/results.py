@@ -74,6 +74,8 @@ def front(
 ) -> None:
     """Print the front, beside the base, the models and the uniform soup."""
     with input_errors():
+        if as_json and objectives:
+            raise ValueError("--objectives: --json has all of them; leave one of the two out")
         read = _front_of_service if server else _front_of_run
         results, verdicts, content = read(server or run, run, where, history)
         if where and not results.front:
@@ -151,6 +153,8 @@ def report(
         begin_step(f"reading {run}")
         from search.report import make_report, write_report
 
+        if out and out.exists() and out.suffix != ".html":
+            raise ValueError(f"{out} exists and is no .html file; name another file for the report")
         file = out or default_report(run)
         found = make_report(run, pick, trial, deep=deep)
         with write_errors():

@@ -55,7 +55,7 @@ def search(
         note(f"warning: {finding}")
     if not is_over(ledger, plan.config.budget, log_format):
         run_session(plan, ledger, plan.config.budget, address, takeover, log_format)
-    judge_pick(ledger, plan.config.verdict, address, log_format)
+    judge_pick(ledger, plan.config.verdict, address, takeover, log_format)
     print_result(ledger, as_json)
     say_next_steps(ledger, log_format)
 
@@ -96,7 +96,7 @@ def resume(
         budget = _raised(budget, trials=trials, hours=hours)
     if not is_over(ledger, budget, log_format) and plan:
         run_session(plan, ledger, budget, address, takeover, log_format)
-    judge_pick(ledger, pick, address, log_format)
+    judge_pick(ledger, pick, address, takeover, log_format)
     print_result(ledger, as_json)
     return say_next_steps(ledger, log_format)
 

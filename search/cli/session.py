@@ -57,9 +57,22 @@ def is_over(ledger: Ledger, budget: Budget, log_format: LogFormat = "text") -> b
     if not (limit := reached_limit(ledger, budget)):
         return False
     _name_run(ledger, log_format)
-    more = f"mergefront resume {shlex.quote(ledger.root)} --trials {2 * budget.trials}"
+    more = _with_more(ledger, budget)
     _report(log_format)(f"nothing to do: {limit}; raise the budget to continue: {more}")
     return True
+
+
+def _with_more(ledger: Ledger, budget: Budget) -> str:
+    """The command that continues with more of what is spent, if an option can say it."""
+    from search.runs import raised_budget, reached_limit
+
+    command = f"mergefront resume {shlex.quote(ledger.root)}"
+    for option in ("trials", "hours"):
+        if (limit := getattr(budget, option)) is None:
+            continue
+        if not reached_limit(ledger, raised_budget(budget, {option: 2 * limit})):
+            return f"{command} --{option} {2 * limit:g}"
+    return f"{command} --config FILE, with a larger `budget:` in a copy of its config.yaml"
 
 
 def _name_run(ledger: Ledger, log_format: LogFormat) -> None:

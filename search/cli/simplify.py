@@ -15,7 +15,7 @@ from search.cli.errors import FAILED, fail, input_errors, write_errors
 from search.cli.options import ANOTHER_FILE, Address, Force, Json, Run, Takeover
 from search.cli.output import note, say
 from search.cli.session import session_errors
-from workers.new_path import check_absent
+from workers.new_path import check_absent, write_whole
 
 if TYPE_CHECKING:
     from search.runs import Simplification
@@ -63,7 +63,7 @@ def simplify(
                 fail(str(error), FAILED)
         if out:
             with write_errors():
-                out.write_text(found.recipe.to_yaml(), encoding="utf-8")
+                write_whole(out, found.recipe.to_yaml().encode())
     if as_json:
         print(json.dumps(found.to_json(), indent=2))
         return

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def judge_pick(
-    ledger: Ledger, pick: str | None, address: str = "local", log_format: LogFormat = "text"
+    ledger: Ledger,
+    pick: str | None,
+    address: str = "local",
+    takeover: bool = False,
+    log_format: LogFormat = "text",
 ) -> None:
     """Makes the verdict that `verdict:` asks for; else nothing.
 
@@ -32,6 +36,6 @@ def judge_pick(
         from search.runs import judge_pick as judge
 
         try:
-            judge(ledger, pick, address=address, say=report)
+            judge(ledger, pick, address=address, takeover=takeover, say=report)
         except ScoringError as error:
             fail(f"{error}\n{again}", FAILED)

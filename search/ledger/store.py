@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
+
+from workers.new_path import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Store:
             private: nobody but this user may read it; an object store has its own rules.
         """
         if self.is_local:
-            _write_atomically(Path(self._path_of(name)), content, private)
+            write_whole(Path(self._path_of(name)), content, private=private)
         else:
             self._retry(lambda: self._put(name, content))
 
@@ -156,30 +157,3 @@ class Store:
 
 def _local(root: str | Path) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(root).expanduser().absolute())
-
-
-def _write_atomically(path: Path, content: bytes | memoryview, private: bool) -> None:
-    """Writes a temporary file, syncs and renames it: a crash leaves the whole file or none."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
-    try:
-        handle = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666
-        )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from evaluators.wording import counted
-from search.ledger import CONFIG, Ledger
+from search.ledger import Ledger
 from search.report.figures import (
     conflict_figure,
     front_figures,
@@ -24,6 +24,7 @@ from search.report.section import Section
 from search.report.tables import failure_table, front_table, timing_table, verdict_table
 from search.results import MEANING, Effort, importance, mean_text, recipe_lines
 from search.runs import open_run, picked, results_of
+from workers.new_path import write_whole
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -85,7 +86,7 @@ def make_report(root: str, pick: str, number: int | None, *, deep: bool = False)
         results=results,
         pick=chosen,
         config=ledger.config,
-        command=f"mergefront search {shlex.quote(f'{root}/{CONFIG}')}",
+        command=f"mergefront resume {shlex.quote(root)}",
         verdict=verdict,
         differences=diagnose_weights(ledger) if deep else (),
     )
@@ -105,7 +106,7 @@ def write_report(report: Report, path: Path) -> None:
     Raises:
         OSError: if the file cannot be written.
     """
-    path.write_text(page(report), encoding="utf-8")
+    write_whole(path, page(report).encode())
 
 
 def page(report: Report) -> str:
@@ -139,7 +140,7 @@ def _sections(report: Report) -> Iterator[Section]:
         "Pareto front",
         texts=[
             "None of the models on the front is worse than another on every objective. "
-            f"{mean_text(results.objectives).capitalize()}."
+            f"{_sentence(mean_text(results.objectives))}."
         ],
         figures=[_html(figure) for figure in front_figures(results, pick)],
         tables=[front_table(results, pick)],
@@ -164,7 +165,10 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section(
         "config",
         "Command and config",
-        codes=[("Command", report.command), ("Config, with all defaults", report.config)],
+        codes=[
+            ("Command that continues it", report.command),
+            ("Config, with all defaults", report.config),
+        ],
     )
 
 
@@ -206,7 +210,7 @@ def _importance(results: RunResults) -> Section:
         shares = importance(results)
     except ValueError as error:
         return Section("importance", title, texts=[f"Not known yet: {error}."])
-    text = f"{MEANING.capitalize()}."
+    text = f"{_sentence(MEANING)}."
     return Section("importance", title, [text], figures=[_html(importance_figure(shares))])
 
 
@@ -217,6 +221,10 @@ def _conflicts(differences: Sequence[Difference]) -> Section:
     ]
     text = "The share of the entries that the models change in opposite directions."
     return Section("conflicts", "Where the models conflict", [text], [_html(conflict_figure(rows))])
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _html(figure: go.Figure) -> str:

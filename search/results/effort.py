@@ -52,7 +52,14 @@ class Effort:
 
     def __str__(self) -> str:
         """Empty if nothing is scored completely yet."""
+        scorings, saved = self.parts()[:2], self.parts()[2:]
+        return ", ".join([" ".join(scorings), *saved])
+
+    def parts(self, limit: float | None = None) -> list[str]:
+        """In words: the full scorings, perhaps of so many that may be, and the share saved."""
         if not self.full:
-            return ""
-        saved = f", {self.saved_share:.0%} saved by stopping early" if self.saved else ""
-        return f"{self.scorings:.1f} times all {counted(self.full, 'document')}{saved}"
+            return []
+        of = f" of {limit:g}" if limit else ""
+        saved = [f"{self.saved_share:.0%} saved by stopping early"] if self.saved else []
+        each = f"({counted(self.full, 'document')} each)"
+        return [f"{self.scorings:.1f}{of} full scorings", each, *saved]

@@ -13,6 +13,7 @@ from evaluators.evaluator import make_evaluator
 from evaluators.scores import Conditions
 from search.config import suite_settings
 from search.runs.export_settings import check_dtype
+from workers.new_path import write_whole
 from workers.recipe import Source
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Exported:
             OSError: if the file cannot be written.
         """
         file = self.path.absolute().with_name(f"{self.path.absolute().name}{SCRIPT}")
-        file.write_text(f"# scores {self.path} again, as it was scored\n{self.command}\n", "utf-8")
+        text = f"# scores {self.path} again, as it was scored\n{self.command}\n"
+        write_whole(file, text.encode())
         return file
 
 

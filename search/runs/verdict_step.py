@@ -17,6 +17,7 @@ def judge_pick(
     pick: str | None,
     *,
     address: str = "local",
+    takeover: bool = False,
     make_pool: MakePool | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -26,6 +27,7 @@ def judge_pick(
         ledger: of the run, whose search is over.
         pick: what `verdict:` says; None stands for no verdict.
         address: of the Ray cluster; "local" starts one here.
+        takeover: take the lease of another driver, which is certainly dead.
         make_pool: something else than a pool of Ray actors.
         say: is told of progress and of warnings.
 
@@ -36,6 +38,8 @@ def judge_pick(
     """
     if pick is None:
         return
-    found = verdict_on_pick(ledger, pick, address=address, make_pool=make_pool, say=say)
+    found = verdict_on_pick(
+        ledger, pick, address=address, takeover=takeover, make_pool=make_pool, say=say
+    )
     for each in found.warnings:
         say(f"warning: {each}")

@@ -65,7 +65,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OSError, _unreachable)
-    app.add_exception_handler(Exception, _unexpected)
     for each in ROUTERS:
         app.include_router(each.router)
     files = PageFiles(directory=PAGE)
@@ -115,17 +114,6 @@ async def _unreachable(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
     log.warning("the root: %s", without_secrets(str(error)))
     return unreadable_root(error).response
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    """A fault of ours: the log has it, the answer says nothing of it."""
-    route = getattr(request.scope.get("route"), "path", "")
-    log.error("%s %s failed", request.method, route, exc_info=error)
-    return Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the service has failed at this request",
-        fix="tell its operator the time; the log has the cause",
-    ).response
 
 
 def _said(message: str) -> str:

@@ -51,6 +51,15 @@ class Cluster:
         self._refresh()
         return self._answers
 
+    def check(self) -> None:
+        """Makes sure that what is known of the jobs is so now.
+
+        Raises:
+            Problem: 503 if the cluster does not answer.
+        """
+        if not self.answers:
+            raise unavailable("the cluster does not answer, so its jobs are not known")
+
     def look_again(self) -> None:
         """Has the next request list the jobs, because one was changed."""
         self._until = 0.0

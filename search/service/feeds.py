@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
 from search.service.problems import Problem
 from search.service.snapshots import RunView
+
+log = logging.getLogger(__name__)
 
 PERIOD = 1.0  # seconds between two looks at a run
 HEARTBEAT = 15.0  # seconds of silence before a comment shows that the connection is alive
@@ -79,15 +82,17 @@ class _Feed:
         self._changed = asyncio.Event()  # a new one after each change
         self._version = 0
         self._shown: object = None
-        self._is_gone = False
+        self._is_over = False
         self._poller: asyncio.Task[None] | None = None
         self.listeners = 0
 
     async def events(self, closing: asyncio.Event) -> AsyncIterator[bytes]:
         """What one listener receives."""
-        self._poller = self._poller or asyncio.create_task(self._poll())
+        if not self._poller:
+            self._shown = _without_volatile(self._view.status)
+            self._poller = asyncio.create_task(self._poll())
         seen = -1
-        while not closing.is_set() and not self._is_gone:
+        while not closing.is_set() and not self._is_over:
             if seen != self._version:
                 seen = self._version
                 yield b"event: status\ndata: " + self._view.status_json + b"\n\n"
@@ -121,10 +126,14 @@ class _Feed:
             try:
                 await self._view.look()
             except KeyError:
-                self._is_gone = True
+                self._is_over = True
                 return self.wake()
             except (ValueError, OSError):  # unreadable for a moment
                 continue
+            except Exception:  # a fault of ours: listeners may come again
+                log.exception("the events of search %s end", self._view.name)
+                self._is_over = True
+                return self.wake()
             shown = _without_volatile(self._view.status)
             if shown != self._shown:
                 self._shown = shown

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search.service.access import route_path
 from search.service.feeds import Feeds
+from search.service.problems import Problem
+
+log = logging.getLogger(__name__)
 
 
 class Metrics:
@@ -41,7 +46,7 @@ class Metrics:
 
     def record(self, scope: Scope, status: int, seconds: float) -> None:
         """Counts a request whose answer has begun."""
-        route = getattr(scope.get("route"), "path", "none")
+        route = _route(scope)
         method = scope["method"] if scope["method"] in METHODS else "other"
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
@@ -56,7 +61,7 @@ SECURITY_HEADERS = (
 
 
 class Answers:
-    """Measures each answer and gives it the headers that protect a browser.
+    """Measures each answer and gives it the headers that protect a browser; also that to a fault.
 
     Args:
         app: what answers.
@@ -69,16 +74,36 @@ class Answers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        began = time.perf_counter()
+        began, has_begun = time.perf_counter(), False
 
         async def measured(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 seconds = time.perf_counter() - began
                 self._metrics.record(scope, message["status"], seconds)
                 message["headers"] = [*message.get("headers", ()), *_headers(scope)]
             await send(message)
 
-        return await self._app(scope, receive, measured)
+        try:
+            await self._app(scope, receive, measured)
+        except Exception as error:  # a fault of ours: the log has it, the answer says nothing of it
+            log.error("%s %s failed", scope["method"], _route(scope), exc_info=error)
+            if not has_begun:
+                await _fault().response(scope, receive, measured)
+            raise  # for the server, and for tests
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _fault() -> Problem:
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the service has failed at this request",
+        fix="tell its operator the time; the log has the cause",
+    )
 
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -89,11 +89,13 @@ async def logs(
     """The last lines that the search has printed."""
 
     def read() -> str:
+        if service.cluster.job(view.name) is None:
+            service.cluster.check()
+            return ""
         with service.cluster.jobs() as jobs:
             return "\n".join(last_lines(jobs.logs(view.name), lines)) + "\n"
 
-    text = "" if view.status["job"] is None else await asyncio.to_thread(read)
-    return Response(text, media_type="text/plain; charset=utf-8")
+    return Response(await asyncio.to_thread(read), media_type="text/plain; charset=utf-8")
 
 
 async def _changed(service: Service, view: RunView) -> dict[str, Any]:

@@ -77,8 +77,10 @@ class Searches:
         """Begins to stop a search.
 
         Raises:
-            Problem: 409 if it does not run, or not on this service's cluster.
+            Problem: 409 if it does not run, or not on this service's cluster, 503 if the cluster
+                does not answer.
         """
+        self.cluster.check()
         job = self.cluster.job(name)
         if job is None or job.is_over:
             if driver := ledger.driver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -103,10 +104,11 @@ class Tasks:
         """The last verdict that was asked for.
 
         Raises:
-            Problem: 404 if there is none.
+            Problem: 404 if there is none, 503 if none is known and the cluster does not answer.
         """
         job = self.searches.cluster.job(f"{search}.verdict")
         if job is None:
+            self.searches.cluster.check()
             raise Problem(HTTPStatus.NOT_FOUND, f"no verdict is being made for search {search}")
         state = STATES.get(job.status, "waiting")
         message = without_secrets(job.message) if state == "failed" else ""
@@ -119,17 +121,22 @@ class Tasks:
         folder = self.exports / search if self.exports else None
         done = [each.name for each in folder.iterdir()] if folder and folder.is_dir() else []
         names = sorted({name for name in (*jobs, *done) if not name.startswith(".")})
-        return [self.found(search, name) for name in names]
+        found = []
+        for name in names:
+            with suppress(Problem):  # no folder, or one that was deleted meanwhile
+                found.append(self.found(search, name))
+        return found
 
     def found(self, search: str, name: str) -> Task:
         """One export.
 
         Raises:
-            Problem: 404 if there is none.
+            Problem: 404 if there is none, 503 if none is known and the cluster does not answer.
         """
         out = self._out(search, name)
         job = self.searches.cluster.job(_export_job(search, name))
         if not out or (job is None and not out.is_dir()):
+            self.searches.cluster.check()
             raise Problem(HTTPStatus.NOT_FOUND, f"search {search} has no export {name}")
         state = STATES.get(job.status, "waiting") if job else "done"
         folders = [out] if out.is_dir() else list(out.parent.glob(f".{name}.*"))

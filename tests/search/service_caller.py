@@ -38,12 +38,16 @@ class Caller:
     def with_role(self, role: Role, days: float | None = None) -> Caller:
         return self.with_token(self.app.state.service.tokens.create(role, role, days)[1])
 
-    def __call__(self, method: str, path: str, **request: Any) -> httpx2.Response:
+    def __call__(
+        self, method: str, path: str, *, raises: bool = True, **request: Any
+    ) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         headers |= request.pop("headers", {})
 
         async def call() -> httpx2.Response:
-            transport = httpx2.ASGITransport(self.app, client=(self.address, 1))
+            transport = httpx2.ASGITransport(
+                self.app, raise_app_exceptions=raises, client=(self.address, 1)
+            )
             async with httpx2.AsyncClient(transport=transport, base_url="http://here") as client:
                 return await client.request(method, path, headers=headers, **request)
 

@@ -168,6 +168,7 @@ def test_resuming_with_a_spent_budget_starts_nothing_and_prints_the_front(run, f
     done = run("resume", finished.root, "--trials", "5")
     assert done.exit_code == 0
     assert "nothing to do: its budget of 5 trials is spent" in done.stderr
+    assert f"mergefront resume {finished.root} --trials 10" in " ".join(done.stderr.split())
     assert "Pareto front" in done.stdout
 
 
@@ -182,6 +183,8 @@ def test_resuming_with_a_spent_budget_of_scorings_starts_nothing(
     done = run("resume", finished.root, *options)
     assert done.exit_code == 0
     assert "nothing to do: its budget of 1 full scoring (one model on all" in done.stderr
+    assert "--config FILE, with a larger `budget:`" in done.stderr  # no option raises scorings
+    assert "--trials" not in done.stderr
 
 
 def test_a_search_reports_why_it_ended(run, finished, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from search.api import init_config
 from search.cli.app import app
 from search.config import make_plan
 from tests.search.conftest import write_model
@@ -170,3 +171,11 @@ def test_a_config_is_not_overwritten_without_being_told(models):
     assert init(*arguments).exit_code == 2
     assert (models / "my-search.yaml").read_text() == "mine"
     assert init(*arguments, "--force").exit_code == 0
+
+
+def test_python_replaces_no_config_unless_it_is_told_to(models):
+    folder = {"tasks": ["reverse"], "task_folder": "tasks", "base": "models/base"}
+    Path("mine.yaml").write_text("mine")
+    with pytest.raises(ValueError, match=r"mine\.yaml exists already"):
+        init_config(["models/a", "models/b"], "mine.yaml", **folder)
+    assert Path("mine.yaml").read_text() == "mine"

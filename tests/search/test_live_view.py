@@ -97,7 +97,7 @@ def test_the_live_view_fits_every_terminal_and_says_everything(width, count, hei
         "4 stopped",
         "4 broken",
         "12 running",
-        "33.0 times all 120 documents",
+        "33.0 full scorings (120 documents each)",
         "8% saved by stopping early",
         "by mean",
         "by knee",

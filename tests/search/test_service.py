@@ -213,6 +213,17 @@ def test_requests_are_counted_by_route_and_not_by_name(call):
     assert "demo" not in text
 
 
+def test_a_fault_of_the_service_is_an_answer_like_others_and_is_counted(call, monkeypatch):
+    monkeypatch.setattr("search.service.snapshots.RunViews.names", lambda _: 1 / 0)
+    answer = call("GET", "/v1/searches", raises=False)
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert "division" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    counted = 'mergefront_http_requests_total{method="GET",route="/v1/searches",status="500"} 1.0'
+    assert counted in call("GET", "/metrics").text
+
+
 # -- tokens
 
 
@@ -301,7 +312,8 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     "pick of no objective": (get("/recipe?pick=best:luck"), 422, "cannot pick"),
     "recipe of no trial": (get("/recipe?trial=99"), 422, "there is no such trial"),
     "no verdict yet": (get("/verdict"), 404, "no verdict"),
-    "stop of a finished run": (post("/stop"), 409, "does not run"),
+    "stop without a cluster": (post("/stop"), 503, "its jobs are not known"),
+    "log without a cluster": (get("/logs"), 503, "its jobs are not known"),
     "resume of a spent budget": (post("/resume"), 409, "is over"),
     "impossible budget": (post("/resume", trials=-1), 422, "trials"),
     "endless budget": (raw('{"hours": Infinity}', f"{SEARCH}/resume", "application/json"), 422, ""),
@@ -324,9 +336,10 @@ ATTACKS: dict[str, tuple[Request, int, str]] = {
     ),
     "repository without an owner": (post("/exports", name="x", push="merged"), 422, "push"),
     "push without leave": (post("/exports", name="x", push="a/b"), 403, "push"),
-    "unknown export": (get("/exports/x"), 404, "no export x"),
+    "export of no known job": (get("/exports/x"), 503, "its jobs are not known"),
     "export without a cluster": (post("/exports", name="x"), 503, "dashboard"),
     "verdict without a cluster": (post("/verdict"), 503, "dashboard"),
+    "verdict of no known job": (get("/verdict/task"), 503, "its jobs are not known"),
     "no config": (raw(""), 422, "mapping"),
     "list as a config": (raw("[1]"), 422, "mapping"),
     "other type": (raw("x", kind="text/html"), 415, "text/html"),
@@ -451,9 +464,7 @@ def test_an_expired_token_says_so(call):
 def test_a_search_that_runs_is_not_resumed(call, ledger):
     with ledger.driving():
         answer = call("POST", f"{SEARCH}/resume", json={"trials": 9})
-        stopped = call("POST", f"{SEARCH}/stop")
     assert (answer.status_code, answer.json()["fix"]) == (409, "stop it first")
-    assert (stopped.status_code, stopped.json()["fix"]) == (409, "stop that process")
 
 
 def test_a_run_that_is_a_link_to_elsewhere_is_not_there(call, settings, tmp_path, ledger):

@@ -394,7 +394,7 @@ def test_the_effort_counts_documents_and_what_stages_saved(searched):
     assert effort.scored + effort.saved == FULL * len(searched.trials)
     assert effort.scorings == pytest.approx(sum(trial.share for trial in searched.trials))
     assert effort.saved == sum(FULL - trial.documents for trial in stopped)
-    expected = f"{effort.scored / FULL:.1f} times all {FULL} documents, "
+    expected = f"{effort.scored / FULL:.1f} full scorings ({FULL} documents each), "
     assert str(effort) == expected + f"{effort.saved / (FULL * TRIALS):.0%} saved by stopping early"
 
 

@@ -60,7 +60,12 @@ def test_a_log_line_for_a_person_has_time_level_and_message(logger, expected):
 
 @pytest.mark.parametrize(
     ("changes", "is_proposed"),
-    [({}, True), ({"documents": "all"}, False), ({"verdict": "knee"}, False)],
+    [
+        ({}, True),
+        ({"documents": "all"}, False),
+        ({"verdict": "knee"}, False),
+        ({"verdict": "mean"}, False),
+    ],
 )
 def test_a_search_ends_with_what_can_be_done_next(changes, is_proposed, write, config, capsys):
     documents = {"documents": {"search": 0.6, "selection": 0.2, "report": 0.2}}
@@ -70,4 +75,5 @@ def test_a_search_ends_with_what_can_be_done_next(changes, is_proposed, write, c
     said = capsys.readouterr().err
     assert (f"mergefront verdict {ledger.root}" in said) == is_proposed
     assert f"mergefront report {ledger.root}" in said
-    assert f"mergefront export {ledger.root} OUT" in said
+    option = " --pick mean" if changes.get("verdict") == "mean" else "  "
+    assert f"mergefront export {ledger.root} OUT{option}" in said  # the model that was tested
