@@ -33,7 +33,7 @@ class ServiceSettings:
     """Requests per second of one token; twice as many may come at once. Of those that
     may take seconds, a fortieth."""
     max_streams: int = 1000
-    """Open streams of events."""
+    """Open streams of events, of which one token may hold a quarter."""
     export_folder: Path | None = None
     """Where exported models are written, if not in the root."""
 
