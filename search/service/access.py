@@ -13,6 +13,7 @@ from search.service.tokens import Role, Token, TokenError, Tokens
 OPEN = ("/healthz", "/readyz")
 PROTECTED = ("/v1", "/metrics")
 """Beside these there are only the files of the page, which show nothing without a token."""
+COSTLY = 40.0  # all requests to those that read a config, start a job or make a report
 WRONG_TOKENS = (1.0, 30.0)  # per second and at once, of one address
 
 
@@ -27,6 +28,15 @@ def needed_role(method: str, path: str) -> Role | None:
     if path.startswith("/v1/tokens"):
         return "admin"
     return "read" if method in ("GET", "HEAD") else "run"
+
+
+def is_costly(method: str, path: str) -> bool:
+    """Whether a request may take seconds.
+
+    >>> is_costly("GET", "/v1/searches"), is_costly("POST", "/v1/check")
+    (False, True)
+    """
+    return method == "POST" or path.endswith("/report")
 
 
 def route_path(scope: Scope) -> str:
@@ -52,6 +62,7 @@ class Access:
     def __init__(self, app: ASGIApp, tokens: Tokens, rate: float) -> None:
         self._app, self._tokens = app, tokens
         self._requests = RateLimit(rate, 2 * rate)
+        self._costly = RateLimit(rate / COSTLY, 2 * rate / COSTLY)
         self._failures = RateLimit(*WRONG_TOKENS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +76,8 @@ class Access:
     async def _checked(self, scope: Scope, role: Role) -> Token:
         token = await self._token(scope)
         self._requests.take(token.id)
+        if is_costly(scope["method"], route_path(scope)):
+            self._costly.take(token.id)
         if not token.may(role):
             raise Problem(
                 HTTPStatus.FORBIDDEN,

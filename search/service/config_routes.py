@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from functools import cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from search.config import Config, diagnose
 from search.service.conversion import check_is_json
@@ -27,9 +29,9 @@ CONFIG_BODY: dict[str, Any] = {
 
 
 @router.get("/schema")
-async def config_schema() -> dict[str, Any]:
+async def config_schema() -> Response:
     """The JSON schema of a config: its keys, their defaults, and the methods there are."""
-    return Config.model_json_schema()
+    return Response(_schema(), media_type="application/json")
 
 
 @router.post("/check", openapi_extra=CONFIG_BODY)
@@ -76,6 +78,11 @@ async def doctor(request: Request, service: InService) -> dict[str, object]:
             return diagnose([str(path)], deep=False).to_json()
 
     return await asyncio.to_thread(examine)
+
+
+@cache
+def _schema() -> bytes:
+    return json.dumps(Config.model_json_schema()).encode()
 
 
 async def config_text(request: Request) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
 from search.service.problems import Problem
 from search.service.snapshots import RunView
+from search.service.tokens import Token, Tokens
 
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0  # seconds between two looks at a run
 HEARTBEAT = 15.0  # seconds of silence before a comment shows that the connection is alive
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not hold back
+SHARE = 4  # a token may hold one stream in this many
 OVER = ("finished",)
 VOLATILE = ("seconds_left",)
 
@@ -26,28 +29,32 @@ class Feeds:
 
     Args:
         limit: of open streams.
+        tokens: that open the service.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, tokens: Tokens) -> None:
+        self._limit, self._tokens = limit, tokens
         self._feeds: dict[str, _Feed] = {}
-        self.open = 0
+        self._open: Counter[str] = Counter()  # by token
         self.closing = asyncio.Event()
 
-    async def stream(self, view: RunView) -> AsyncIterator[bytes]:
-        """The events of a run, until it is over, the client leaves or the service ends.
+    @property
+    def open(self) -> int:
+        """The number of open streams."""
+        return self._open.total()
 
-        Raises:
-            Problem: 503 if too many streams are open.
-        """
+    async def stream(self, view: RunView, token: Token) -> AsyncIterator[bytes]:
+        """The events of a run, until it, the token or the service ends, or the client leaves."""
         feed = self._feeds.setdefault(view.name, _Feed(view))
-        self.open += 1
+        self._open[token.id] += 1
         feed.listeners += 1
         try:
             async for event in feed.events(self.closing):
+                if not await self._tokens.still_opens(token):
+                    break
                 yield event
         finally:
-            self.open -= 1
+            self._open -= Counter([token.id])  # which forgets a token without streams
             feed.listeners -= 1
             if not feed.listeners:
                 self._feeds.pop(view.name, None)
@@ -59,12 +66,19 @@ class Feeds:
         for feed in list(self._feeds.values()):
             feed.wake()
 
-    def check(self) -> None:
+    def check(self, token: Token) -> None:
         """Makes sure that one more stream can be opened.
 
         Raises:
-            Problem: 503 if too many are open.
+            Problem: 429 if too many of this token are open, 503 if too many of all.
         """
+        if self._open[token.id] >= max(1, self._limit // SHARE):
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too many streams of events of this token are open",
+                fix="close some, or ask for the status instead",
+                headers={"Retry-After": "30"},
+            )
         if self.open >= self._limit:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

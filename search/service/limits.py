@@ -19,11 +19,11 @@ class RateLimit:
 
     Args:
         rate: requests per second.
-        burst: requests at once.
+        burst: requests at once, at least one.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
+        self._rate, self._burst = rate, max(1.0, burst)
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str) -> None:

@@ -15,7 +15,7 @@ from search.service.config_routes import CONFIG_BODY, config_text
 from search.service.feeds import HEADERS
 from search.service.problems import without_secrets
 from search.service.snapshots import RunView
-from search.service.state import InService, Service, View
+from search.service.state import Holder, InService, Service, View
 from search.service.tasks import last_lines
 
 router = APIRouter(prefix="/v1", tags=["searches"])
@@ -52,11 +52,11 @@ async def search_status(view: View) -> Response:
 
 
 @router.get("/searches/{name}/events", response_class=StreamingResponse)
-async def events(service: InService, view: View) -> StreamingResponse:
+async def events(service: InService, view: View, holder: Holder) -> StreamingResponse:
     """The status at once and after each change, as server-sent events."""
-    service.feeds.check()
+    service.feeds.check(holder)
     return StreamingResponse(
-        service.feeds.stream(view), media_type="text/event-stream", headers=HEADERS
+        service.feeds.stream(view, holder), media_type="text/event-stream", headers=HEADERS
     )
 
 

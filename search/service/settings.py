@@ -31,9 +31,10 @@ class ServiceSettings:
     """Whether models may come from the hub, and an admin may push exports to it."""
     max_body: int = 256 * 1024  # bytes
     rate: float = 200.0
-    """Requests per second of one token; twice as many may come at once."""
+    """Requests per second of one token; twice as many may come at once. Of those that
+    may take seconds, a fortieth."""
     max_streams: int = 1000
-    """Open streams of events."""
+    """Open streams of events, of which one token may hold a quarter."""
     export_folder: Path | None = None
     """Where exported models are written, if not in the root."""
 

@@ -37,15 +37,16 @@ class Service:
         """The service that an operator has described."""
         cluster, submissions = Cluster(settings.cluster), Submissions(settings)
         searches = Searches(settings, cluster, submissions)
+        tokens = Tokens(settings.tokens)
         return cls(
             settings,
-            Tokens(settings.tokens),
+            tokens,
             cluster,
             submissions,
             searches,
             Tasks(searches, settings.exports),
             RunViews(settings, cluster.job),
-            Feeds(settings.max_streams),
+            Feeds(settings.max_streams, tokens),
         )
 
     def changed(self, name: str) -> None:

@@ -112,6 +112,17 @@ class Tokens:
             return self.check(text)
         return await asyncio.to_thread(self.check, text)
 
+    async def still_opens(self, token: Token) -> bool:
+        """Whether a token that was checked before is neither revoked nor expired by now."""
+        if token.is_expired:
+            return False
+        try:
+            if self._store.is_local:
+                return self._of(token.id) is not None
+            return await asyncio.to_thread(self._of, token.id) is not None
+        except OSError:  # nobody can know for a moment
+            return True
+
     def check(self, text: str) -> Token:
         """The token that a request brings.
 

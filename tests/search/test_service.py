@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from search.config import Config, make_plan
 from search.ledger import Ledger
 from search.runs import results_of, status_of
 from search.service import ServiceSettings, TokenError, Tokens
+from search.service.problems import Problem
 from tests.search.conftest import begin_scored
 from tests.search.service_caller import Caller, settings_of
 from workers.methods import METHODS
@@ -181,6 +183,12 @@ def test_the_schema_has_the_methods_and_what_each_does(call):
     named = {each["const"]: each["description"] for each in methods["items"]["oneOf"]}
     assert named == {name: each.summary for name, each in METHODS.items() if name != "passthrough"}
     assert methods["default"] == Config.model_fields["methods"].default
+
+
+def test_the_schema_is_made_once(call, monkeypatch):
+    first = call("GET", "/v1/schema").content
+    monkeypatch.setattr(Config, "model_json_schema", lambda: pytest.fail("made again"))
+    assert call("GET", "/v1/schema").content == first
 
 
 def test_a_search_that_no_cluster_takes_is_kept_and_can_be_sent_again(call, content):
@@ -487,6 +495,40 @@ def test_too_many_requests_of_one_token_are_refused(settings, ledger):
     answer = slow("GET", SEARCH)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_costly_requests_are_limited_sooner_than_cheap_ones(settings, ledger):
+    call = Caller.of(ServiceSettings(settings.root, settings.cluster, rate=40.0))
+    checks = [call("POST", "/v1/check", json={}).status_code for _ in range(4)]
+    assert checks[:2] == [200, 200]
+    assert checks[-1] == 429
+    assert call("GET", f"{SEARCH}/report").status_code == 429
+    assert call("GET", SEARCH).status_code == 200
+
+
+def test_a_token_holds_a_quarter_of_the_streams_and_a_revoked_one_none(
+    settings, content, monkeypatch
+):
+    call = Caller.of(replace(settings, max_streams=8))
+    assert call("POST", "/v1/searches", json={**content, "name": "heard"}).status_code == 503
+    service = call.app.state.service
+    ada, bob = (service.tokens.create(name, "read")[0] for name in ("ada", "bob"))
+    monkeypatch.setattr("search.service.feeds.HEARTBEAT", 0.01)
+
+    async def listen() -> list[bytes]:
+        view = await service.views.of("heard")
+        streams = [service.feeds.stream(view, ada) for _ in range(2)]
+        for each in streams:
+            assert (await anext(each)).startswith(b"event: status")
+            assert await anext(each) == b": alive\n\n"
+        with pytest.raises(Problem, match="of this token"):
+            service.feeds.check(ada)
+        service.feeds.check(bob)
+        service.tokens.revoke(ada.id)
+        return [event for each in streams for event in [event async for event in each]]
+
+    assert asyncio.run(asyncio.wait_for(listen(), 30)) == []
+    assert service.feeds.open == 0
 
 
 def test_a_body_in_pieces_is_limited_too(call):
