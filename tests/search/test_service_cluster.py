@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -126,3 +127,27 @@ def test_a_job_is_stopped_by_one_thread_however_often_it_is_asked(call, monkeypa
     threads = [each for each in threading.enumerate() if each.name == "stop demo"]
     is_over.set()
     assert len(threads) == 1
+
+
+def test_one_client_that_leaves_takes_no_answer_from_others_and_large_ones_are_not_kept(
+    call, settings, monkeypatch
+):
+    made = []
+
+    def make(_: object) -> bytes:
+        made.append(1)
+        time.sleep(0.2)
+        return b"x" * 100
+
+    async def ask() -> None:
+        view = await call.app.state.service.views.of("demo")
+        first = asyncio.create_task(view.answer("key", make))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        assert await view.answer("key", make) == await view.answer("key", make)
+        assert len(made) == 1
+        monkeypatch.setattr("search.service.snapshots.MAX_BYTES", 150)
+        await view.answer("other", make)
+        assert list(view._answers) == ["other"]
+
+    asyncio.run(ask())
