@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from search.service.problems import Problem
+from search.service.shared_reads import SharedRead
 
 if TYPE_CHECKING:
     from workers.pool.jobs import Job, Jobs
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 FRESH = 2.0  # seconds for which a list of jobs is used
 RETRY = 10.0  # seconds before a cluster that did not answer is asked again
+MAX_LOG = 2**22  # characters of a log that are kept
+MAX_LOGS = 16  # that are kept
 
 
 class Cluster:
@@ -32,8 +36,10 @@ class Cluster:
         self.address = address
         self._lock = threading.Lock()
         self._known: dict[str, Job] = {}
-        self._until = 0.0
         self._answers = False
+        self._list = SharedRead(self._listed, fresh=FRESH, retry=RETRY)
+        self._logs: OrderedDict[str, SharedRead[str]] = OrderedDict()
+        self._stopping: set[str] = set()
 
     def job(self, name: str) -> Job | None:
         """The job of that name; None if there is none or the cluster does not answer."""
@@ -62,11 +68,11 @@ class Cluster:
 
     def look_again(self) -> None:
         """Has the next request list the jobs, because one was changed."""
-        self._until = 0.0
+        self._list.look_again()
 
     @contextmanager
     def jobs(self) -> Iterator[Jobs]:
-        """Ray's jobs, to change one.
+        """Ray's jobs, which may hang as long as the cluster does.
 
         Raises:
             Problem: 503 if the cluster does not answer, 409 if the job does not allow it.
@@ -79,34 +85,72 @@ class Cluster:
             raise unavailable(str(error)) from None
         except JobError as error:
             raise Problem(HTTPStatus.CONFLICT, str(error)) from None
+
+    @contextmanager
+    def changed_jobs(self) -> Iterator[Jobs]:
+        """The same, to change one: the next request lists them again.
+
+        Raises:
+            Problem: as above.
+        """
+        try:
+            with self.jobs() as jobs:
+                yield jobs
         finally:
             self.look_again()
 
+    def log(self, name: str) -> str:
+        """The end of what a job has printed, as it was some seconds ago at most.
+
+        Raises:
+            Problem: 503 if the cluster does not answer.
+        """
+        with self._lock:
+            if not (read := self._logs.pop(name, None)):
+                read = SharedRead(partial(self._read_log, name), fresh=FRESH, retry=FRESH)
+            self._logs[name] = read  # the last that was asked for
+            if len(self._logs) > MAX_LOGS:
+                self._logs.popitem(last=False)
+        try:
+            return read.value()
+        except TimeoutError:
+            raise unavailable("the cluster does not answer in time") from None
+
     def stop(self, name: str) -> None:
         """Begins to stop a job; it saves its running candidates first, which takes a while."""
+        with self._lock:
+            if name in self._stopping:
+                return
+            self._stopping.add(name)
+        threading.Thread(target=self._stop, args=(name,), name=f"stop {name}", daemon=True).start()
 
-        def stop() -> None:
-            try:
-                with self.jobs() as jobs:
-                    jobs.stop(name)
-            except Problem as problem:
-                log.warning("job %s was not stopped: %s", name, problem.detail)
-
-        threading.Thread(target=stop, name=f"stop {name}", daemon=True).start()
+    def _stop(self, name: str) -> None:
+        try:
+            with self.changed_jobs() as jobs:
+                jobs.stop(name)
+        except Problem as problem:
+            log.warning("job %s was not stopped: %s", name, problem.detail)
+        finally:
+            with self._lock:
+                self._stopping.discard(name)
 
     def _refresh(self) -> None:
-        with self._lock:
-            if time.monotonic() < self._until:
-                return
-            try:
-                with self.jobs() as jobs:
-                    found = {job.name: job for job in jobs.jobs()}
-            except Problem as problem:
-                log.info("no list of jobs: %s", problem.detail)
-                self._answers, self._until = False, time.monotonic() + RETRY
-                return  # what was known stays, it is the best guess
-            self._known, self._answers = found, True
-            self._until = time.monotonic() + FRESH
+        try:
+            self._known, self._answers = self._list.value(), True
+        except (Problem, TimeoutError):  # what was known stays, it is the best guess
+            self._answers = False
+
+    def _listed(self) -> dict[str, Job]:
+        try:
+            with self.jobs() as jobs:
+                return {job.name: job for job in jobs.jobs()}
+        except Problem as problem:
+            log.info("no list of jobs: %s", problem.detail)
+            raise
+
+    def _read_log(self, name: str) -> str:
+        with self.jobs() as jobs:
+            return jobs.logs(name)[-MAX_LOG:]
 
 
 def unavailable(detail: str) -> Problem:

@@ -92,8 +92,7 @@ async def logs(
         if service.cluster.job(view.name) is None:
             service.cluster.check()
             return ""
-        with service.cluster.jobs() as jobs:
-            return "\n".join(last_lines(jobs.logs(view.name), lines)) + "\n"
+        return "\n".join(last_lines(service.cluster.log(view.name), lines)) + "\n"
 
     return Response(await asyncio.to_thread(read), media_type="text/plain; charset=utf-8")
 

@@ -147,7 +147,7 @@ class Searches:
         Raises:
             Problem: 409 if the job runs already, 503 if the cluster does not answer.
         """
-        with self.cluster.jobs() as jobs:
+        with self.cluster.changed_jobs() as jobs:
             submit_command(name, arguments, run, jobs, config=config)
 
     def _was_never_started(self, name: str, ledger: Ledger) -> bool:

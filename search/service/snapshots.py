@@ -25,6 +25,7 @@ STALE = 5.0  # seconds after which a request waits for that
 FAR = 3.0  # times as long for an object store, which counts each look
 MAX_RUNS = 64  # in memory
 MAX_ANSWERS = 32  # in memory, per run
+MAX_BYTES = 2**22  # of them, per run
 
 Answers = OrderedDict[Hashable, "bytes | asyncio.Task[bytes]"]
 
@@ -87,20 +88,15 @@ class RunView:
         await self.look()
         answers, snapshot = self._answers, self.snapshot
         if key not in answers:
-            answers[key] = asyncio.create_task(asyncio.to_thread(make, snapshot))
+            task = asyncio.create_task(asyncio.to_thread(make, snapshot))
+            task.add_done_callback(lambda task: _keep(answers, key, task))
+            answers[key] = task
             if len(answers) > MAX_ANSWERS:
                 answers.popitem(last=False)
         answers.move_to_end(key)
         found = answers[key]
-        try:
-            return found if isinstance(found, bytes) else await self._made(answers, key, found)
-        except BaseException:
-            answers.pop(key, None)
-            raise
-
-    async def _made(self, answers: Answers, key: Hashable, task: asyncio.Task[bytes]) -> bytes:
-        answers[key] = content = await asyncio.shield(task)
-        return content
+        # shielded, since others wait for it too
+        return found if isinstance(found, bytes) else await asyncio.shield(found)
 
     def _begin(self) -> asyncio.Task[None]:
         """The task that reads the run: one at a time."""
@@ -130,6 +126,19 @@ class RunView:
         found = {**status, **_with_job(self.name, status["state"], job)}
         text = without_secrets(json.dumps(found))  # a job's message repeats what it was given
         self.status, self.status_json = json.loads(text), text.encode()
+
+
+def _keep(answers: Answers, key: Hashable, task: asyncio.Task[bytes]) -> None:
+    """Keeps an answer, unless it failed or is no longer wanted, as far as there is room."""
+    failed = task.cancelled() or task.exception() is not None
+    if answers.get(key) is not task:
+        return
+    if failed:
+        del answers[key]
+        return
+    answers[key] = task.result()
+    while sum(len(each) for each in answers.values() if isinstance(each, bytes)) > MAX_BYTES:
+        answers.popitem(last=False)
 
 
 class RunViews:

@@ -151,8 +151,7 @@ class Tasks:
 
     def _log(self, job: Job) -> list[str]:
         try:
-            with self.searches.cluster.jobs() as jobs:
-                return last_lines(jobs.logs(job.name), LOG_LINES)
+            return last_lines(self.searches.cluster.log(job.name), LOG_LINES)
         except Problem:
             return []
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+from typing import Any
+
 import pytest
 from ray.job_submission import JobStatus
 
 from search.ledger import Ledger
-from search.service import ServiceSettings
+from search.service import ServiceSettings, shared_reads
 from search.service.snapshots import RunView
+from tests.search.job_client import JobClient
 from tests.search.service_caller import Caller, settings_of
 from tests.search.test_service_replicas import content, create, ray  # noqa: F401 - fixtures
 
@@ -75,3 +81,73 @@ def test_a_stream_sends_a_status_once_and_ends_if_the_service_fails_at_it(call, 
     monkeypatch.setattr("search.service.feeds.PERIOD", 0.01)
     text = call("GET", f"{SEARCH}/events").text
     assert (text.count("event: status"), text.count("event: end")) == (1, 1)
+
+
+def test_a_cluster_that_hangs_is_not_waited_for(call, ray, monkeypatch):
+    is_over = threading.Event()
+    monkeypatch.setattr(JobClient, "list_jobs", lambda _: is_over.wait(30) and [])
+    monkeypatch.setattr(shared_reads, "PATIENCE", 0.5)
+    call.app.state.service.changed("demo")
+    began = time.monotonic()
+    for _ in range(20):
+        call.app.state.service.changed("demo")
+        assert call("GET", SEARCH).json()["state"] == "waiting"  # as was known
+    assert call("GET", "/readyz").status_code == 503
+    assert time.monotonic() - began < 10
+    is_over.set()
+
+
+def test_a_log_is_read_once_for_all_and_jobs_are_listed_only_after_changes(call, monkeypatch):
+    reads = {"list_jobs": 0, "get_job_logs": 0}
+
+    def counted(name: str) -> Any:
+        function = getattr(JobClient, name)
+
+        def count(*arguments: Any) -> Any:
+            reads[name] += 1
+            return function(*arguments)
+
+        return count
+
+    for name in reads:
+        monkeypatch.setattr(JobClient, name, counted(name))
+    monkeypatch.setattr("search.service.cluster.FRESH", 60.0)
+    call.app.state.service.changed("demo")
+    for _ in range(4):
+        assert call("GET", f"{SEARCH}/logs").text == "the log of demo\n"
+    assert reads["get_job_logs"] == 1
+    assert reads["list_jobs"] <= 2  # one of them by the log
+
+
+def test_a_job_is_stopped_by_one_thread_however_often_it_is_asked(call, monkeypatch):
+    is_over = threading.Event()
+    monkeypatch.setattr("workers.pool.jobs.Jobs.stop", lambda *_: is_over.wait(30))
+    for _ in range(3):
+        assert call("POST", f"{SEARCH}/stop").status_code == 202
+    threads = [each for each in threading.enumerate() if each.name == "stop demo"]
+    is_over.set()
+    assert len(threads) == 1
+
+
+def test_one_client_that_leaves_takes_no_answer_from_others_and_large_ones_are_not_kept(
+    call, settings, monkeypatch
+):
+    made = []
+
+    def make(_: object) -> bytes:
+        made.append(1)
+        time.sleep(0.2)
+        return b"x" * 100
+
+    async def ask() -> None:
+        view = await call.app.state.service.views.of("demo")
+        first = asyncio.create_task(view.answer("key", make))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        assert await view.answer("key", make) == await view.answer("key", make)
+        assert len(made) == 1
+        monkeypatch.setattr("search.service.snapshots.MAX_BYTES", 150)
+        await view.answer("other", make)
+        assert list(view._answers) == ["other"]
+
+    asyncio.run(ask())
