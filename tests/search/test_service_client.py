@@ -102,7 +102,7 @@ def test_a_refusal_is_one_message_with_every_error_and_exit_status_2(run, conten
     assert "the config has 2 errors" in done.output
     assert "metods: unknown key; did you mean 'methods'?" in done.output
     assert "seed: " in done.output
-    assert run("status", "nothing").exit_code == run("stop", "far").exit_code == 2
+    assert run("status", "nothing").exit_code == run("stop", "nothing").exit_code == 2
     assert run("resume", "far").exit_code == run("export", "far", "../x").exit_code == 2
 
 
@@ -110,6 +110,7 @@ def test_a_service_that_is_away_gets_exit_status_1(run):
     done = run("status", "far", server=NO_CLUSTER)
     assert (done.exit_code, "no service answers" in done.output) == (1, True)
     assert run("export", "far", "x").exit_code == 1  # its cluster is away
+    assert run("stop", "far").exit_code == 1  # and whether it runs is not known
 
 
 def test_the_token_comes_from_the_environment(run, monkeypatch, url):
