@@ -46,7 +46,7 @@ async def check_config(
         if not deep:
             errors = await asyncio.to_thread(service.submissions.errors, text)
             return {"errors": [field_error(each) for each in errors], "warnings": []}
-        plan = await asyncio.to_thread(service.submissions.plan, text)
+        plan = await service.slowly(service.submissions.plan, text)
     except Problem as problem:
         errors_of = problem.errors or [field_error(problem.detail)]
         return {"errors": errors_of, "warnings": []}
@@ -77,7 +77,7 @@ async def doctor(request: Request, service: InService) -> dict[str, object]:
         with service.submissions.resolved(text) as path:
             return diagnose([str(path)], deep=False).to_json()
 
-    return await asyncio.to_thread(examine)
+    return await service.slowly(examine)
 
 
 @cache

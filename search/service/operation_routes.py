@@ -23,7 +23,11 @@ async def health() -> dict[str, str]:
 @router.get("/readyz")
 async def readiness(service: InService) -> dict[str, Any]:
     """Whether searches can be created: the root can be written, and the cluster answers."""
-    if not await asyncio.to_thread(service.settings.store.is_writable):
+    try:
+        is_writable = await asyncio.to_thread(service.is_writable.value)
+    except TimeoutError:
+        is_writable = False
+    if not is_writable:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the root cannot be written")
     if not await asyncio.to_thread(lambda: service.cluster.answers):
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster does not answer")

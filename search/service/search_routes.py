@@ -38,7 +38,7 @@ async def list_searches(
 async def create_search(request: Request, service: InService, response: Response) -> Any:
     """Creates and starts a search; a repeated request changes nothing."""
     text = await config_text(request)
-    name, is_new = await asyncio.to_thread(service.searches.create, text)
+    name, is_new = await service.slowly(service.searches.create, text)
     service.changed(name)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/searches/{name}"
@@ -78,7 +78,7 @@ async def stop(service: InService, view: View) -> Any:
 async def resume(service: InService, view: View, body: ResumeBody) -> Any:
     """Continues a search, if wanted with a larger budget."""
     limits = body.model_dump()
-    await asyncio.to_thread(service.searches.resume, view.name, view.ledger, limits)
+    await service.slowly(service.searches.resume, view.name, view.ledger, limits)
     return await _changed(service, view)
 
 

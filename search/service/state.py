@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
@@ -13,10 +16,16 @@ from search.service.feeds import Feeds
 from search.service.problems import Problem
 from search.service.searches import Searches
 from search.service.settings import ServiceSettings
+from search.service.shared_reads import SharedRead
 from search.service.snapshots import RunView, RunViews
 from search.service.submissions import NAME, Submissions
 from search.service.tasks import Tasks
 from search.service.tokens import Token, Tokens
+
+SLOW = 8  # requests at once that change jobs or read models
+READY = 5.0  # seconds for which it is known that the root can be written
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,9 @@ class Service:
     tasks: Tasks
     views: RunViews
     feeds: Feeds
+    is_writable: SharedRead[bool]
+    """The root; anyone may ask, so it is not tried for each."""
+    _slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(SLOW, "slow"))
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Service:
@@ -47,7 +59,12 @@ class Service:
             Tasks(searches, settings.exports),
             RunViews(settings, cluster.job),
             Feeds(settings.max_streams, tokens),
+            SharedRead(settings.store.is_writable, fresh=READY, retry=READY),
         )
+
+    async def slowly(self, function: Callable[..., T], *arguments: object) -> T:
+        """Calls what may take minutes, in threads that no read waits for."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, function, *arguments)
 
     def changed(self, name: str) -> None:
         """Has the next request see a change that was just made."""

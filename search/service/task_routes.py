@@ -28,7 +28,7 @@ async def create_export(
         _check_push(service, holder)
     await view.look()
     _check_pick(view, body)
-    task = await asyncio.to_thread(service.tasks.export, view.name, view.ledger, body)
+    task = await service.slowly(service.tasks.export, view.name, view.ledger, body)
     response.headers["Location"] = f"/v1/searches/{view.name}/exports/{body.name}"
     return task.to_json()
 
@@ -50,7 +50,7 @@ async def export_status(service: InService, view: View, export: ExportName) -> d
 async def create_verdict(service: InService, view: View, body: VerdictBody) -> dict[str, Any]:
     """Starts to score a pick on the documents that the search has not seen."""
     _check_pick(view, body)
-    task = await asyncio.to_thread(service.tasks.verdict, view.name, view.ledger, body)
+    task = await service.slowly(service.tasks.verdict, view.name, view.ledger, body)
     return task.to_json()
 
 

@@ -12,6 +12,7 @@ from ray.job_submission import JobStatus
 
 from search.ledger import Ledger
 from search.service import ServiceSettings, shared_reads
+from search.service.searches import Searches
 from search.service.snapshots import RunView
 from tests.search.job_client import JobClient
 from tests.search.service_caller import Caller, settings_of
@@ -151,3 +152,24 @@ def test_one_client_that_leaves_takes_no_answer_from_others_and_large_ones_are_n
         assert list(view._answers) == ["other"]
 
     asyncio.run(ask())
+
+
+def test_readiness_tries_the_root_once_for_all_who_ask(call, monkeypatch):
+    tried = []
+    monkeypatch.setattr("search.ledger.Store.is_writable", lambda _: tried.append(1) or True)
+    fresh = Caller.of(call.app.state.service.settings).with_token(None)
+    assert [fresh("GET", "/readyz").status_code for _ in range(3)] == [200] * 3
+    assert len(tried) == 1
+
+
+def test_changes_that_wait_for_the_cluster_hold_up_no_read(call, monkeypatch):
+    names = []
+    create = Searches.create
+
+    def created(*arguments: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return create(*arguments)
+
+    monkeypatch.setattr(Searches, "create", created)
+    assert call("POST", "/v1/searches", content="name: x").status_code == 422
+    assert names[0].startswith("slow")
