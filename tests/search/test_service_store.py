@@ -57,7 +57,11 @@ def test_a_search_is_created_once_and_runs_in_the_store(call, ray, content, sett
     assert config["run"] == settings.run("demo")
     assert config["run"].startswith("s3://runs/")
     (listed,) = other("GET", "/v1/searches").json()["searches"]
-    assert (listed["name"], listed["state"]) == ("demo", "waiting")
+    assert listed["name"] == "demo"
+    assert listed["state"] in (
+        "waiting",
+        "running",
+    )  # the lease of its creator is seen for a moment
     assert call("GET", "/readyz").json() == {"status": "ok"}
     assert create(call, {**content, "budget": {"trials": 9}})().status_code == 409
     assert store.failed > 2
