@@ -148,10 +148,9 @@ class ConfigFile:
         return self.absolute(run) == self.path.parent.resolve()
 
 
-MAX_DIGITS = 300
-"""Of a number: a longer one is no float, and Python writes no whole number of 4,300 digits."""
 _TAG = "tag:yaml.org,2002:"
-_NUMBERS = (f"{_TAG}int", f"{_TAG}float")
+MAX_DIGITS = {f"{_TAG}int": 1000, f"{_TAG}float": 300}
+"""Of a number: Python writes no whole number of 4,300 digits, and no float is that large."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -173,8 +172,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
-            raise yaml.YAMLError(f"a number has more than {MAX_DIGITS} digits")
+        if len(node.value) > (most := MAX_DIGITS.get(node.tag, len(node.value))):
+            raise yaml.YAMLError(f"a number has more than {most} digits")
         try:
             return super().construct_object(node, deep)
         except (LookupError, AttributeError):  # of `!!bool x` or `!!timestamp x`
