@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workers.new_path import check_absent
+from workers.new_path import check_absent, sync
 
 UNFINISHED = ".unfinished"
 _LOCK = ".lock"
@@ -43,7 +43,7 @@ def atomic_directory(out: Path, *, nbytes: int, force: bool) -> Iterator[Path]:
         _sync_all(folder)
         folder.chmod(0o755)  # mkdtemp makes it private
         _replace(folder, out, force=force)
-        _sync(parent)
+        sync(parent)
 
 
 @contextmanager
@@ -115,12 +115,4 @@ def _replace(folder: Path, out: Path, *, force: bool) -> None:
 
 def _sync_all(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
